@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Incremental MQTT framing: arbitrary slices of a byte stream in, whole packets and pieces of payload out
+ * (D1; MQTT 5.0 s.2.1).
+ *
+ * A packet that lies whole in the slice at hand is handed out in place, uncopied. One that does not is
+ * gathered in a buffer that the caller lends (MQTT_STEP_NEED_BUFFER) and takes back when mqtt_framer_idle()
+ * says that no packet is half read; an idle connection therefore owns none. Payloads of PUBLISH are never
+ * gathered unless asked (mqtt_framer_hold): its head (topic, identifier, properties) is handed out as soon as
+ * it is whole, then the payload as slices. Lengths are judged from the fixed header, before bytes are stored:
+ * a length that is not minimal, has five bytes, or is above the limit is a fault at once, and so is a type or
+ * flag nibble that the version or the sender does not allow. After a fault the framer answers it for ever.
+ *
+ * Not thread-safe; belongs to one direction of one session.
+ */
+#ifndef POLICY_MQTT_FRAME_H
+#define POLICY_MQTT_FRAME_H
+
+#include "policy/mqtt/packet.h"
+
+enum mqtt_step {
+    MQTT_STEP_FAULT = 0,   /* see framer->fault */
+    MQTT_STEP_NEED_MORE,   /* all of the input was taken; nothing whole yet */
+    MQTT_STEP_NEED_BUFFER, /* lend framer->want bytes with mqtt_framer_lend, then call again with the same
+                              cursor */
+    MQTT_STEP_PACKET,      /* `out` is a whole packet (PUBLISH: its payload is whole too) */
+    MQTT_STEP_PUBLISH, /* `out` is the head of a PUBLISH with the first part of its payload (perhaps empty);
+                          more follows */
+    MQTT_STEP_PAYLOAD, /* `out->publish.payload` is the next part; framer->payload_left bytes follow */
+};
+
+struct mqtt_framer {
+    enum mqtt_sender sender;
+    enum mqtt_version version;
+    enum utf8_level utf8;
+    enum outcome fault;
+    uint32_t packet_limit_bytes; /* whole packet, fixed header included */
+    uint32_t head_limit_bytes;   /* what may be gathered: packets other than PUBLISH, heads of PUBLISH */
+    uint32_t want;               /* with MQTT_STEP_NEED_BUFFER */
+    uint32_t payload_left;       /* of the PUBLISH being streamed */
+    /* private */
+    uint8_t *buffer;
+    uint32_t capacity;
+    uint32_t gathered;
+    uint32_t remaining_length;
+    uint8_t header[5];
+    uint8_t header_len;
+    uint8_t state;
+    bool hold;
+};
+
+void mqtt_framer_init(struct mqtt_framer *f, enum mqtt_sender sender, enum mqtt_version version,
+                      uint32_t packet_limit_bytes, uint32_t head_limit_bytes);
+
+/* The next step from `in`, which is advanced over what was taken. What `out` borrows lives until the next
+ * call or until `in`'s bytes die. */
+enum mqtt_step mqtt_framer_next(struct mqtt_framer *f, struct cursor *in, struct mqtt_packet *out);
+
+/* Lends a buffer of at least framer->want bytes; what was gathered in an earlier one is copied over. */
+void mqtt_framer_lend(struct mqtt_framer *f, uint8_t *buffer, uint32_t capacity);
+/* Takes the buffer back: NULL when none was lent. Only while idle. */
+uint8_t *mqtt_framer_reclaim(struct mqtt_framer *f);
+/* True between packets. */
+bool mqtt_framer_idle(const struct mqtt_framer *f);
+
+/*
+ * After MQTT_STEP_PUBLISH: gather the whole packet instead of streaming it. The same PUBLISH comes again, as
+ * MQTT_STEP_PACKET, once it is whole. The packet is bounded by packet_limit_bytes; the head and first payload
+ * part just handed out are kept by the framer (asks for a buffer).
+ */
+void mqtt_framer_hold(struct mqtt_framer *f);
+
+#endif
