@@ -11,6 +11,7 @@
 #define DATAPLANE_TIMER_WHEEL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct timer {
