@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What TLS sessions are made from: trust, versions, names, and a certificate and key per device (B1, B3, B7).
+ *
+ * A `struct tls_context` is one upstream's (or, later, one listener's) immutable set of parameters. It is
+ * created by the control thread when a configuration is checked or loaded, shared by all workers and
+ * handshake threads, and reference-counted: a reload drops its reference, live sessions keep theirs.
+ * Verification of chain, name and usage cannot be turned off.
+ *
+ * A `struct tls_identity` is a certificate chain with its key. Identities named by a pattern
+ * ("tls/devices/${id}.pem") are read when the device first connects, by a handshake thread, never by a packet
+ * worker, and cached in a bounded table of the context; a reload starts with an empty one. Keys are in memory
+ * that is locked, left out of core dumps and wiped when freed.
+ */
+#ifndef DATAPLANE_SECURE_TLS_CONTEXT_H
+#define DATAPLANE_SECURE_TLS_CONTEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum tls_version {
+    TLS_VERSION_1_3 = 0, /* and nothing older */
+    TLS_VERSION_1_2,     /* 1.2 or 1.3 */
+};
+
+/* All strings are copied. Paths are absolute or relative to the working directory; the caller has resolved
+ * them. */
+struct tls_settings {
+    enum tls_version min_version;
+    const char *ca_file;     /* PEM bundle; needed */
+    const char *server_name; /* SNI and the name that the certificate must carry; needed for a client */
+    const char *alpn;        /* comma-separated, or NULL */
+    const char
+        *certificate_file; /* may hold "%s", which the identity name replaces; NULL: no client certificate */
+    const char *key_file;  /* likewise */
+    const char *crl_file;  /* or NULL */
+    uint32_t identity_cache; /* entries; 0: 1024 */
+    bool resumption;         /* keep session tickets per identity */
+};
+
+struct tls_error {
+    char text[256]; /* "cannot read tls/ca.pem: No such file or directory" */
+};
+
+struct tls_context;
+
+/* Once per process, before anything else here: initialises wolfSSL, registers aes_offload. 0 or -errno. */
+int tls_library_init(void);
+void tls_library_fini(void);
+/* Facts for -V: "wolfSSL 5.5.4 (built 5.5.4), TLS 1.3 yes, DTLS 1.3 no, ...". */
+const char *tls_library_facts(void);
+
+/* A client context. NULL with `error` when a file cannot be read or does not hold what it should. */
+struct tls_context *tls_context_create(const struct tls_settings *settings, struct tls_error *error);
+struct tls_context *tls_context_ref(struct tls_context *context);
+void tls_context_unref(struct tls_context *context);
+
+/*
+ * Checks certificate and key files for use with this configuration: both readable, the key belongs to the
+ * certificate. 0, or -1 with error. For sallyport -t. `days_left` (may be NULL) is what remains until the
+ * leaf certificate expires.
+ */
+int tls_check_pair(const char *certificate_file, const char *key_file, int *days_left,
+                   struct tls_error *error);
+
+#endif
