@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Globs for names of clients, users and certificates: literal characters, '*' (any run), '?' (one character),
+ * [a-z] sets, and named captures "truck-{serial}" or "truck-{serial:[0-9][0-9][0-9]}" whose text becomes a
+ * variable. No backtracking beyond one '*' at a time: linear in practice, O(n*m) at worst with n and m
+ * capped. Pure.
+ */
+#ifndef POLICY_ACCESS_GLOB_H
+#define POLICY_ACCESS_GLOB_H
+
+#include "policy/bytes.h"
+
+#define GLOB_CAPTURES_MAX 4
+#define GLOB_PATTERN_MAX 255
+#define GLOB_SUBJECT_MAX 1024
+
+struct glob_capture {
+    struct bytes name;  /* borrowed from the pattern */
+    struct bytes value; /* borrowed from the subject */
+};
+
+struct glob_captures {
+    uint32_t n;
+    struct glob_capture capture[GLOB_CAPTURES_MAX];
+};
+
+/* NULL when well formed, else a static sentence about what is wrong. */
+const char *glob_check(struct bytes pattern);
+/* True when the whole subject matches. `captures` may be NULL. */
+bool glob_match(struct bytes pattern, struct bytes subject, struct glob_captures *captures);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who a client is (C1, C3): from the facts of a connection to a role, an identity name, and the values of the
+ * role's variables.
+ *
+ * The first role whose conditions all hold wins. Captures of the globs that matched become variables, beside
+ * ${client_id}, ${user}, ${cert.cn},
+ * ${cert.ou}, ${psk.id}, ${id}, ${mac}, ${source}, ${listener} and ${var.NAME}. A value that holds '+', '#',
+ * '/' or a control character is refused when it is substituted into a topic (UNSAFE_VARIABLE). The identity
+ * copies what it needs, so it outlives the packet; on a new policy generation it is made anew from the same
+ * facts.
+ */
+#ifndef POLICY_ACCESS_IDENTITY_H
+#define POLICY_ACCESS_IDENTITY_H
+
+#include "policy/access/snapshot.h"
+
+#define IDENTITY_NAME_MAX 127
+#define IDENTITY_TEXT_BYTES 384
+
+struct client_facts {
+    struct bytes listener; /* its name */
+    struct bytes port;     /* name of the port */
+    uint16_t vlan;
+    bool has_mac;
+    uint8_t mac[6];
+    uint8_t source[16]; /* IPv4-mapped */
+    struct bytes client_id;
+    struct bytes user; /* at == NULL: none given */
+    struct bytes cert_cn;
+    struct bytes cert_ou;
+    struct bytes psk_id;
+};
+
+struct identity {
+    const struct policy_role *role;     /* lives as long as the snapshot of `generation` */
+    const struct policy_device *device; /* entry of the device table, or NULL */
+    uint32_t generation;
+    uint16_t name_len;
+    char name[IDENTITY_NAME_MAX + 1]; /* ${id}: names certificate files, buckets, events */
+    struct acl_values values;         /* point into text[] */
+    uint16_t text_used;
+    uint8_t text[IDENTITY_TEXT_BYTES];
+};
+
+/*
+ * Fills in `out`, whose address must not change afterwards (values point into it). OUTCOME_ALLOWED, or
+ * NO_ROLE, CLIENT_ID_MISMATCH, IDENTITY_MISMATCH (MAC or address of the device table), QUARANTINED,
+ * UNSAFE_VARIABLE. On a refusal role and name are set as far as they are known, for the event.
+ */
+enum outcome identity_resolve(const struct snapshot *snapshot, const struct client_facts *facts,
+                              struct identity *out);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The immutable policy: roles with their compiled rules and limits, and the table of devices (C, D, F, G;
+ * decision 7).
+ *
+ * config reads files into a `struct policy_spec`; snapshot_create compiles it, all or nothing. A snapshot is
+ * never changed afterwards: workers borrow it for one loop iteration and sessions re-identify when its
+ * generation differs from the one they were judged under. Any thread may read.
+ */
+#ifndef POLICY_ACCESS_SNAPSHOT_H
+#define POLICY_ACCESS_SNAPSHOT_H
+
+#include "policy/access/acl.h"
+#include "policy/access/rate_limit.h"
+
+#define POLICY_SOURCES_MAX 16
+
+enum policy_mode {
+    POLICY_ENFORCE = 0,
+    POLICY_OBSERVE, /* forward, but record what would have been refused (G6) */
+};
+
+/* What to do with a message over its rate (F2). */
+enum policy_over_limit {
+    POLICY_DELAY = 0, /* TCP back pressure, nothing lost */
+    POLICY_DROP, /* QoS 0 dropped, QoS 1 and 2 refused with 0x97 (5.0) or acknowledged and dropped (3.x) */
+    POLICY_DISCONNECT, /* 0x96 */
+};
+
+/* What a 3.x client gets for a refused PUBLISH with QoS 1 or 2 (D7). */
+enum policy_refusal {
+    POLICY_REFUSE_ACKNOWLEDGE = 0, /* acknowledged and dropped */
+    POLICY_REFUSE_DISCONNECT,
+};
+
+enum policy_will {
+    POLICY_WILL_OPTIONAL = 0,
+    POLICY_WILL_REQUIRED,
+    POLICY_WILL_FORBIDDEN,
+};
+
+struct policy_source {
+    uint8_t address[16]; /* IPv4-mapped */
+    uint8_t bits;        /* of 128 */
+};
+
+struct policy_limits {
+    struct rate connects;     /* per client */
+    struct rate publishes;    /* per client */
+    struct rate bytes;        /* per client, from the device */
+    struct rate requests;     /* CoAP */
+    uint32_t packet_bytes;    /* largest MQTT packet; 0: 256 KiB */
+    uint32_t subscriptions;   /* per session; 0: 64 */
+    uint32_t sessions;        /* per identity; 0: 1 */
+    uint32_t topic_levels;    /* 0: 32 */
+    uint32_t topic_bytes;     /* 0: 1024 */
+    uint32_t user_properties; /* per packet; 0: 16 */
+    uint32_t keepalive_min_s; /* 0: none */
+    uint32_t keepalive_max_s; /* 0: 3600; a client that asks for none gets this */
+    enum policy_over_limit over;
+};
+
+/* All a role may ask of a client; NULL or n = 0: not asked. Every condition that is set must hold. Text
+ * conditions are globs (glob.h). */
+struct policy_match {
+    bool any; /* match = { any = true; } */
+    const char *listener;
+    const char *port;
+    int32_t vlan; /* -1: any */
+    uint32_t sources_n;
+    struct policy_source sources[POLICY_SOURCES_MAX];
+    const char *mac; /* glob over "00:1d:9c:00:00:01", lower case */
+    const char *client_id;
+    const char *user;
+    const char *cert_cn;
+    const char *cert_ou;
+    const char *psk_id;
+};
+
+struct policy_variable {
+    const char *name;
+    const char *value;
+};
+
+struct policy_role_spec {
+    const char *name;
+    const char *file;
+    uint32_t line;
+    struct policy_match match;
+    const char *id;        /* template of the identity; NULL: "${client_id}" */
+    const char *client_id; /* template or glob that the client id must fit, or NULL */
+    enum policy_mode mode;
+    bool subscribe_trim; /* subscribe_mode = "filter" */
+    bool payload_utf8;   /* payload = "utf8" for the role */
+    uint8_t max_qos;     /* 0..2 */
+    uint16_t inflight;   /* 0: 20 */
+    uint16_t queue;      /* 0: 100 */
+    enum policy_will will;
+    enum policy_refusal refusal;
+    struct policy_limits limits;
+    const struct policy_variable *variables; /* vars = { ... } */
+    uint32_t variables_n;
+    const struct acl_rule_spec *rules;
+    uint32_t rules_n;
+};
+
+struct policy_device_spec {
+    const char *id;
+    const char *file;
+    uint32_t line;
+    bool has_mac;
+    uint8_t mac[6];
+    uint32_t addresses_n;
+    struct policy_source addresses[4];
+    const char *quarantine; /* reason, or NULL */
+    const struct policy_variable *variables;
+    uint32_t variables_n;
+};
+
+struct policy_spec {
+    const struct policy_role_spec *roles;
+    uint32_t roles_n;
+    const struct policy_device_spec *devices;
+    uint32_t devices_n;
+};
+
+struct policy_problem {
+    const char *file; /* borrowed from the spec */
+    uint32_t line;
+    char text[224];
+};
+
+struct snapshot;
+
+struct policy_role {
+    const char *name;
+    const char *file;
+    uint32_t line;
+    uint32_t index;
+    enum policy_mode mode;
+    bool subscribe_trim;
+    bool payload_utf8;
+    bool holds_payload; /* some payload must be read before it is judged */
+    uint8_t max_qos;
+    uint16_t inflight;
+    uint16_t queue;
+    enum policy_will will;
+    enum policy_refusal refusal;
+    struct policy_limits limits; /* defaults filled in: no zeros that mean something else, but for rates
+                                    (amount 0: unlimited) */
+    const struct acl *acl;
+};
+
+struct policy_device {
+    const char *id;
+    const char *quarantine;
+    bool has_mac;
+    uint8_t mac[6];
+};
+
+/* Compiles. NULL when something is wrong: then `problem` (called once for each, in no order) has been told.
+ * Takes copies of all it keeps. */
+struct snapshot *snapshot_create(const struct policy_spec *spec, uint32_t generation,
+                                 void (*problem)(void *owner, const struct policy_problem *problem),
+                                 void *owner);
+void snapshot_destroy(struct snapshot *snapshot);
+
+uint32_t snapshot_generation(const struct snapshot *snapshot);
+/* Eight hex digits of a digest over the meaning of the policy: equal policies, equal fingerprints. */
+const char *snapshot_fingerprint(const struct snapshot *snapshot);
+uint32_t snapshot_roles(const struct snapshot *snapshot);
+const struct policy_role *snapshot_role(const struct snapshot *snapshot, uint32_t index);
+uint32_t snapshot_devices(const struct snapshot *snapshot);
+const struct policy_device *snapshot_device(const struct snapshot *snapshot, struct bytes id);
+
+#endif
