@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * This box: sallyport.conf as checked settings (operators' surface 2.3, 2.3a). All strings and arrays live in
+ * the object and as long as it. Immutable once loaded. Addresses are IPv4-mapped IPv6 in network order; paths
+ * have been made absolute relative to the directory of the file.
+ */
+#ifndef CONFIG_GATEWAY_CONFIG_H
+#define CONFIG_GATEWAY_CONFIG_H
+
+#include "config/diagnostics.h"
+#include "policy/access/rate_limit.h"
+
+#define GATEWAY_PORTS_MAX 8
+#define GATEWAY_INTERFACES_MAX 16
+#define GATEWAY_LISTENERS_MAX 64
+#define GATEWAY_UPSTREAMS_MAX 32
+#define GATEWAY_SERVERS_MAX 8
+#define GATEWAY_ADDRESSES_MAX 8
+#define GATEWAY_ROUTES_MAX 256
+
+struct config_address {
+    uint8_t bytes[16];
+    uint8_t bits; /* prefix length of 128; 128 for a single address */
+};
+
+struct config_origin {
+    const char *file;
+    uint32_t line;
+};
+
+/*
+ * One entry of `ports`. Two entries with the same device and different VLANs are two interfaces of one port;
+ * `vlan` may be absent (untagged).
+ */
+struct config_interface {
+    struct config_origin origin;
+    const char *name;
+    const char *device; /* "af_xdp:eth1" */
+    uint32_t port;      /* index of the device among the distinct devices, see gateway_config.devices */
+    uint16_t vlan;
+    uint16_t mtu; /* 0: the device's */
+    uint32_t addresses_n;
+    struct config_address addresses[GATEWAY_ADDRESSES_MAX];
+    bool has_next_hop;
+    uint8_t next_hop[16]; /* default route of this interface's family */
+    bool has_next_hop6;
+    uint8_t next_hop6[16];
+};
+
+struct config_route { /* routes = ( { to = "10.40.0.0/16"; via = "10.30.0.254"; port = "wan"; } ) */
+    struct config_origin origin;
+    struct config_address to;
+    uint8_t via[16];
+    uint16_t interface;
+};
+
+enum config_protocol {
+    CONFIG_MQTT = 0,
+    CONFIG_COAP,
+};
+
+enum config_security {
+    CONFIG_SECURITY_NONE = 0,
+    CONFIG_SECURITY_TLS,
+    CONFIG_SECURITY_DTLS,
+};
+
+struct config_listener {
+    struct config_origin origin;
+    const char *name;
+    uint16_t interface;
+    enum config_protocol protocol;
+    enum config_security security;
+    bool any;         /* "any:1883": every destination that is not ours, and ours */
+    bool has_address; /* "10.20.0.1:1883"; else ":1883", all addresses of the interface */
+    uint8_t address[16];
+    uint16_t port;
+    uint32_t upstream;
+    struct rate connects_per_source; /* F1: 10/s */
+    uint32_t sessions_per_source;    /* 0: unlimited */
+};
+
+struct config_server {
+    uint8_t address[16];
+    uint16_t port;
+};
+
+struct config_upstream {
+    struct config_origin origin;
+    const char *name;
+    enum config_protocol protocol;
+    enum config_security security;
+    uint32_t servers_n;
+    struct config_server servers[GATEWAY_SERVERS_MAX];
+    const char *server_name;
+    const char *alpn; /* or NULL */
+    const char *ca;
+    const char *certificate; /* may hold ${id}; NULL: none */
+    const char *key;
+    const char *crl;
+    bool tls_1_2; /* min_version = "1.2" */
+    bool resumption;
+    uint64_t connect_timeout_us;
+    const char *psk_id; /* DTLS */
+    const char *psk_file;
+};
+
+struct config_events {
+    const char *file;     /* or NULL: none */
+    bool topics_full;     /* topics = "full" | "none" */
+    bool allowed_connect; /* allowed = "connect" (default), "none", "all" */
+    bool allowed_all;
+};
+
+struct gateway_config {
+    const char *file;
+    const char *directory; /* of `file`, absolute */
+    const char *name;
+    bool observe;     /* mode = "observe" for the whole gateway */
+    uint32_t workers; /* 0: auto */
+    uint64_t memory_bytes;
+    int8_t hugepages;     /* -1 auto, 0 no, 1 yes */
+    bool idle_adaptive;   /* idle = "adaptive" (default) or "poll" */
+    uint32_t connections; /* capacity of one worker: limits = { connections = ... }; default 20,000 */
+    uint32_t handshake_threads;
+    const char *eal;    /* extra EAL arguments, one string, or NULL */
+    uint32_t devices_n; /* distinct devices */
+    const char *devices[GATEWAY_PORTS_MAX];
+    uint32_t interfaces_n;
+    struct config_interface interfaces[GATEWAY_INTERFACES_MAX];
+    uint32_t routes_n;
+    struct config_route routes[GATEWAY_ROUTES_MAX];
+    uint32_t listeners_n;
+    struct config_listener listeners[GATEWAY_LISTENERS_MAX];
+    uint32_t upstreams_n;
+    struct config_upstream upstreams[GATEWAY_UPSTREAMS_MAX];
+    const char *control_socket;
+    struct config_events events;
+};
+
+/* Reads and checks FILE. NULL when there are errors (all of them are in `d`). Warnings alone do not refuse.
+ */
+struct gateway_config *gateway_config_load(const char *file, struct diagnostics *d);
+void gateway_config_destroy(struct gateway_config *config);
+
+/*
+ * Whether `next` may replace `running` without a restart: names each setting that needs one
+ * ("dataplane.workers") as a warning in `d`, at its place. The settings that can change (listeners' limits,
+ * upstreams, events, policy) are applied by reload.
+ */
+void gateway_config_compare(const struct gateway_config *running, const struct gateway_config *next,
+                            struct diagnostics *d);
+
+#endif

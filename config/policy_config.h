@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What is allowed: all .conf files of policy.d into an immutable snapshot, all or nothing (G1, G5; operators'
+ * surface 2.3a to 2.5).
+ *
+ * Every file ending in .conf of the directory is read, in byte order of names (libconfig's @include takes no
+ * wildcard); roles, devices and tests of all files are joined in that order. Listener, port and upstream
+ * names are checked against the gateway's configuration. The policy's own `tests` are run on the compiled
+ * snapshot; a failing one is an error at its line. Control thread.
+ */
+#ifndef CONFIG_POLICY_CONFIG_H
+#define CONFIG_POLICY_CONFIG_H
+
+#include "config/gateway_config.h"
+#include "policy/access/snapshot.h"
+
+struct policy_summary {
+    uint32_t files;
+    uint32_t roles;
+    uint32_t rules;
+    uint32_t devices;
+    uint32_t tests;
+    uint32_t tests_passed;
+};
+
+/* NULL when there is any error; all of them are in `d`. The snapshot is the caller's to destroy. */
+struct snapshot *policy_config_load(const char *directory, const struct gateway_config *gateway,
+                                    uint32_t generation, struct diagnostics *d,
+                                    struct policy_summary *summary);
+
+#endif
