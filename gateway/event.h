@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Events: what happened, for people and machines that watch (H2, operators' surface 2.7).
+ *
+ * A worker fills in a slot of its own bounded single-producer ring and never waits: when the ring is full the
+ * event is counted as dropped. The control thread drains all rings, folds repeats, and writes ECS JSON lines
+ * (event_log.h). Strings are copied, cut to their field, and escaped only when written. Neither payloads nor
+ * passwords have a field.
+ *
+ * EVENT(name, dataset, action, category, type)
+ */
+#ifndef GATEWAY_EVENT_H
+#define GATEWAY_EVENT_H
+
+#include "dataplane/address.h"
+#include "policy/bytes.h"
+#include "policy/verdict.h"
+
+#define EVENT_TABLE(EVENT)                                                                                   \
+    EVENT(NONE, "system", "none", "host", "info")                                                            \
+    EVENT(CONNECTION_ACCEPTED, "session", "connection-accepted", "network", "connection")                    \
+    EVENT(CONNECTION_REFUSED, "limit", "connection-refused", "network", "denied")                            \
+    EVENT(MQTT_CONNECT, "session", "mqtt-connect", "session", "start")                                       \
+    EVENT(MQTT_CONNECT_REFUSED, "session", "mqtt-connect", "session", "denied")                              \
+    EVENT(MQTT_END, "session", "mqtt-disconnect", "session", "end")                                          \
+    EVENT(MQTT_PUBLISH_DENIED, "decision", "mqtt-publish", "network", "denied")                              \
+    EVENT(MQTT_SUBSCRIBE_DENIED, "decision", "mqtt-subscribe", "network", "denied")                          \
+    EVENT(MQTT_DELIVERY_DENIED, "decision", "mqtt-deliver", "network", "denied")                             \
+    EVENT(MQTT_PUBLISH_ALLOWED, "decision", "mqtt-publish", "network", "allowed")                            \
+    EVENT(MQTT_WILL_DENIED, "decision", "mqtt-will", "network", "denied")                                    \
+    EVENT(LIMIT_EXCEEDED, "limit", "limit-exceeded", "network", "denied")                                    \
+    EVENT(PROTOCOL_ERROR, "protocol", "protocol-error", "network", "denied")                                 \
+    EVENT(UNGRACEFUL_END, "session", "ungraceful-end", "session", "end")                                     \
+    EVENT(TLS_FAILED, "tls", "tls-handshake", "network", "error")                                            \
+    EVENT(UPSTREAM_FAILED, "upstream", "upstream-connect", "network", "error")                               \
+    EVENT(POLICY_RELOADED, "policy", "policy-reload", "configuration", "change")                             \
+    EVENT(POLICY_REFUSED, "policy", "policy-reload", "configuration", "error")                               \
+    EVENT(ADMIN, "admin", "admin-command", "configuration", "info")                                          \
+    EVENT(STARTED, "system", "started", "host", "start")                                                     \
+    EVENT(STOPPING, "system", "stopping", "host", "end")                                                     \
+    EVENT(COAP_REQUEST_DENIED, "decision", "coap-request", "network", "denied")                              \
+    EVENT(COAP_ALLOWED, "decision", "coap-request", "network", "allowed")
+
+#define EVENT_ENUM(name, dataset, action, category, type) EVENT_##name,
+enum event_kind { EVENT_TABLE(EVENT_ENUM) EVENT_KIND_COUNT };
+#undef EVENT_ENUM
+
+#define EVENT_TOPIC_MAX 256
+#define EVENT_NAME_MAX 64
+#define EVENT_DETAIL_MAX 160
+
+struct event {
+    uint64_t time_us; /* CLOCK_REALTIME microseconds */
+    enum event_kind kind;
+    enum outcome outcome;
+    bool enforced; /* false: only recorded (observe) */
+    bool has_mac;
+    uint8_t mqtt_type;
+    uint8_t mqtt_version;
+    uint8_t qos;
+    bool retain;
+    bool told; /* reason_code was sent to the client */
+    uint8_t reason_code;
+    uint8_t mac[6];
+    uint16_t source_port;
+    uint16_t destination_port;
+    uint32_t repeats;
+    uint32_t ruleset; /* generation */
+    uint32_t payload_bytes;
+    uint64_t session; /* joins all events of one session; 0: none */
+    struct ip_address source;
+    struct ip_address destination;
+    uint16_t topic_len;
+    char client_id[EVENT_NAME_MAX];
+    char user[EVENT_NAME_MAX];
+    char identity[EVENT_NAME_MAX];
+    char role[EVENT_NAME_MAX / 2];
+    char rule[EVENT_NAME_MAX];
+    char listener[EVENT_NAME_MAX / 2];
+    char detail[EVENT_DETAIL_MAX]; /* a sentence: TLS reason, file:line of a refused policy */
+    uint8_t topic[EVENT_TOPIC_MAX];
+};
+
+struct event_ring;
+
+struct event_ring *event_ring_create(uint32_t slots);
+void event_ring_destroy(struct event_ring *ring);
+/* Producer: a cleared slot to fill in, or NULL (counted) when the ring is full; event_ring_commit publishes
+ * it. */
+struct event *event_ring_begin(struct event_ring *ring);
+void event_ring_commit(struct event_ring *ring);
+/* Consumer: the oldest event, or NULL; event_ring_pop lets it go. */
+const struct event *event_ring_peek(struct event_ring *ring);
+void event_ring_pop(struct event_ring *ring);
+uint64_t event_ring_dropped(const struct event_ring *ring);
+
+/* Copies bytes or text into a fixed field, cut and NUL-terminated; control bytes stay and are escaped by the
+ * writer. */
+void event_set_name(char *field, size_t room, struct bytes value);
+void event_set_topic(struct event *event, struct bytes topic);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Everything that one reload replaces, under one number: settings, policy snapshot, TLS contexts (G2,
+ * decision 7).
+ *
+ * Made and destroyed by the control thread. Workers read the current pointer once per loop iteration and
+ * report quiescence after it (rte_rcu_qsbr), so a generation lives until no worker can hold it. What must
+ * live longer than an iteration is copied (identity) or reference-counted (TLS contexts).
+ */
+#ifndef GATEWAY_GENERATION_H
+#define GATEWAY_GENERATION_H
+
+#include "config/gateway_config.h"
+#include "config/policy_config.h"
+#include "dataplane/secure/tls_context.h"
+#include "policy/access/snapshot.h"
+
+struct generation {
+    uint32_t number;
+    const struct gateway_config *config;
+    const struct snapshot *policy;
+    struct tls_context *upstream_tls[GATEWAY_UPSTREAMS_MAX]; /* NULL: plain */
+    struct policy_summary summary;
+    uint64_t loaded_at_us; /* CLOCK_REALTIME */
+};
+
+/*
+ * Loads settings and policy, checks key pairs, makes TLS contexts: all or nothing. NULL when anything is
+ * wrong, with everything that is wrong in `d`. `running` is the generation in force or NULL; settings that
+ * need a restart are taken from it, with a warning.
+ */
+struct generation *generation_load(const char *config_file, const char *policy_directory, uint32_t number,
+                                   const struct generation *running, struct diagnostics *d);
+void generation_destroy(struct generation *generation);
+
+#endif

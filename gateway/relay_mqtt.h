@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * MQTT relays: a device's stream, an upstream stream, and the law between them (D, F2, C).
+ *
+ * The relay moves bytes between the two streams through framer (policy/mqtt/frame.h), guard
+ * (policy/mqtt/guard.h) and builder (policy/mqtt/build.h): what the guard allows is rebuilt onto the other
+ * side, what it refuses is answered, dropped or ends the session as the guard says, and the relay tells the
+ * event ring. One object per worker owns all relays of the worker; no locks.
+ *
+ * Life of a relay: accepted (CONNECT awaited, 5 s) -> CONNECT judged -> upstream dialled -> CONNECT rebuilt
+ * upstream -> CONNACK judged and rebuilt
+ * -> running -> ending. Bytes that the device pipelines behind CONNECT wait in its TCP window. When one side
+ * cannot take more, the other is not read (back pressure); nothing is buffered here but half packets, in
+ * buffers from a bounded pool, and an idle relay owns none.
+ */
+#ifndef GATEWAY_RELAY_MQTT_H
+#define GATEWAY_RELAY_MQTT_H
+
+#include "dataplane/address.h"
+#include "dataplane/stream.h"
+#include "dataplane/timer_wheel.h"
+#include "gateway/event.h"
+#include "gateway/generation.h"
+
+struct mqtt_relays;
+
+/* What the worker knows of an accepted connection. */
+struct relay_origin {
+    uint16_t listener;  /* index in the configuration */
+    uint16_t interface; /* likewise */
+    bool has_mac;
+    uint8_t mac[6];
+    struct flow_key key; /* local: the address the device meant */
+};
+
+struct mqtt_relays_config {
+    uint32_t sessions;                          /* capacity */
+    uint64_t buffer_bytes;                      /* for half packets, in all */
+    struct timer_wheel *timers;                 /* borrowed */
+    struct event_ring *events;                  /* borrowed */
+    const struct generation *const *generation; /* the worker's current one, changed only between calls */
+    const uint64_t *now_us;                     /* the worker's loop time */
+    /*
+     * Opens a stream to upstream `upstream` of the current generation for the client called `identity`, TLS
+     * included where configured; handler->opened comes when it is ready. NULL when it cannot even be tried,
+     * with the reason in *why.
+     */
+    struct stream *(*dial)(void *worker, uint32_t upstream, const char *identity,
+                           const struct flow_key *device, const struct stream_handler *handler, void *owner,
+                           enum outcome *why);
+    void *worker;
+    uint64_t session_seed; /* first session number */
+};
+
+/* RELAY_COUNTER(name, id), beside one counter per outcome and direction. */
+#define RELAY_COUNTER_TABLE(RELAY_COUNTER)                                                                   \
+    RELAY_COUNTER(SESSIONS_ACCEPTED, "sessions-accepted")                                                    \
+    RELAY_COUNTER(SESSIONS_OPENED, "sessions-opened")                                                        \
+    RELAY_COUNTER(SESSIONS_ENDED, "sessions-ended")                                                          \
+    RELAY_COUNTER(PUBLISH_UP, "publish-up")                                                                  \
+    RELAY_COUNTER(PUBLISH_DOWN, "publish-down")                                                              \
+    RELAY_COUNTER(PACKETS_UP, "packets-up")                                                                  \
+    RELAY_COUNTER(PACKETS_DOWN, "packets-down")                                                              \
+    RELAY_COUNTER(BYTES_UP, "bytes-up")                                                                      \
+    RELAY_COUNTER(BYTES_DOWN, "bytes-down")                                                                  \
+    RELAY_COUNTER(BACK_PRESSURE, "back-pressure")
+
+#define RELAY_COUNTER_ENUM(name, id) RELAY_##name,
+enum relay_counter { RELAY_COUNTER_TABLE(RELAY_COUNTER_ENUM) RELAY_COUNTER_COUNT };
+#undef RELAY_COUNTER_ENUM
+
+struct mqtt_relays_counters {
+    uint64_t count[RELAY_COUNTER_COUNT];
+    uint64_t from_device[OUTCOME_COUNT]; /* judged packets by outcome */
+    uint64_t from_upstream[OUTCOME_COUNT];
+};
+
+struct mqtt_relays *mqtt_relays_create(const struct mqtt_relays_config *config);
+/* Frees everything; streams must be gone or are aborted. */
+void mqtt_relays_destroy(struct mqtt_relays *relays);
+
+/* Takes over an accepted device stream (sets handler and owner), or aborts it when there is no room. */
+void mqtt_relays_accept(struct mqtt_relays *relays, struct stream *device, const struct relay_origin *origin);
+/* End of a burst: lets what was written leave, upstream and down. */
+void mqtt_relays_flush(struct mqtt_relays *relays);
+/*
+ * After a new generation: re-judges up to `budget` sessions (new rights, lost rights, G3), continuing where
+ * the last call ended. True when all have been seen. Sessions also re-bind by themselves at their next
+ * packet.
+ */
+bool mqtt_relays_sweep(struct mqtt_relays *relays, uint32_t budget);
+/* Stops accepting and ends up to `budget` sessions with `why` (5.0: DISCONNECT); true when none is left. */
+bool mqtt_relays_drain(struct mqtt_relays *relays, enum outcome why, uint32_t budget);
+uint32_t mqtt_relays_sessions(const struct mqtt_relays *relays);
+const struct mqtt_relays_counters *mqtt_relays_counters(const struct mqtt_relays *relays);
+size_t mqtt_relays_session_bytes(void);
+
+/* One live session as commands show it. Text is cut to its field. */
+struct relay_info {
+    uint64_t session;
+    uint64_t since_us;
+    uint64_t publishes_up, publishes_down, denied;
+    uint8_t version;
+    bool running;
+    struct relay_origin origin;
+    char client_id[EVENT_NAME_MAX];
+    char user[EVENT_NAME_MAX];
+    char identity[EVENT_NAME_MAX];
+    char role[EVENT_NAME_MAX / 2];
+    char tls[24];
+};
+/* Copies the next session at or after *position; false at the end. On the worker only. */
+bool mqtt_relays_next(struct mqtt_relays *relays, uint32_t *position, struct relay_info *out);
+/* Ends the sessions of an identity or client id; answers how many. */
+uint32_t mqtt_relays_kick(struct mqtt_relays *relays, struct bytes identity, enum outcome why);
+
+#endif
