@@ -48,6 +48,8 @@ struct mqtt_relays_config {
     struct stream *(*dial)(void *worker, uint32_t upstream, const char *identity,
                            const struct flow_key *device, const struct stream_handler *handler, void *owner,
                            enum outcome *why);
+    /* A relay that was accepted is gone (for counting sessions per source); may be NULL. */
+    void (*gone)(void *worker, const struct relay_origin *origin);
     void *worker;
     uint64_t session_seed; /* first session number */
 };
