@@ -90,8 +90,44 @@ static inline enum read_result cursor_bytes(struct cursor *c, size_t len, struct
     if (cursor_left(c) < len)
         return READ_NEED_MORE;
     *value = bytes_of(c->at, len);
-    c->at += len;
+    if (len != 0)
+        c->at += len;
     return READ_OK;
+}
+
+/* A 16-bit length and that many bytes. */
+static inline enum read_result cursor_block16(struct cursor *c, struct bytes *value)
+{
+    struct cursor ahead = *c;
+    uint16_t len;
+    if (cursor_u16(&ahead, &len) != READ_OK || cursor_bytes(&ahead, len, value) != READ_OK)
+        return READ_NEED_MORE;
+    *c = ahead;
+    return READ_OK;
+}
+
+/* A Variable Byte Integer (MQTT 5.0 s.1.5.5): at most four bytes, and no more than the value needs. */
+#define VBI_BYTES_MAX 4
+#define VBI_MAX UINT32_C(268435455)
+
+static inline enum read_result cursor_vbi(struct cursor *c, uint32_t *value)
+{
+    size_t left = cursor_left(c);
+    uint32_t sum = 0;
+    for (unsigned int i = 0; i < VBI_BYTES_MAX; i++) {
+        if (i >= left)
+            return READ_NEED_MORE;
+        uint8_t byte = c->at[i];
+        sum |= (uint32_t)(byte & 0x7F) << (7 * i);
+        if (byte < 0x80) {
+            if (byte == 0 && i != 0)
+                return READ_MALFORMED;
+            c->at += i + 1;
+            *value = sum;
+            return READ_OK;
+        }
+    }
+    return READ_MALFORMED;
 }
 
 #endif

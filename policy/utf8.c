@@ -5,7 +5,8 @@
 #include <emmintrin.h>
 #endif
 
-/* ---- the reference: an automaton over byte classes ------------------------------------------------------- */
+/* ---- the reference: an automaton over byte classes -------------------------------------------------------
+ */
 
 /* Every state but ACCEPT and REJECT says which continuation bytes may follow (RFC 3629 s.4). */
 enum state {
@@ -40,8 +41,9 @@ static enum state reference_step(enum state state, uint8_t byte)
     static const struct {
         uint8_t low, high, next;
     } tail[] = {
-        [TAIL_1] = {0x80, 0xBF, ACCEPT},   [TAIL_2] = {0x80, 0xBF, TAIL_1},   [TAIL_3] = {0x80, 0xBF, TAIL_2},
-        [AFTER_E0] = {0xA0, 0xBF, TAIL_1}, [AFTER_ED] = {0x80, 0x9F, TAIL_1}, [AFTER_F0] = {0x90, 0xBF, TAIL_2},
+        [TAIL_1] = {0x80, 0xBF, ACCEPT},   [TAIL_2] = {0x80, 0xBF, TAIL_1},
+        [TAIL_3] = {0x80, 0xBF, TAIL_2},   [AFTER_E0] = {0xA0, 0xBF, TAIL_1},
+        [AFTER_ED] = {0x80, 0x9F, TAIL_1}, [AFTER_F0] = {0x90, 0xBF, TAIL_2},
         [AFTER_F4] = {0x80, 0x8F, TAIL_2},
     };
     if (state == ACCEPT)
@@ -80,7 +82,8 @@ bool utf8_check_reference(struct bytes text, enum utf8_level level)
     return state == ACCEPT;
 }
 
-/* ---- the fast one: ASCII in blocks, everything else character by character ------------------------------- */
+/* ---- the fast one: ASCII in blocks, everything else character by character -------------------------------
+ */
 
 static bool ascii_allowed(uint8_t byte, enum utf8_level level)
 {
@@ -92,7 +95,8 @@ static bool ascii_allowed(uint8_t byte, enum utf8_level level)
 #ifdef __SSE2__
 #define BLOCK_BYTES ((size_t)16)
 
-/* True when all 16 bytes are ASCII that `level` allows. Comparisons are signed: a byte above 7F is negative. */
+/* True when all 16 bytes are ASCII that `level` allows. Comparisons are signed: a byte above 7F is negative.
+ */
 static inline bool block_plain(const uint8_t *at, enum utf8_level level)
 {
     __m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);

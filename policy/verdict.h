@@ -68,6 +68,9 @@
     OUTCOME(SHARED_NO_LOCAL, "shared-no-local", "No Local on a shared subscription", 0x82)                   \
     OUTCOME(REDIRECT_STRIPPED, "redirect-stripped", "a server redirection was removed", 0x00)                \
     OUTCOME(AUTH_METHOD, "auth-method", "enhanced authentication is not possible here", 0x8C)                \
+    OUTCOME(BAD_PROPERTY, "bad-property", "a property is repeated, or not allowed to this side or value",    \
+            0x82)                                                                                            \
+    OUTCOME(BAD_REASON_CODE, "bad-reason-code", "the reason code is not one of this packet type", 0x82)      \
     /* time (D2) */                                                                                          \
     OUTCOME(CONNECT_TIMEOUT, "connect-timeout", "no CONNECT in time", 0x82)                                  \
     OUTCOME(PACKET_TIMEOUT, "packet-timeout", "a packet was begun and not completed in time", 0x82)          \

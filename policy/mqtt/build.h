@@ -2,11 +2,14 @@
 /*
  * Canonical encoding of MQTT packets: whatever leaves the gateway was built here from a decoded packet (D11).
  * Lengths are minimal, reserved bits are zero, properties are written once each in the order of their
- * identifiers with user properties last in their own order, and only those that the packet type, version and
- * sender allow.
+ * identifiers with user properties last in their own order, and only those that the packet type and version
+ * allow. What is built always decodes again; to that end a reason code that the packet type does not know
+ * becomes the nearest one that it knows (reason.h).
  *
- * Every function writes into `to` and answers the bytes written, or 0 when `room` does not suffice (nothing
- * useful is in `to` then). Pure; any thread.
+ * Every function writes into `to` and answers the bytes written, or 0 when `room` does not suffice or when
+ * what was asked cannot be said in that version: a string above 65535 bytes, a topic or list that is empty
+ * and must not be, QoS without an identifier, a failure code in a MQTT 3.1 SUBACK (nothing useful is in `to`
+ * then). Pure; any thread.
  */
 #ifndef POLICY_MQTT_BUILD_H
 #define POLICY_MQTT_BUILD_H
@@ -24,7 +27,8 @@ size_t mqtt_build_bound(const struct mqtt_packet *packet);
  */
 size_t mqtt_build(uint8_t *to, size_t room, const struct mqtt_packet *packet, enum mqtt_version version);
 
-/* Answers that the gateway gives by itself. */
+/* Answers that the gateway gives by itself. `code` is a MQTT 5 reason code; CONNACK in 3.x: its return code.
+ */
 size_t mqtt_build_connack(uint8_t *to, size_t room, enum mqtt_version version, uint8_t code);
 size_t mqtt_build_ack(uint8_t *to, size_t room, enum mqtt_version version, enum mqtt_type type,
                       uint16_t packet_id, uint8_t reason_code);

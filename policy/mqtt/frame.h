@@ -10,6 +10,14 @@
  * it is whole, then the payload as slices. Lengths are judged from the fixed header, before bytes are stored:
  * a length that is not minimal, has five bytes, or is above the limit is a fault at once, and so is a type or
  * flag nibble that the version or the sender does not allow. After a fault the framer answers it for ever.
+ * How the stream was cut into slices changes nothing but which pieces a payload comes in.
+ *
+ * While `version` is MQTT_VERSION_UNKNOWN only a CONNECT of a client passes; the caller sets `version` (and
+ * may change the limits and `utf8`) between two packets. Once it is set, a second CONNECT is a fault.
+ *
+ * Steps: fixed header (gathered in the framer itself, 5 bytes), body, and for a PUBLISH that is not whole,
+ * head and payload. Buffers are asked for by what has arrived, not by what a header announces: at least 256
+ * bytes or the packet, then twice what is there, so one packet may ask several times.
  *
  * Not thread-safe; belongs to one direction of one session.
  */
@@ -39,6 +47,7 @@ struct mqtt_framer {
     uint32_t want;               /* with MQTT_STEP_NEED_BUFFER */
     uint32_t payload_left;       /* of the PUBLISH being streamed */
     /* private */
+    struct bytes kept; /* what was handed out with MQTT_STEP_PUBLISH and is not gathered */
     uint8_t *buffer;
     uint32_t capacity;
     uint32_t gathered;
@@ -46,7 +55,7 @@ struct mqtt_framer {
     uint8_t header[5];
     uint8_t header_len;
     uint8_t state;
-    bool hold;
+    bool may_hold;
 };
 
 void mqtt_framer_init(struct mqtt_framer *f, enum mqtt_sender sender, enum mqtt_version version,
@@ -56,17 +65,19 @@ void mqtt_framer_init(struct mqtt_framer *f, enum mqtt_sender sender, enum mqtt_
  * call or until `in`'s bytes die. */
 enum mqtt_step mqtt_framer_next(struct mqtt_framer *f, struct cursor *in, struct mqtt_packet *out);
 
-/* Lends a buffer of at least framer->want bytes; what was gathered in an earlier one is copied over. */
+/* Lends a buffer of at least framer->want bytes; what was gathered in an earlier one is copied over, and that
+ * one is the caller's again on return. */
 void mqtt_framer_lend(struct mqtt_framer *f, uint8_t *buffer, uint32_t capacity);
-/* Takes the buffer back: NULL when none was lent. Only while idle. */
+/* Takes the buffer back: NULL when none was lent. Only while idle, after a fault, or for good. */
 uint8_t *mqtt_framer_reclaim(struct mqtt_framer *f);
-/* True between packets. */
+/* True between packets; false after a fault. */
 bool mqtt_framer_idle(const struct mqtt_framer *f);
 
 /*
- * After MQTT_STEP_PUBLISH: gather the whole packet instead of streaming it. The same PUBLISH comes again, as
- * MQTT_STEP_PACKET, once it is whole. The packet is bounded by packet_limit_bytes; the head and first payload
- * part just handed out are kept by the framer (asks for a buffer).
+ * Right after MQTT_STEP_PUBLISH: gather the whole packet instead of streaming it. The same PUBLISH comes
+ * again, as MQTT_STEP_PACKET, once it is whole. The packet is bounded by packet_limit_bytes. The head and the
+ * first part of the payload are copied by the next call of mqtt_framer_next (which asks for a buffer), so
+ * that call, and those until it stops asking, must come while the bytes of the slice still live.
  */
 void mqtt_framer_hold(struct mqtt_framer *f);
 
