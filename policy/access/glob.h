@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Globs for names of clients, users and certificates: literal characters, '*' (any run), '?' (one character),
- * [a-z] sets, and named captures "truck-{serial}" or "truck-{serial:[0-9][0-9][0-9]}" whose text becomes a
- * variable. No backtracking beyond one '*' at a time: linear in practice, O(n*m) at worst with n and m
- * capped. Pure.
+ * [a-z] sets and [!a-z] (ASCII members; a set of one writes a special character literally: [*] [?] [[] [{]
+ * [}]), and named captures "truck-{serial}" or "truck-{serial:[0-9][0-9][0-9]}" whose text becomes a
+ * variable. A capture is never empty; a run takes as little as it can. Bytes are compared as they are.
+ * No backtracking beyond one run at a time: linear in practice, O(n*m) at worst with n and m capped. Pure.
  */
 #ifndef POLICY_ACCESS_GLOB_H
 #define POLICY_ACCESS_GLOB_H
@@ -26,7 +27,8 @@ struct glob_captures {
 
 /* NULL when well formed, else a static sentence about what is wrong. */
 const char *glob_check(struct bytes pattern);
-/* True when the whole subject matches. `captures` may be NULL. */
+/* True when the whole subject matches; never for a malformed pattern, a subject that is too long or a subject
+ * that is absent (at == NULL). `captures` may be NULL. */
 bool glob_match(struct bytes pattern, struct bytes subject, struct glob_captures *captures);
 
 #endif

@@ -16,14 +16,16 @@ struct rate {
     uint64_t burst;     /* most tokens at once; at least 1 */
 };
 
+/* All zero: a new bucket, which is filled at its first use. */
 struct rate_bucket {
     uint64_t updated_us;
-    uint64_t level; /* in 1/65536 tokens; a new bucket is filled at its first use */
+    int64_t level;      /* in 1/65536 tokens; below 0: a debt, of a full bucket at most */
+    uint64_t remainder; /* of the last division, so that asking often loses nothing */
     bool used;
 };
 
-/* Takes n tokens and answers true, or takes none. n above burst passes when the bucket is full, leaving a
- * debt of a full bucket. */
+/* Takes n tokens and answers true, or takes none. n above burst passes when the bucket is full and leaves the
+ * excess as a debt, of a full bucket at most. */
 bool rate_limit_take(struct rate_bucket *bucket, const struct rate *rate, uint64_t n, uint64_t now_us);
 /* Whether take would succeed; changes nothing. */
 bool rate_limit_allows(const struct rate_bucket *bucket, const struct rate *rate, uint64_t n,
