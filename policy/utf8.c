@@ -5,8 +5,7 @@
 #include <emmintrin.h>
 #endif
 
-/* ---- the reference: an automaton over byte classes -------------------------------------------------------
- */
+/* ---- the reference: an automaton over byte classes ---------------------------------------------------- */
 
 /* Every state but ACCEPT and REJECT says which continuation bytes may follow (RFC 3629 s.4). */
 enum state {
@@ -82,8 +81,7 @@ bool utf8_check_reference(struct bytes text, enum utf8_level level)
     return state == ACCEPT;
 }
 
-/* ---- the fast one: ASCII in blocks, everything else character by character -------------------------------
- */
+/* ---- the fast one: ASCII in blocks, everything else character by character ---------------------------- */
 
 static bool ascii_allowed(uint8_t byte, enum utf8_level level)
 {

@@ -36,8 +36,7 @@ static void build_header(struct writer *w, enum mqtt_type type, uint8_t flags, s
     writer_vbi(w, remaining_length);
 }
 
-/* ---- PUBLISH ----------------------------------------------------------------------------------------------
- */
+/* ---- PUBLISH ------------------------------------------------------------------------------------------ */
 
 static bool publish_sayable(const struct mqtt_packet *packet, enum mqtt_version version)
 {
@@ -72,8 +71,7 @@ static void build_publish(struct writer *w, const struct mqtt_packet *packet, co
         mqtt_properties_build(w, &packet->properties, s->properties, MQTT_PUBLISH);
 }
 
-/* ---- CONNECT and CONNACK ----------------------------------------------------------------------------------
- */
+/* ---- CONNECT and CONNACK ------------------------------------------------------------------------------ */
 
 static bool connect_sayable(const struct mqtt_connect *connect, enum mqtt_version version)
 {
@@ -168,8 +166,7 @@ static void build_connack(struct writer *w, const struct mqtt_packet *packet, co
         mqtt_properties_build(w, &packet->properties, s->properties, MQTT_CONNACK);
 }
 
-/* ---- acknowledgements, DISCONNECT, AUTH -------------------------------------------------------------------
- */
+/* ---- acknowledgements, DISCONNECT, AUTH --------------------------------------------------------------- */
 
 static bool has_packet_id(enum mqtt_type type)
 {
@@ -216,8 +213,7 @@ static void build_code(struct writer *w, const struct mqtt_packet *packet, const
         mqtt_properties_build(w, &packet->properties, s->properties, packet->type);
 }
 
-/* ---- SUBSCRIBE, UNSUBSCRIBE and their acknowledgements ----------------------------------------------------
- */
+/* ---- SUBSCRIBE, UNSUBSCRIBE and their acknowledgements ------------------------------------------------ */
 
 static void build_entry(struct writer *w, enum mqtt_type type, enum mqtt_version version,
                         const struct mqtt_filter *entry)
@@ -280,8 +276,7 @@ static void build_suback(struct writer *w, const struct mqtt_packet *packet, con
         build_list_code(w, packet->type, version, packet->list.at[i]);
 }
 
-/* ---- any packet -------------------------------------------------------------------------------------------
- */
+/* ---- any packet --------------------------------------------------------------------------------------- */
 
 static bool list_sayable(const struct mqtt_packet *packet, enum mqtt_version version)
 {
@@ -407,8 +402,7 @@ size_t mqtt_build(uint8_t *to, size_t room, const struct mqtt_packet *packet, en
     return written(&w, to) == head_bytes ? head_bytes : 0;
 }
 
-/* ---- the gateway's own answers ----------------------------------------------------------------------------
- */
+/* ---- the gateway's own answers ------------------------------------------------------------------------ */
 
 size_t mqtt_build_connack(uint8_t *to, size_t room, enum mqtt_version version, uint8_t code)
 {

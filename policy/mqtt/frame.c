@@ -61,8 +61,7 @@ static enum mqtt_step hand_out(struct mqtt_framer *f, struct bytes body, struct 
     return MQTT_STEP_PACKET;
 }
 
-/* ---- fixed header -----------------------------------------------------------------------------------------
- */
+/* ---- fixed header ------------------------------------------------------------------------------------- */
 
 /* What can be said when the length is known: MQTT_STEP_PACKET to go on with the body. */
 static enum mqtt_step judge_length(struct mqtt_framer *f)
@@ -101,8 +100,7 @@ static enum mqtt_step take_header(struct mqtt_framer *f, struct cursor *in)
     return MQTT_STEP_NEED_MORE;
 }
 
-/* ---- gathering --------------------------------------------------------------------------------------------
- */
+/* ---- gathering ---------------------------------------------------------------------------------------- */
 
 /*
  * Copies from `in` until `goal` bytes are gathered: MQTT_STEP_PACKET then. Room is asked for by what came,
@@ -155,8 +153,7 @@ bool mqtt_framer_idle(const struct mqtt_framer *f)
     return f->state == STATE_HEADER && f->header_len == 0;
 }
 
-/* ---- PUBLISH ----------------------------------------------------------------------------------------------
- */
+/* ---- PUBLISH ------------------------------------------------------------------------------------------ */
 
 /* The head is whole in `head`; the payload goes on in `in`. */
 static enum mqtt_step hand_out_publish(struct mqtt_framer *f, struct bytes head, struct cursor *in,
@@ -253,8 +250,7 @@ static enum mqtt_step take_held(struct mqtt_framer *f, struct cursor *in, struct
     return step == MQTT_STEP_PACKET ? hand_out(f, gathered_bytes(f), out) : step;
 }
 
-/* ---- steps ------------------------------------------------------------------------------------------------
- */
+/* ---- steps -------------------------------------------------------------------------------------------- */
 
 static enum mqtt_step take_body(struct mqtt_framer *f, struct cursor *in, struct mqtt_packet *out)
 {
@@ -272,15 +268,38 @@ static enum mqtt_step take_body(struct mqtt_framer *f, struct cursor *in, struct
     return step == MQTT_STEP_PACKET ? hand_out(f, gathered_bytes(f), out) : step;
 }
 
+/*
+ * The common case, a packet that lies whole in the slice between two packets, without a trace in the framer.
+ * On anything else false, nothing is taken, and the general way decides.
+ */
+static inline bool take_whole(struct mqtt_framer *f, struct cursor *in, struct mqtt_packet *out,
+                              enum outcome *outcome)
+{
+    struct cursor c = *in;
+    struct bytes body;
+    uint8_t first;
+    uint32_t length;
+    if (cursor_u8(&c, &first) != READ_OK || cursor_vbi(&c, &length) != READ_OK ||
+        cursor_bytes(&c, length, &body) != READ_OK)
+        return false;
+    if ((size_t)(c.at - in->at) > f->packet_limit_bytes || length > f->head_limit_bytes)
+        return false;
+    in->at = c.at;
+    *outcome =
+        mqtt_packet_decode(out, first >> 4, first & 0x0F, body, length, f->version, f->sender, f->utf8);
+    return true;
+}
+
 enum mqtt_step mqtt_framer_next(struct mqtt_framer *f, struct cursor *in, struct mqtt_packet *out)
 {
+    enum outcome outcome;
+    enum mqtt_step step;
     switch ((enum state)f->state) {
-    case STATE_HEADER: {
-        enum mqtt_step step = take_header(f, in);
-        if (step != MQTT_STEP_PACKET)
-            return step;
-        return take_body(f, in, out);
-    }
+    case STATE_HEADER:
+        if (f->header_len == 0 && take_whole(f, in, out, &outcome))
+            return outcome == OUTCOME_ALLOWED ? MQTT_STEP_PACKET : fault(f, outcome);
+        step = take_header(f, in);
+        return step == MQTT_STEP_PACKET ? take_body(f, in, out) : step;
     case STATE_BODY:
         return take_body(f, in, out);
     case STATE_PAYLOAD:

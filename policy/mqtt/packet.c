@@ -6,8 +6,7 @@
 #include "policy/mqtt/reason.h"
 #include "policy/mqtt/topic_name.h"
 
-/* ---- fixed header (s.2.1) ---------------------------------------------------------------------------------
- */
+/* ---- fixed header (s.2.1) ----------------------------------------------------------------------------- */
 
 #define BIT(n) (1u << (n))
 /* PUBLISH: QoS 0 without DUP [3.3.1-2], QoS 1 and 2, each with and without RETAIN; QoS 3 never [3.3.1-4].
@@ -82,8 +81,7 @@ enum outcome mqtt_header_check(uint8_t first, enum mqtt_version version, enum mq
     return legal ? OUTCOME_ALLOWED : OUTCOME_MALFORMED_FLAGS;
 }
 
-/* ---- PUBLISH ----------------------------------------------------------------------------------------------
- */
+/* ---- PUBLISH ------------------------------------------------------------------------------------------ */
 
 static enum read_result head_fault(struct mqtt_publish_head *head, enum outcome fault)
 {
@@ -91,9 +89,15 @@ static enum read_result head_fault(struct mqtt_publish_head *head, enum outcome 
     return READ_MALFORMED;
 }
 
-/* The property section, at `c`: adds its length and that of its length to head->bytes. */
-static enum read_result head_properties(struct mqtt_publish_head *head, struct cursor c,
-                                        uint32_t remaining_length, uint32_t limit_bytes)
+/*
+ * The property section, at `c`: adds its length and that of its length to head->bytes. Inlined, as its caller
+ * is, so that on the common path a head never leaves the registers: half-written words read back whole cost 8
+ * ns.
+ */
+static inline __attribute__((always_inline)) enum read_result head_properties(struct mqtt_publish_head *head,
+                                                                              struct cursor c,
+                                                                              uint32_t remaining_length,
+                                                                              uint32_t limit_bytes)
 {
     size_t left = cursor_left(&c);
     uint32_t len = 0;
@@ -112,9 +116,9 @@ static enum read_result head_properties(struct mqtt_publish_head *head, struct c
     return result == READ_OK ? cursor_bytes(&c, len, &head->properties) : READ_NEED_MORE;
 }
 
-enum read_result mqtt_publish_head_parse(struct mqtt_publish_head *head, struct bytes at_hand, uint8_t flags,
-                                         enum mqtt_version version, uint32_t remaining_length,
-                                         uint32_t limit_bytes)
+static inline __attribute__((always_inline)) enum read_result
+publish_head(struct mqtt_publish_head *head, struct bytes at_hand, uint8_t flags, enum mqtt_version version,
+             uint32_t remaining_length, uint32_t limit_bytes)
 {
     uint32_t most = remaining_length < limit_bytes ? remaining_length : limit_bytes;
     struct cursor c = cursor_of(bytes_of(at_hand.at, at_hand.len < most ? at_hand.len : most));
@@ -143,12 +147,19 @@ enum read_result mqtt_publish_head_parse(struct mqtt_publish_head *head, struct 
     return head_properties(head, c, remaining_length, limit_bytes);
 }
 
+enum read_result mqtt_publish_head_parse(struct mqtt_publish_head *head, struct bytes at_hand, uint8_t flags,
+                                         enum mqtt_version version, uint32_t remaining_length,
+                                         uint32_t limit_bytes)
+{
+    return publish_head(head, at_hand, flags, version, remaining_length, limit_bytes);
+}
+
 static enum outcome parse_publish(struct mqtt_packet *out, uint8_t flags, struct bytes body,
                                   uint32_t remaining_length, const struct mqtt_parse *p)
 {
     struct mqtt_publish_head head;
     enum outcome outcome;
-    switch (mqtt_publish_head_parse(&head, body, flags, p->version, remaining_length, UINT32_MAX)) {
+    switch (publish_head(&head, body, flags, p->version, remaining_length, UINT32_MAX)) {
     case READ_MALFORMED:
         return head.fault;
     case READ_NEED_MORE:
@@ -184,8 +195,7 @@ static enum outcome parse_publish(struct mqtt_packet *out, uint8_t flags, struct
     return OUTCOME_ALLOWED;
 }
 
-/* ---- acknowledgements, DISCONNECT, AUTH ------------------------------------------------------------------
- */
+/* ---- acknowledgements, DISCONNECT, AUTH --------------------------------------------------------------- */
 
 static enum outcome parse_code(struct mqtt_packet *out, struct mqtt_parse *p)
 {

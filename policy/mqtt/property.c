@@ -278,8 +278,7 @@ bool mqtt_subscription_id_next(struct cursor *list, uint32_t *id)
     return false;
 }
 
-/* ---- building --------------------------------------------------------------------------------------------
- */
+/* ---- building ----------------------------------------------------------------------------------------- */
 
 static uint32_t present_at(const struct mqtt_properties *properties, enum mqtt_type place)
 {
