@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/command.h"
+
+#include "gateway/json.h"
+#include "gateway/metrics.h"
+#include "gateway/reload.h"
+
+#include <string.h>
+
+#define SESSIONS_AT_ONCE 64
+
+static int command_health(struct command *command)
+{
+    struct gateway *gateway = command->gateway;
+    const char *ill = NULL;
+    struct worker_stats stats;
+    for (uint32_t i = 0; i < gateway->workers_n; i++)
+        if (!gateway_stats(gateway, i, &stats))
+            ill = "a worker does not answer";
+    if (gateway->draining)
+        ill = "draining";
+    fprintf(command->out, "%s\n", ill == NULL ? "ok" : ill);
+    return ill == NULL ? 0 : 1;
+}
+
+static int command_ports(struct command *command)
+{
+    struct gateway *gateway = command->gateway;
+    const struct gateway_config *config = gateway->generation->config;
+    uint64_t sums[PORT_MAX][4] = {0};
+    for (uint32_t w = 0; w < gateway->workers_n; w++) {
+        struct worker_stats stats;
+        if (!gateway_stats(gateway, w, &stats))
+            continue;
+        for (uint32_t p = 0; p < gateway->ports_n; p++) {
+            sums[p][0] += stats.net.rx_packets[p];
+            sums[p][1] += stats.net.rx_bytes[p];
+            sums[p][2] += stats.net.tx_packets[p];
+            sums[p][3] += stats.net.tx_bytes[p];
+        }
+    }
+    fprintf(command->out, "%-10s %-28s %5s %12s %14s %12s %14s\n", "PORT", "DEVICE", "MTU", "RX", "BYTES",
+            "TX", "BYTES");
+    for (uint32_t p = 0; p < gateway->ports_n; p++)
+        fprintf(command->out, "%-10s %-28s %5u %12llu %14llu %12llu %14llu\n", gateway->ports[p].name,
+                config->devices[p], gateway->ports[p].mtu, (unsigned long long)sums[p][0],
+                (unsigned long long)sums[p][1], (unsigned long long)sums[p][2],
+                (unsigned long long)sums[p][3]);
+    return 0;
+}
+
+static int command_upstreams(struct command *command)
+{
+    const struct gateway_config *config = command->gateway->generation->config;
+    struct worker_stats stats;
+    if (!gateway_stats(command->gateway, 0, &stats))
+        return 1;
+    fprintf(command->out, "%-16s %-46s %s\n", "UPSTREAM", "SERVER", "STATE");
+    for (uint32_t u = 0; u < config->upstreams_n; u++)
+        for (uint32_t s = 0; s < config->upstreams[u].servers_n; s++) {
+            char text[IP_ADDRESS_TEXT];
+            struct ip_address address;
+            memcpy(address.bytes, config->upstreams[u].servers[s].address, sizeof(address.bytes));
+            fprintf(command->out, "%-16s %s:%-6u %s\n", config->upstreams[u].name,
+                    ip_address_format(&address, text), config->upstreams[u].servers[s].port,
+                    stats.upstream_up[u][s] ? "up" : "out");
+        }
+    return 0;
+}
+
+static int command_rules(struct command *command)
+{
+    const struct snapshot *policy = command->gateway->generation->policy;
+    for (uint32_t r = 0; r < snapshot_roles(policy); r++) {
+        const struct policy_role *role = snapshot_role(policy, r);
+        fprintf(command->out, "%-16s %s:%u%s\n", role->name, role->file, role->line,
+                role->mode == POLICY_OBSERVE ? "  (observe)" : "");
+        for (uint32_t i = 0; i < acl_rules(role->acl); i++) {
+            const struct acl_rule *rule = acl_rule_at(role->acl, i);
+            fprintf(command->out, "  %-24s %-5s %-18s %-40s %s:%u\n", rule->id,
+                    rule->allow ? "allow" : "deny",
+                    (rule->actions & (1u << ACL_PUBLISH)) != 0
+                        ? (rule->actions & (1u << ACL_SUBSCRIBE)) != 0 ? "publish,subscribe" : "publish"
+                    : (rule->actions & (1u << ACL_SUBSCRIBE)) != 0 ? "subscribe"
+                                                                   : "coap",
+                    rule->topic, rule->file, rule->line);
+        }
+    }
+    return 0;
+}
+
+static void print_counter(void *owner, const char *name, uint64_t value)
+{
+    fprintf(owner, "%s %llu\n", name, (unsigned long long)value);
+}
+
+static int command_counters(struct command *command)
+{
+    struct gateway *gateway = command->gateway;
+    for (uint32_t i = 0; i < gateway->workers_n; i++) {
+        struct worker_stats stats;
+        if (gateway_stats(gateway, i, &stats))
+            metrics_update(i, &stats);
+    }
+    metrics_each(print_counter, command->out);
+    fprintf(command->out, "events.written %llu\nevents.lost %llu\nreload.good %llu\nreload.refused %llu\n",
+            (unsigned long long)event_log_written(gateway->log),
+            (unsigned long long)event_log_lost(gateway->log), (unsigned long long)gateway->reloads_good,
+            (unsigned long long)gateway->reloads_refused);
+    return 0;
+}
+
+static int command_reload(struct command *command)
+{
+    command->wait = command->words_n > 1 && strcmp(command->words[1], "--wait") == 0;
+    if (command->words_n > 1 && !command->wait) {
+        fprintf(command->out, "usage: reload [--wait]\n");
+        return 2;
+    }
+    return reload_run(command->gateway, command->user, command->out) ? 0 : GATEWAY_EXIT_CONFIG;
+}
+
+static int command_kick(struct command *command)
+{
+    static struct worker_request request; /* static: a worker that answers late still finds it */
+    static char name[EVENT_NAME_MAX];
+    if (command->words_n != 2) {
+        fprintf(command->out, "usage: kick CLIENT\n");
+        return 2;
+    }
+    snprintf(name, sizeof(name), "%s", command->words[1]);
+    uint32_t kicked = 0;
+    for (uint32_t i = 0; i < command->gateway->workers_n; i++) {
+        request.kind = WORKER_KICK;
+        request.name = bytes_of_text(name);
+        request.why = OUTCOME_ADMIN_KICK;
+        request.n = 0;
+        if (worker_ask(command->gateway->workers[i], &request))
+            kicked += request.n;
+    }
+    fprintf(command->out, "%u session%s ended\n", kicked, kicked == 1 ? "" : "s");
+    return kicked > 0 ? 0 : 1;
+}
+
+static int command_drain(struct command *command)
+{
+    command->gateway->draining = true;
+    fprintf(command->out, "draining\n");
+    return 0;
+}
+
+static int command_where(struct command *command)
+{
+    const struct gateway *gateway = command->gateway;
+    const char *events = gateway->generation->config->events.file;
+    fprintf(command->out, "config %s\npolicy %s\nevents %s\n", gateway->options->config_file,
+            gateway->options->policy_directory, events == NULL ? "-" : events);
+    return 0;
+}
+
+static const struct {
+    const char *name;
+    bool acts;
+    int (*run)(struct command *command);
+    const char *help;
+} commands[] = {
+    {"status", false, command_status, "one screen about everything"},
+    {"health", false, command_health, "ok, or why not"},
+    {"clients", false, command_clients, "live sessions [PATTERN]"},
+    {"show", false, command_show, "one session: CLIENT"},
+    {"ports", false, command_ports, "ports and their counters"},
+    {"upstreams", false, command_upstreams, "servers and their state"},
+    {"rules", false, command_rules, "roles and rules in force"},
+    {"counters", false, command_counters, "every counter"},
+    {"explain", false, command_explain, "CLIENT publish|subscribe|connect [TOPIC] [--qos N] [--retain]"},
+    {"where", false, command_where, "files in use"},
+    {"reload", true, command_reload, "load the files again [--wait]"},
+    {"kick", true, command_kick, "end a client's sessions: CLIENT"},
+    {"drain", true, command_drain, "end all sessions in order, then stop"},
+};
+
+static int usage(struct command *command)
+{
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        fprintf(command->out, "%-10s %s\n", commands[i].name, commands[i].help);
+    return 2;
+}
+
+int command_run(struct command *command)
+{
+    if (command->words_n == 0)
+        return usage(command);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (strcmp(commands[i].name, command->words[0]) != 0)
+            continue;
+        if (!commands[i].acts)
+            return commands[i].run(command);
+        if (!command->may_act) {
+            fprintf(command->out, "%s: not permitted for %s; ask as root or a member of sallyport-admin\n",
+                    command->words[0], command->user);
+            return 4;
+        }
+        gateway_event(command->gateway, EVENT_ADMIN, OUTCOME_UNDECIDED, command->user, command->words[0]);
+        return commands[i].run(command);
+    }
+    fprintf(command->out, "unknown command '%s'\n", command->words[0]);
+    return usage(command);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What operators can ask and tell a running gateway over the control socket. Each command writes its answer
+ * to `out`, as text or JSON, and answers an exit status: 0 yes, 1 no (denied, unhealthy, not found), 2 usage,
+ * 4 not permitted, 78 policy refused. Control thread.
+ */
+#ifndef GATEWAY_COMMAND_H
+#define GATEWAY_COMMAND_H
+
+#include "gateway/gateway.h"
+
+#define COMMAND_WORDS 16
+
+struct command {
+    struct gateway *gateway;
+    FILE *out;
+    bool json;
+    bool may_act;     /* the caller may change things */
+    const char *user; /* who asks, for events */
+    uint32_t words_n;
+    const char *words[COMMAND_WORDS]; /* [0] is the command's name */
+    bool wait;                        /* set by a command: the answer goes out once reload_settled() */
+};
+
+int command_run(struct command *command);
+
+/* The commands that have files of their own. */
+int command_status(struct command *command);
+int command_clients(struct command *command);
+int command_show(struct command *command);
+int command_explain(struct command *command);
+
+/* The live session of a client id or identity; false when there is none. */
+bool command_find_session(struct gateway *gateway, const char *name, struct relay_info *out);
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/gateway.h"
+
+#include "gateway/metrics.h"
+#include "gateway/reload.h"
+
+#include <errno.h>
+#include <rte_errno.h>
+#include <rte_launch.h>
+#include <rte_lcore.h>
+#include <rte_ring.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#define STEER_SLOTS 1024
+#define METRICS_US 1000000
+
+uint64_t gateway_wall_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+void gateway_say(const struct gateway *gateway, int level, const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+    if (level > gateway->options->verbosity)
+        return;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof(line), format, arguments);
+    va_end(arguments);
+    if (gateway->options->foreground)
+        fprintf(stderr, "%s\n", line);
+    else
+        syslog(LOG_NOTICE, "%s", line);
+}
+
+void gateway_event(struct gateway *gateway, enum event_kind kind, enum outcome outcome, const char *user,
+                   const char *detail)
+{
+    struct event event = {.time_us = gateway_wall_us(),
+                          .kind = kind,
+                          .outcome = outcome,
+                          .enforced = true,
+                          .ruleset = gateway->generation == NULL ? 0 : gateway->generation->number};
+    event_set_name(event.user, sizeof(event.user), bytes_of_text(user));
+    event_set_name(event.detail, sizeof(event.detail), bytes_of_text(detail));
+    event_log_write(gateway->log, &event);
+}
+
+/* ---- bring-up, in stages
+ * ----------------------------------------------------------------------------------- */
+
+static int load_first(struct gateway *gateway)
+{
+    struct diagnostics *d = diagnostics_create();
+    if (d == NULL)
+        return GATEWAY_EXIT_FAULT;
+    gateway->generation =
+        generation_load(gateway->options->config_file, gateway->options->policy_directory, 1, NULL, d);
+    gateway->next_number = 2;
+    reload_print(d, 0, stderr);
+    diagnostics_destroy(d);
+    if (gateway->generation == NULL)
+        return GATEWAY_EXIT_CONFIG;
+    atomic_store(&gateway->shared.generation, gateway->generation);
+    const struct gateway_config *config = gateway->generation->config;
+    struct event_log_config log = {
+        .file = config->events.file, .observer = config->name, .version = GATEWAY_VERSION};
+    gateway->log = event_log_create(&log);
+    if (gateway->log == NULL)
+        return GATEWAY_EXIT_FAULT;
+    if (event_log_error(gateway->log) != 0)
+        gateway_say(gateway, 0, "events: cannot open %s: %s; events are lost until it can be written",
+                    config->events.file, strerror(event_log_error(gateway->log)));
+    return GATEWAY_EXIT_OK;
+}
+
+/* "auto": one worker for each core but the one the control thread lives on. */
+static uint32_t count_workers(const struct gateway_config *config)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    uint32_t n = config->workers != 0 ? config->workers : cores > 2 ? (uint32_t)cores - 1 : 1;
+    return n > WORKERS_MAX ? WORKERS_MAX : n;
+}
+
+static int open_ports(struct gateway *gateway)
+{
+    const struct gateway_config *config = gateway->generation->config;
+    struct port_config ports[GATEWAY_PORTS_MAX] = {0};
+    for (uint32_t i = 0; i < config->interfaces_n; i++) {
+        const struct config_interface *interface = &config->interfaces[i];
+        struct port_config *port = &ports[interface->port];
+        if (port->name == NULL)
+            *port = (struct port_config){
+                .name = interface->name, .device = interface->device, .mtu = interface->mtu};
+    }
+    gateway->workers_n = count_workers(config);
+    struct port_eal_config eal = {.program = gateway->options->program,
+                                  .ports = ports,
+                                  .ports_n = config->devices_n,
+                                  .workers = gateway->workers_n,
+                                  .memory_bytes = config->memory_bytes,
+                                  .hugepages = !gateway->options->no_huge && config->hugepages == 1,
+                                  .extra = gateway->options->eal,
+                                  .extra_n = gateway->options->eal_n};
+    struct port_error error = {.exit_status = GATEWAY_EXIT_FAULT, .text = "ports failed"};
+    if (port_eal_start(&eal, gateway->ports, &error) != 0) {
+        gateway_say(gateway, -1, "%s", error.text);
+        return error.exit_status;
+    }
+    gateway->ports_n = config->devices_n;
+    for (uint32_t i = 0; i < gateway->ports_n; i++)
+        gateway_say(gateway, 0, "port %s %s mtu %u, %u queue%s", gateway->ports[i].name, config->devices[i],
+                    gateway->ports[i].mtu, gateway->ports[i].queues,
+                    gateway->ports[i].queues == 1 ? "" : "s");
+    return GATEWAY_EXIT_OK;
+}
+
+static bool make_rings(struct gateway *gateway)
+{
+    char name[RTE_RING_NAMESIZE];
+    for (uint32_t w = 0; gateway->workers_n > 1 && w < gateway->workers_n; w++) {
+        for (uint32_t p = 0; p < gateway->ports_n; p++) {
+            snprintf(name, sizeof(name), "steer-%u-%u", w, p);
+            gateway->shared.steer[w][p] = rte_ring_create(name, STEER_SLOTS, SOCKET_ID_ANY, RING_F_SC_DEQ);
+            if (gateway->shared.steer[w][p] == NULL)
+                return false;
+        }
+        snprintf(name, sizeof(name), "neighbors-%u", w);
+        gateway->shared.neighbors[w] =
+            rte_ring_create_elem(name, 32, STEER_SLOTS, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+        if (gateway->shared.neighbors[w] == NULL)
+            return false;
+    }
+    return true;
+}
+
+static bool make_rcu(struct gateway *gateway)
+{
+    size_t size = rte_rcu_qsbr_get_memsize(WORKERS_MAX);
+    gateway->shared.rcu = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_ALIGN_CEIL(size, RTE_CACHE_LINE_SIZE));
+    return gateway->shared.rcu != NULL && rte_rcu_qsbr_init(gateway->shared.rcu, WORKERS_MAX) == 0;
+}
+
+static int make_workers(struct gateway *gateway)
+{
+    const struct gateway_config *config = gateway->generation->config;
+    gateway->shared.ports = gateway->ports;
+    gateway->shared.ports_n = gateway->ports_n;
+    gateway->shared.workers = gateway->workers_n;
+    gateway->shared.idle_adaptive = config->idle_adaptive;
+    for (uint32_t p = 0; p < gateway->ports_n; p++)
+        if (gateway->ports[p].queues < gateway->workers_n) {
+            gateway_say(gateway, -1,
+                        "port %s has %u queues for %u workers; use fewer workers or another device",
+                        gateway->ports[p].name, gateway->ports[p].queues, gateway->workers_n);
+            return GATEWAY_EXIT_DEVICE;
+        }
+    gateway->shared.handshakes = handshake_pool_create(config->handshake_threads, gateway->workers_n, 1024);
+    if (gateway->shared.handshakes == NULL || !make_rings(gateway))
+        return GATEWAY_EXIT_FAULT;
+    for (uint32_t i = 0; i < gateway->workers_n; i++) {
+        gateway->workers[i] = worker_create(&gateway->shared, i);
+        if (gateway->workers[i] == NULL) {
+            gateway_say(gateway, -1,
+                        "worker %u: out of memory; lower limits.connections or raise dataplane.memory", i);
+            return GATEWAY_EXIT_FAULT;
+        }
+    }
+    return GATEWAY_EXIT_OK;
+}
+
+static int launch_workers(struct gateway *gateway)
+{
+    unsigned int lcore = (unsigned int)-1;
+    for (uint32_t i = 0; i < gateway->workers_n; i++) {
+        lcore = rte_get_next_lcore(lcore, 1, 0);
+        if (lcore >= RTE_MAX_LCORE || rte_eal_remote_launch(worker_run, gateway->workers[i], lcore) != 0) {
+            gateway_say(gateway, -1, "no core for worker %u", i);
+            return GATEWAY_EXIT_FAULT;
+        }
+        gateway->lcores[i] = lcore;
+    }
+    return GATEWAY_EXIT_OK;
+}
+
+static void say_ready(struct gateway *gateway)
+{
+    const struct generation *generation = gateway->generation;
+    gateway_say(gateway, 0, "policy rev %u %s: %u roles, %u rules, tests %u/%u", generation->number,
+                snapshot_fingerprint(generation->policy), generation->summary.roles,
+                generation->summary.rules, generation->summary.tests_passed, generation->summary.tests);
+    for (uint32_t i = 0; i < generation->config->listeners_n; i++)
+        gateway_say(gateway, 0, "listening %s %s:%u", generation->config->listeners[i].name,
+                    generation->config->listeners[i].any ? "any" : "", generation->config->listeners[i].port);
+    gateway_event(gateway, EVENT_STARTED, OUTCOME_UNDECIDED, "", "");
+}
+
+int gateway_start(struct gateway *gateway, const struct gateway_options *options)
+{
+    *gateway =
+        (struct gateway){.options = options, .started_us = gateway_wall_us(), .last_reload_good = true};
+    if (tls_library_init() != 0) {
+        gateway_say(gateway, -1, "the TLS library cannot be initialised");
+        return GATEWAY_EXIT_FAULT;
+    }
+    int status = load_first(gateway);
+    if (status == GATEWAY_EXIT_OK)
+        status = open_ports(gateway);
+    if (status == GATEWAY_EXIT_OK && !make_rcu(gateway))
+        status = GATEWAY_EXIT_FAULT;
+    if (status == GATEWAY_EXIT_OK)
+        status = make_workers(gateway);
+    if (status == GATEWAY_EXIT_OK)
+        status = launch_workers(gateway);
+    if (status != GATEWAY_EXIT_OK) {
+        gateway_stop(gateway);
+        return status;
+    }
+    metrics_register();
+    say_ready(gateway);
+    return GATEWAY_EXIT_OK;
+}
+
+void gateway_stop(struct gateway *gateway)
+{
+    if (gateway->log != NULL && gateway->generation != NULL)
+        gateway_event(gateway, EVENT_STOPPING, OUTCOME_UNDECIDED, "", "");
+    atomic_store(&gateway->shared.stop, true);
+    for (uint32_t i = 0; i < gateway->workers_n; i++)
+        if (gateway->lcores[i] != 0)
+            rte_eal_wait_lcore(gateway->lcores[i]);
+    for (uint32_t i = 0; gateway->log != NULL && i < gateway->workers_n; i++)
+        if (gateway->workers[i] != NULL)
+            event_log_drain(gateway->log, worker_events(gateway->workers[i]), gateway_wall_us());
+    if (gateway->shared.handshakes != NULL)
+        handshake_pool_destroy(gateway->shared.handshakes);
+    for (uint32_t i = 0; i < gateway->workers_n; i++)
+        worker_destroy(gateway->workers[i]);
+    if (gateway->shared.rcu != NULL)
+        reload_retire(gateway, true);
+    for (uint32_t w = 0; w < WORKERS_MAX; w++) {
+        for (uint32_t p = 0; p < PORT_MAX; p++)
+            rte_ring_free(gateway->shared.steer[w][p]);
+        rte_ring_free(gateway->shared.neighbors[w]);
+    }
+    if (gateway->ports_n > 0)
+        port_eal_stop(gateway->ports, gateway->ports_n);
+    generation_destroy(gateway->generation);
+    event_log_destroy(gateway->log);
+    free(gateway->shared.rcu);
+    tls_library_fini();
+}
+
+/* ---- while running
+ * ------------------------------------------------------------------------------------------ */
+
+bool gateway_stats(struct gateway *gateway, uint32_t index, struct worker_stats *out)
+{
+    /* Static: a worker that answers late still finds them. */
+    static struct worker_request request;
+    static struct worker_stats answer;
+    request.kind = WORKER_STATS;
+    request.stats = &answer;
+    if (!worker_ask(gateway->workers[index], &request))
+        return false;
+    *out = answer;
+    return true;
+}
+
+void gateway_tick(struct gateway *gateway)
+{
+    static uint64_t metrics_due_us;
+    uint64_t now_us = gateway_wall_us();
+    for (uint32_t i = 0; i < gateway->workers_n; i++)
+        event_log_drain(gateway->log, worker_events(gateway->workers[i]), now_us);
+    event_log_tick(gateway->log, now_us);
+    reload_retire(gateway, false);
+    if (now_us < metrics_due_us)
+        return;
+    metrics_due_us = now_us + METRICS_US;
+    for (uint32_t i = 0; i < gateway->workers_n; i++) {
+        struct worker_stats stats;
+        if (gateway_stats(gateway, i, &stats))
+            metrics_update(i, &stats);
+    }
+}

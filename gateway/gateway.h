@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The running gateway as the control thread sees it: options, the generation in force, workers, ports, the
+ * event log. Brought up in stages, each undone in reverse when a later one fails. Control thread only; what
+ * workers share is in worker_shared.
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include "gateway/event_log.h"
+#include "gateway/generation.h"
+#include "gateway/worker.h"
+
+#define GATEWAY_VERSION "0.1.0"
+#define GATEWAY_RETIRED_MAX 8
+
+enum gateway_exit {
+    GATEWAY_EXIT_OK = 0,
+    GATEWAY_EXIT_FAULT = 1,
+    GATEWAY_EXIT_USAGE = 64,
+    GATEWAY_EXIT_DEVICE = 69,
+    GATEWAY_EXIT_PERMISSION = 77,
+    GATEWAY_EXIT_CONFIG = 78,
+};
+
+struct gateway_options {
+    const char *config_file;
+    const char *policy_directory;
+    bool foreground; /* -f: log to stderr */
+    bool no_huge;
+    int verbosity;    /* -1 quiet, 0, 1 */
+    char *const *eal; /* after "--" */
+    uint32_t eal_n;
+    const char *program;
+};
+
+/* A replaced generation, destroyed when every worker has reported quiescence past `token`. */
+struct gateway_retired {
+    struct generation *generation;
+    uint64_t token;
+};
+
+struct gateway {
+    const struct gateway_options *options;
+    struct generation *generation;
+    uint32_t next_number;
+    uint32_t retired_n;
+    struct gateway_retired retired[GATEWAY_RETIRED_MAX];
+    struct worker_shared shared;
+    uint32_t workers_n;
+    struct worker *workers[WORKERS_MAX];
+    unsigned int lcores[WORKERS_MAX];
+    uint32_t ports_n;
+    struct port ports[PORT_MAX];
+    struct event_log *log;
+    uint64_t started_us; /* CLOCK_REALTIME */
+    uint64_t reloads_good, reloads_refused;
+    bool last_reload_good;
+    bool draining;
+    bool stop;
+};
+
+uint64_t gateway_wall_us(void);
+/* One line for the operator: to stderr with -f, to syslog otherwise; level 0 says it, 1 only with -v. */
+void gateway_say(const struct gateway *gateway, int level, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Brings everything up, workers running. An enum gateway_exit; on failure nothing is left behind and the
+ * reason was said. */
+int gateway_start(struct gateway *gateway, const struct gateway_options *options);
+/* Stops workers and frees all. */
+void gateway_stop(struct gateway *gateway);
+
+/* Asks worker `index` for its counters; false when it does not answer. */
+bool gateway_stats(struct gateway *gateway, uint32_t index, struct worker_stats *out);
+/* An event of the control thread, with the time filled in. */
+void gateway_event(struct gateway *gateway, enum event_kind kind, enum outcome outcome, const char *user,
+                   const char *detail);
+/* Drains event rings, retires generations, refreshes metrics: every 50 ms. */
+void gateway_tick(struct gateway *gateway);
+
+#endif

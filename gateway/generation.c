@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/generation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* An expiry nearer than this is worth a warning. */
+#define EXPIRY_WARNING_DAYS 30
+
+/* "${id}" in a path becomes "%s", which the TLS context replaces by the identity. False when it does not fit.
+ */
+static bool path_pattern(const char *path, char *out, size_t room)
+{
+    const char *variable = strstr(path, "${id}");
+    int n = variable == NULL
+                ? snprintf(out, room, "%s", path)
+                : snprintf(out, room, "%.*s%%s%s", (int)(variable - path), path, variable + strlen("${id}"));
+    return n > 0 && (size_t)n < room;
+}
+
+static void check_pair(const struct config_upstream *upstream, struct diagnostics *d)
+{
+    struct tls_error error = {.text = ""};
+    int days_left = 0;
+    if (upstream->certificate == NULL || strstr(upstream->certificate, "${id}") != NULL)
+        return;
+    const struct config_origin *at = &upstream->origin;
+    if (tls_check_pair(upstream->certificate, upstream->key, &days_left, &error) != 0)
+        diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line, "upstream '%s': %s", upstream->name,
+                        error.text);
+    else if (days_left < EXPIRY_WARNING_DAYS)
+        diagnostics_add(d, DIAGNOSTIC_WARNING, at->file, at->line,
+                        "upstream '%s': certificate %s ends in %d days; renew it", upstream->name,
+                        upstream->certificate, days_left);
+}
+
+static struct tls_context *make_context(const struct config_upstream *upstream, struct diagnostics *d)
+{
+    char certificate[1024];
+    char key[1024];
+    struct tls_error error = {.text = ""};
+    struct tls_settings settings = {.min_version = upstream->tls_1_2 ? TLS_VERSION_1_2 : TLS_VERSION_1_3,
+                                    .ca_file = upstream->ca,
+                                    .server_name = upstream->server_name,
+                                    .alpn = upstream->alpn,
+                                    .crl_file = upstream->crl,
+                                    .resumption = upstream->resumption};
+    if (upstream->certificate != NULL) {
+        if (upstream->key == NULL || !path_pattern(upstream->certificate, certificate, sizeof(certificate)) ||
+            !path_pattern(upstream->key, key, sizeof(key))) {
+            diagnostics_add(d, DIAGNOSTIC_ERROR, upstream->origin.file, upstream->origin.line,
+                            "upstream '%s': certificate and key paths are incomplete or too long; give both",
+                            upstream->name);
+            return NULL;
+        }
+        settings.certificate_file = certificate;
+        settings.key_file = key;
+    }
+    struct tls_context *context = tls_context_create(&settings, &error);
+    if (context == NULL)
+        diagnostics_add(d, DIAGNOSTIC_ERROR, upstream->origin.file, upstream->origin.line,
+                        "upstream '%s': %s", upstream->name, error.text);
+    return context;
+}
+
+static void make_contexts(struct generation *generation, struct diagnostics *d)
+{
+    for (uint32_t i = 0; i < generation->config->upstreams_n; i++) {
+        const struct config_upstream *upstream = &generation->config->upstreams[i];
+        if (upstream->security != CONFIG_SECURITY_TLS)
+            continue;
+        check_pair(upstream, d);
+        generation->upstream_tls[i] = make_context(upstream, d);
+    }
+}
+
+struct generation *generation_load(const char *config_file, const char *policy_directory, uint32_t number,
+                                   const struct generation *running, struct diagnostics *d)
+{
+    struct generation *generation = calloc(1, sizeof(*generation));
+    if (generation == NULL) {
+        diagnostics_add(d, DIAGNOSTIC_ERROR, config_file, 0, "out of memory");
+        return NULL;
+    }
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    generation->number = number;
+    generation->loaded_at_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    generation->config = gateway_config_load(config_file, d);
+    if (generation->config != NULL) {
+        make_contexts(generation, d);
+        generation->policy =
+            policy_config_load(policy_directory, generation->config, number, d, &generation->summary);
+        if (running != NULL)
+            gateway_config_compare(running->config, generation->config, d);
+    }
+    diagnostics_sort(d);
+    if (diagnostics_errors(d) == 0 && generation->config != NULL && generation->policy != NULL)
+        return generation;
+    generation_destroy(generation);
+    return NULL;
+}
+
+void generation_destroy(struct generation *generation)
+{
+    if (generation == NULL)
+        return;
+    for (uint32_t i = 0; i < GATEWAY_UPSTREAMS_MAX; i++)
+        if (generation->upstream_tls[i] != NULL)
+            tls_context_unref(generation->upstream_tls[i]);
+    if (generation->policy != NULL)
+        snapshot_destroy((struct snapshot *)(uintptr_t)generation->policy);
+    if (generation->config != NULL)
+        gateway_config_destroy((struct gateway_config *)(uintptr_t)generation->config);
+    free(generation);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/metrics.h"
+
+#include <pthread.h>
+#include <rte_telemetry.h>
+#include <stdlib.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct worker_stats latest[WORKERS_MAX];
+static uint32_t workers_seen;
+
+#define COUNTER_ID(name, id) id,
+static const char *const relay_ids[RELAY_COUNTER_COUNT] = {RELAY_COUNTER_TABLE(COUNTER_ID)};
+#undef COUNTER_ID
+
+typedef void each_fn(void *owner, const char *name, uint64_t value);
+
+/* One group of counters, given where it lies in worker_stats, summed over workers. */
+struct group {
+    const char *prefix;
+    size_t offset;
+    uint32_t n;
+    const char *(*id)(uint32_t index);
+};
+
+static const char *tcp_id(uint32_t i)
+{
+    return tcp_counter_id((enum tcp_counter)i);
+}
+
+static const char *tls_id(uint32_t i)
+{
+    return tls_counter_id((enum tls_counter)i);
+}
+
+static const char *relay_id(uint32_t i)
+{
+    return relay_ids[i];
+}
+
+static const char *outcome_name(uint32_t i)
+{
+    return outcome_id((enum outcome)i);
+}
+
+static const char *frame_name(uint32_t i)
+{
+    return frame_outcome_id((enum frame_outcome)i);
+}
+
+static const struct group groups[] = {
+    {"tcp", offsetof(struct worker_stats, tcp), TCP_COUNTER_COUNT, tcp_id},
+    {"tls", offsetof(struct worker_stats, tls), TLS_COUNTER_COUNT, tls_id},
+    {"mqtt", offsetof(struct worker_stats, relays.count), RELAY_COUNTER_COUNT, relay_id},
+    {"up", offsetof(struct worker_stats, relays.from_device), OUTCOME_COUNT, outcome_name},
+    {"down", offsetof(struct worker_stats, relays.from_upstream), OUTCOME_COUNT, outcome_name},
+    {"refused", offsetof(struct worker_stats, connections_refused), OUTCOME_COUNT, outcome_name},
+    {"frame", offsetof(struct worker_stats, net.frames), FRAME_OUTCOME_COUNT, frame_name},
+};
+
+static uint64_t sum_u64(size_t offset)
+{
+    uint64_t sum = 0;
+    for (uint32_t w = 0; w < workers_seen; w++) {
+        uint64_t value;
+        memcpy(&value, (const uint8_t *)&latest[w] + offset, sizeof(value));
+        sum += value;
+    }
+    return sum;
+}
+
+static void each_locked(each_fn *each, void *owner)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } singles[] = {
+        {"worker.loops", offsetof(struct worker_stats, loops)},
+        {"worker.busy-cycles", offsetof(struct worker_stats, busy_tsc)},
+        {"worker.total-cycles", offsetof(struct worker_stats, total_tsc)},
+        {"worker.steered", offsetof(struct worker_stats, steered)},
+        {"tcp.bad-headers", offsetof(struct worker_stats, bad_tcp_headers)},
+        {"events.dropped", offsetof(struct worker_stats, events_dropped)},
+        {"net.arp-answered", offsetof(struct worker_stats, net.arp_answered)},
+        {"net.neighbor-answered", offsetof(struct worker_stats, net.neighbor_answered)},
+        {"net.echo-answered", offsetof(struct worker_stats, net.echo_answered)},
+        {"net.reassembled", offsetof(struct worker_stats, net.reassembled)},
+    };
+    char name[64];
+    uint64_t sessions = 0, connections = 0, tls = 0;
+    for (uint32_t w = 0; w < workers_seen; w++) {
+        sessions += latest[w].sessions;
+        connections += latest[w].connections;
+        tls += latest[w].tls_sessions;
+    }
+    each(owner, "sessions", sessions);
+    each(owner, "tcp.connections", connections);
+    each(owner, "tls.sessions", tls);
+    for (size_t i = 0; i < RTE_DIM(singles); i++)
+        each(owner, singles[i].name, sum_u64(singles[i].offset));
+    for (size_t g = 0; g < RTE_DIM(groups); g++)
+        for (uint32_t i = 0; i < groups[g].n; i++) {
+            uint64_t value = sum_u64(groups[g].offset + i * sizeof(uint64_t));
+            if (value == 0)
+                continue;
+            snprintf(name, sizeof(name), "%s.%s", groups[g].prefix, groups[g].id(i));
+            each(owner, name, value);
+        }
+}
+
+void metrics_each(void (*each)(void *owner, const char *name, uint64_t value), void *owner)
+{
+    pthread_mutex_lock(&lock);
+    each_locked(each, owner);
+    pthread_mutex_unlock(&lock);
+}
+
+void metrics_update(uint32_t worker, const struct worker_stats *stats)
+{
+    pthread_mutex_lock(&lock);
+    latest[worker] = *stats;
+    if (worker >= workers_seen)
+        workers_seen = worker + 1;
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- telemetry
+ * ------------------------------------------------------------------------------------------------ */
+
+static void add_counter(void *owner, const char *name, uint64_t value)
+{
+    /* Names of telemetry objects may hold letters, digits, '_' and '/'. */
+    char clean[64];
+    size_t n = 0;
+    for (; name[n] != '\0' && n < sizeof(clean) - 1; n++)
+        clean[n] = name[n] == '.' || name[n] == '-' ? '_' : name[n];
+    clean[n] = '\0';
+    rte_tel_data_add_dict_u64(owner, clean, value);
+}
+
+static int answer_counters(const char *command, const char *parameters, struct rte_tel_data *data)
+{
+    (void)command;
+    (void)parameters;
+    rte_tel_data_start_dict(data);
+    metrics_each(add_counter, data);
+    return 0;
+}
+
+static int answer_worker(const char *command, const char *parameters, struct rte_tel_data *data)
+{
+    (void)command;
+    char *end = NULL;
+    unsigned long index = parameters == NULL ? 0 : strtoul(parameters, &end, 10);
+    if (parameters != NULL && *end != '\0')
+        return -1;
+    pthread_mutex_lock(&lock);
+    bool known = index < workers_seen;
+    if (known) {
+        const struct worker_stats *stats = &latest[index];
+        rte_tel_data_start_dict(data);
+        rte_tel_data_add_dict_u64(data, "loops", stats->loops);
+        rte_tel_data_add_dict_u64(data, "busy_cycles", stats->busy_tsc);
+        rte_tel_data_add_dict_u64(data, "total_cycles", stats->total_tsc);
+        rte_tel_data_add_dict_u64(data, "sessions", stats->sessions);
+        rte_tel_data_add_dict_u64(data, "connections", stats->connections);
+        rte_tel_data_add_dict_u64(data, "tls_sessions", stats->tls_sessions);
+        rte_tel_data_add_dict_u64(data, "chunks_free", stats->chunks_free);
+        rte_tel_data_add_dict_u64(data, "generation", stats->generation);
+    }
+    pthread_mutex_unlock(&lock);
+    return known ? 0 : -1;
+}
+
+void metrics_register(void)
+{
+    rte_telemetry_register_cmd("/sallyport/counters", answer_counters,
+                               "Counters of all workers. No parameters");
+    rte_telemetry_register_cmd("/sallyport/worker", answer_worker,
+                               "State of one worker. Parameter: its number");
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Counters for machines: every counter of every worker under its name, in DPDK telemetry
+ * (/sallyport/counters, /sallyport/sessions, /sallyport/worker,N) and as text for `sallyportctl counters`
+ * (H3). The control thread refreshes a copy about once a second; the telemetry thread answers from the copy,
+ * so neither ever touches a worker's memory.
+ */
+#ifndef GATEWAY_METRICS_H
+#define GATEWAY_METRICS_H
+
+#include "gateway/worker.h"
+
+#include <stdio.h>
+
+/* Registers the telemetry commands. */
+void metrics_register(void);
+/* Control thread: the newest counters of a worker. */
+void metrics_update(uint32_t worker, const struct worker_stats *stats);
+/* Calls `each` for every counter, summed over workers, that is not zero or is always shown. Names are
+ * "tcp.retransmits", "up.default-deny", ... */
+void metrics_each(void (*each)(void *owner, const char *name, uint64_t value), void *owner);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which server of an upstream to connect to (A7), and from which local port.
+ *
+ * Servers are used in the order written. One that failed is passed over for a time that doubles from 1 s to
+ * 60 s with jitter, unless all are out: then the one whose time ends first is tried. A success clears it.
+ * Local ports carry the worker's number in their value modulo the number of workers, so that return traffic
+ * can be steered by looking at the port alone (decision 3). One per worker.
+ */
+#ifndef GATEWAY_UPSTREAM_H
+#define GATEWAY_UPSTREAM_H
+
+#include "config/gateway_config.h"
+#include "dataplane/address.h"
+
+#define UPSTREAM_PORT_FIRST 16384
+#define UPSTREAM_PORT_LAST 65535
+
+struct upstream_server_state {
+    struct config_server server; /* whose state this is; another address starts afresh */
+    uint32_t failures;           /* in a row */
+    uint64_t out_until_us;       /* 0: in */
+};
+
+struct upstream_set {
+    uint32_t random; /* jitter and first ports */
+    uint32_t worker;
+    uint32_t workers;
+    uint32_t next_port;
+    struct upstream_server_state state[GATEWAY_UPSTREAMS_MAX][GATEWAY_SERVERS_MAX];
+};
+
+void upstream_set_init(struct upstream_set *set, uint32_t worker, uint32_t workers, uint32_t seed);
+/* Takes over what a new configuration says: state of servers that stayed is kept. */
+void upstream_set_update(struct upstream_set *set, const struct gateway_config *config);
+/* The server to use now; `upstream` must have at least one. */
+uint8_t upstream_pick(const struct upstream_set *set, const struct config_upstream *upstream, uint32_t index,
+                      uint64_t now_us);
+void upstream_result(struct upstream_set *set, uint32_t index, uint8_t server, bool good, uint64_t now_us);
+/* True when the server is not passed over at the moment. */
+bool upstream_up(const struct upstream_set *set, uint32_t index, uint8_t server, uint64_t now_us);
+/* The next candidate for a local port of this worker; call again while it is in use. */
+uint16_t upstream_next_port(struct upstream_set *set);
+
+#endif
