@@ -58,12 +58,20 @@ struct frame {
     uint8_t protocol;       /* last next-header */
     uint8_t ttl;
     uint8_t traffic_class;
-    bool fragment;
-    bool multicast_mac; /* destination MAC is broadcast or multicast */
+    bool fragment;       /* transport points at this fragment's piece of the packet */
+    bool more_fragments; /* of a fragment: it is not the last */
+    bool multicast_mac;  /* destination MAC is broadcast or multicast */
+    uint16_t fragment_offset;
+    uint32_t fragment_id;
     struct ip_address source;
     struct ip_address destination;
 };
 
+/*
+ * FRAME_OK: an ARP, IPv4 or IPv6 packet whose headers are whole and sane (of TCP, UDP and ICMP including the
+ * transport header's lengths). FRAME_FRAGMENT: the same, of a fragment. Anything else is why it was refused,
+ * and `out` must not be looked at. Pointers in `out` lead into `at`.
+ */
 enum frame_outcome frame_parse(struct frame *out, const uint8_t *at, size_t len);
 /* Verifies the transport checksum of a parsed TCP, UDP or ICMP frame. */
 bool frame_checksum_good(const struct frame *frame);

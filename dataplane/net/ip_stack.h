@@ -62,7 +62,7 @@ struct ip_packet {
 
 struct ip_stack_handler {
     /* Whether `protocol`/`port` at `destination` on `interface` is listened to (or belongs to a flow of
-     * ours). */
+     * ours). The packet's checksum is not yet verified and it has no path yet. */
     bool (*claims)(void *owner, uint16_t interface, uint8_t protocol, const struct ip_address *destination,
                    uint16_t port, const struct ip_packet *packet);
     /* A burst of claimed packets of one protocol; checksums are good. */
@@ -119,10 +119,11 @@ int ip_stack_send_udp(struct ip_stack *stack, uint32_t *path, const struct flow_
  * then dropped and counted. */
 void ip_stack_flush(struct ip_stack *stack);
 
-/* Records a neighbour told by another worker. */
+/* An answer that another worker's stack heard: taken if this one is asking for it. */
 void ip_stack_learn(struct ip_stack *stack, uint16_t interface, const struct ip_address *address,
                     const uint8_t mac[6], uint64_t now_us);
-/* Told about each neighbour this stack learned, for the other workers; may be NULL. */
+/* Told about each neighbour's answer to us that this stack heard (whoever asked), for the other workers; may
+ * be NULL. */
 void ip_stack_on_learn(struct ip_stack *stack,
                        void (*learned)(void *owner, uint16_t interface, const struct ip_address *address,
                                        const uint8_t mac[6]));
@@ -133,6 +134,7 @@ struct ip_stack_counters {
     uint64_t frames[FRAME_OUTCOME_COUNT];
     uint64_t rx_packets[PORT_MAX], rx_bytes[PORT_MAX], tx_packets[PORT_MAX], tx_bytes[PORT_MAX];
     uint64_t arp_answered, neighbor_answered, echo_answered, reassembled, fragments_sent;
+    uint64_t address_conflicts; /* others that claimed an address of ours */
 };
 const struct ip_stack_counters *ip_stack_counters(const struct ip_stack *stack);
 

@@ -3,10 +3,15 @@
  * Ports: the only module that touches ethdev and the EAL (A1, A6).
  *
  * A device is named as operators write it: "pci:0000:3b:00.0", "af_packet:eth1", "af_xdp:eth1", "tap:sp0",
- * "memif:...", "ring:NAME" (an in-process pair made by port_ring_pair), "pcap:IN,OUT". port_eal_start turns
- * all of them into EAL arguments, starts the EAL once, and opens the ports with one rx and one tx queue per
+ * "memif:ARGUMENTS", "ring:NAME" (a device whose far end is itself; port_ring_pair makes pairs),
+ * "pcap:IN,OUT". What follows a comma is handed to the driver as it is ("af_packet:eth1,framecnt=1024").
+ * port_eal_start starts the EAL once, adds the devices, and opens the ports with one rx and one tx queue per
  * worker where the device has them (port->queues tells; fewer queues than workers means software steering,
- * see gateway/steer.h). Hugepages are used when there and not needed.
+ * see gateway/steer.h). Hugepages are used when there and not needed, except by PCI devices.
+ *
+ * The EAL binds the calling thread to the main lcore's core, and threads made later inherit that. lcore 0 is
+ * the caller's, worker i (from 0) runs on lcore i + 1: on the cores that the process may use, the first for
+ * the main thread and the others for workers in turn; with more workers than cores they share.
  *
  * Bring-up and close: the main thread. rx and tx: the worker that owns the queue; no locks.
  */
@@ -44,6 +49,7 @@ struct port {
     uint16_t queues;
     uint16_t mtu;
     struct rte_ether_addr mac;
+    bool checksum_offload; /* the device writes TCP and UDP checksums */
     struct rte_mempool
         *mempool; /* shared by all ports of a NUMA node; packets to send are taken from it too */
 };
@@ -54,12 +60,14 @@ struct port_error {
     char text[256];
 };
 
-/* Starts the EAL and opens every port. 0, or -errno with `error` filled in and nothing left open. `ports` has
- * room for config->ports_n. */
+/* Starts the EAL and opens every port. 0, or -errno with `error` filled in and nothing left open; the EAL can
+ * be started once in a process, also after a failure. `ports` has room for config->ports_n, which may be 0.
+ */
 int port_eal_start(const struct port_eal_config *config, struct port *ports, struct port_error *error);
 void port_eal_stop(struct port *ports, uint32_t ports_n);
 
 /* Makes two ring devices that are each other's far end, for tests and benches, after the EAL has started. */
+/* 0 or -errno; `name` at most 20 characters. */
 int port_ring_pair(const char *name, uint32_t slots, struct rte_mempool *mempool, struct port *a,
                    struct port *b);
 
