@@ -11,6 +11,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Where something was written. `file` is named as the operator would type it, from the directory of the main
+ * configuration file; it lives as long as the object that answered it. */
+struct config_origin {
+    const char *file;
+    uint32_t line;
+};
+
 enum diagnostic_level {
     DIAGNOSTIC_ERROR = 0,
     DIAGNOSTIC_WARNING,

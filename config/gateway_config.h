@@ -7,6 +7,7 @@
 #ifndef CONFIG_GATEWAY_CONFIG_H
 #define CONFIG_GATEWAY_CONFIG_H
 
+#include "config/address.h"
 #include "config/diagnostics.h"
 #include "policy/access/rate_limit.h"
 
@@ -17,16 +18,6 @@
 #define GATEWAY_SERVERS_MAX 8
 #define GATEWAY_ADDRESSES_MAX 8
 #define GATEWAY_ROUTES_MAX 256
-
-struct config_address {
-    uint8_t bytes[16];
-    uint8_t bits; /* prefix length of 128; 128 for a single address */
-};
-
-struct config_origin {
-    const char *file;
-    uint32_t line;
-};
 
 /*
  * One entry of `ports`. Two entries with the same device and different VLANs are two interfaces of one port;
@@ -141,6 +132,12 @@ struct gateway_config {
 /* Reads and checks FILE. NULL when there are errors (all of them are in `d`). Warnings alone do not refuse.
  */
 struct gateway_config *gateway_config_load(const char *file, struct diagnostics *d);
+/*
+ * The same, but answers what could be read even when there are errors, so that a policy can be checked
+ * against its names and everything is told at once. Never to be run with unless `d` has no errors. NULL only
+ * when the file cannot be read or parsed.
+ */
+struct gateway_config *gateway_config_read(const char *file, struct diagnostics *d);
 void gateway_config_destroy(struct gateway_config *config);
 
 /*

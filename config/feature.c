@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config/feature.h"
+
+static const struct {
+    bool present;
+    const char *text;
+} features[FEATURE_COUNT] = {
+    [FEATURE_ALWAYS] = {true, "this"},
+    [FEATURE_COAP] = {false, "CoAP"},
+    [FEATURE_LISTENER_TLS] = {false, "TLS toward devices"},
+    [FEATURE_LISTENER_DTLS] = {false, "DTLS toward devices"},
+    [FEATURE_UPSTREAM_CRL] = {true, "a revocation list for an upstream"},
+    [FEATURE_CERTIFICATE_NAME] = {false, "telling clients by certificate or PSK"},
+    [FEATURE_PASSWORDS] = {false, "checking passwords"},
+    [FEATURE_METRICS] = {false, "the metrics listener"},
+    [FEATURE_HEALTH_CHECK] = {false, "an active check of upstreams"},
+    [FEATURE_FAIL_OPEN] = {false, "passing traffic unjudged when stalled"},
+    [FEATURE_PAYLOAD_FORMAT] = {false, "a payload format"},
+};
+
+bool feature_present(enum feature feature)
+{
+    return features[feature].present;
+}
+
+const char *feature_text(enum feature feature)
+{
+    return features[feature].text;
+}

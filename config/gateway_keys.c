@@ -1,0 +1,653 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The settings of sallyport.conf (operators' surface 2.3, 2.3a). */
+#include "config/gateway_draft.h"
+
+#include <string.h>
+
+#define KEYS(table) .keys = table, .keys_n = sizeof(table) / sizeof(table[0])
+#define SECOND_US INT64_C(1000000)
+#define MIB (INT64_C(1) << 20)
+
+static struct gateway_config *config_of(const struct schema_read *read)
+{
+    return ((struct gateway_draft *)read->owner)->config;
+}
+
+static void told(struct schema_read *read, const struct schema_value *value, const char *problem)
+{
+    schema_error(read, value->origin, "'%s' is \"%.64s\"; %s", value->name, value->text, problem);
+}
+
+/* ---- ports and routes ---------------------------------------------------------------------------------- */
+
+static void set_vlan(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)read;
+    ((struct config_interface *)into)->vlan = (uint16_t)value->number;
+}
+
+static void set_address(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_interface *interface = into;
+    struct config_address address;
+    const char *problem = address_parse_prefix(value->text, false, &address);
+    if (problem == NULL)
+        problem = address_check_host(&address);
+    if (problem == NULL && interface->addresses_n == GATEWAY_ADDRESSES_MAX)
+        problem = "a port has at most 8 addresses; remove some";
+    if (problem != NULL)
+        told(read, value, problem);
+    else
+        interface->addresses[interface->addresses_n++] = address;
+}
+
+static void set_next_hop(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_interface *interface = into;
+    uint8_t address[16];
+    const char *problem = address_parse(value->text, address);
+    bool v4 = problem == NULL && address_is_v4(address);
+    bool *there = v4 ? &interface->has_next_hop : &interface->has_next_hop6;
+    if (problem == NULL && *there)
+        problem = "a port has one next hop for IPv4 and one for IPv6; remove one";
+    if (problem != NULL) {
+        told(read, value, problem);
+        return;
+    }
+    *there = true;
+    memcpy(v4 ? interface->next_hop : interface->next_hop6, address, 16);
+}
+
+static void set_route_to(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_route *route = into;
+    const char *problem = address_parse_prefix(value->text, true, &route->to);
+    if (problem != NULL)
+        told(read, value, problem);
+}
+
+static void set_route_via(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_route *route = into;
+    const char *problem = address_parse(value->text, route->via);
+    if (problem != NULL)
+        told(read, value, problem);
+}
+
+static void set_route_port(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct gateway_draft *draft = read->owner;
+    const struct config_route *route = into;
+    draft->routes[route - draft->config->routes].port = value->text;
+}
+
+static const struct schema_key port_keys[] = {
+    {.name = "name",
+     .type = SCHEMA_NAME,
+     .required = true,
+     .example = "\"iot\"",
+     SCHEMA_INTO(struct config_interface, name)},
+    {.name = "device",
+     .type = SCHEMA_TEXT,
+     .required = true,
+     .max = 128,
+     .example = "\"af_xdp:eth1\"",
+     SCHEMA_INTO(struct config_interface, device)},
+    {.name = "vlan", .type = SCHEMA_NUMBER, .min = 1, .max = 4094, .example = "20", .set = set_vlan},
+    {.name = "mtu",
+     .type = SCHEMA_NUMBER,
+     .min = 1280,
+     .max = 1500,
+     .example = "1500",
+     SCHEMA_INTO(struct config_interface, mtu)},
+    {.name = "address",
+     .type = SCHEMA_TEXTS,
+     .required = true,
+     .max = 63,
+     .example = "[ \"10.20.0.1/22\" ]",
+     .set = set_address},
+    {.name = "next_hop", .type = SCHEMA_TEXTS, .max = 63, .example = "\"10.30.0.254\"", .set = set_next_hop},
+};
+static const struct schema_table port_table = {.what = "port", .label = "name", KEYS(port_keys)};
+
+static const struct schema_key route_keys[] = {
+    {.name = "to",
+     .type = SCHEMA_TEXT,
+     .required = true,
+     .max = 63,
+     .example = "\"10.40.0.0/16\"",
+     .set = set_route_to},
+    {.name = "via",
+     .type = SCHEMA_TEXT,
+     .required = true,
+     .max = 63,
+     .example = "\"10.30.0.254\"",
+     .set = set_route_via},
+    {.name = "port", .type = SCHEMA_NAME, .required = true, .example = "\"wan\"", .set = set_route_port},
+};
+static const struct schema_table route_table = {.what = "route", .label = "to", KEYS(route_keys)};
+
+static bool has_room(struct schema_read *read, const config_setting_t *setting, uint32_t n, uint32_t max,
+                     const char *what)
+{
+    if (n == max)
+        schema_error(read, load_origin(read->load, setting), "there are more than %u %s; remove some", max,
+                     what);
+    return n < max;
+}
+
+static void *next_port(struct schema_read *read, const config_setting_t *setting, void *into)
+{
+    struct gateway_draft *draft = into;
+    struct gateway_config *config = draft->config;
+    if (!has_room(read, setting, config->interfaces_n, GATEWAY_INTERFACES_MAX, "ports"))
+        return NULL;
+    struct config_interface *interface = &config->interfaces[config->interfaces_n];
+    interface->origin = load_origin(read->load, setting);
+    draft->interfaces[config->interfaces_n++].setting = setting;
+    return interface;
+}
+
+static void *next_route(struct schema_read *read, const config_setting_t *setting, void *into)
+{
+    struct gateway_draft *draft = into;
+    struct gateway_config *config = draft->config;
+    if (!has_room(read, setting, config->routes_n, GATEWAY_ROUTES_MAX, "routes"))
+        return NULL;
+    struct config_route *route = &config->routes[config->routes_n];
+    route->origin = load_origin(read->load, setting);
+    draft->routes[config->routes_n++].setting = setting;
+    return route;
+}
+
+/* ---- dataplane ----------------------------------------------------------------------------------------- */
+
+static void set_workers(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->workers = (uint32_t)value->number;
+}
+
+static void set_memory(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->memory_bytes = (uint64_t)value->number;
+}
+
+static void set_hugepages(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->hugepages = (int8_t)(value->number - 1); /* words: auto, no, yes */
+}
+
+static void set_idle(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->idle_adaptive = value->number == 0;
+}
+
+static void set_handshake_threads(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->handshake_threads = (uint32_t)value->number;
+}
+
+static void set_eal(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->eal = value->text;
+}
+
+static void set_connections(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->connections = (uint32_t)value->number;
+}
+
+static const char *const auto_words[] = {"auto", NULL};
+static const char *const hugepages_words[] = {"auto", "no", "yes", NULL};
+static const char *const idle_words[] = {"adaptive", "poll", NULL};
+
+static const struct schema_key capacity_keys[] = {
+    {.name = "connections",
+     .type = SCHEMA_NUMBER,
+     .min = 1,
+     .max = 1000000,
+     .fallback = "20000",
+     .example = "20000",
+     .set = set_connections},
+};
+static const struct schema_table capacity_table = {.what = "limits", KEYS(capacity_keys)};
+
+static const struct schema_key dataplane_keys[] = {
+    {.name = "workers",
+     .type = SCHEMA_NUMBER_OR_WORD,
+     .min = 1,
+     .max = 64,
+     .words = auto_words,
+     .fallback = "auto",
+     .set = set_workers},
+    {.name = "memory",
+     .type = SCHEMA_SIZE,
+     .min = 64 * MIB,
+     .max = INT64_C(1) << 40,
+     .fallback = "256MiB",
+     .example = "\"256MiB\"",
+     .set = set_memory},
+    {.name = "hugepages",
+     .type = SCHEMA_WORD,
+     .words = hugepages_words,
+     .fallback = "auto",
+     .example = "\"auto\"",
+     .set = set_hugepages},
+    {.name = "idle",
+     .type = SCHEMA_WORD,
+     .words = idle_words,
+     .fallback = "adaptive",
+     .example = "\"adaptive\"",
+     .set = set_idle},
+    {.name = "limits", .type = SCHEMA_GROUP, .inside = &capacity_table},
+    {.name = "handshake_threads",
+     .type = SCHEMA_NUMBER,
+     .min = 1,
+     .max = 64,
+     .fallback = "1",
+     .set = set_handshake_threads},
+    {.name = "eal", .type = SCHEMA_TEXT, .example = "\"--log-level=6\"", .set = set_eal},
+    {.name = "ports", .type = SCHEMA_LIST, .required = true, .entry = next_port, .inside = &port_table},
+    {.name = "routes", .type = SCHEMA_LIST, .entry = next_route, .inside = &route_table},
+};
+static const struct schema_table dataplane_table = {.what = "dataplane", KEYS(dataplane_keys)};
+
+/* ---- listeners ----------------------------------------------------------------------------------------- */
+
+static struct draft_listener *draft_of_listener(struct schema_read *read, const void *listener)
+{
+    struct gateway_draft *draft = read->owner;
+    return &draft->listeners[(const struct config_listener *)listener - draft->config->listeners];
+}
+
+static void set_listener_port(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    draft_of_listener(read, into)->port = value->text;
+}
+
+static void set_listener_upstream(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    draft_of_listener(read, into)->upstream = value->text;
+}
+
+static void set_listen(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_listener *listener = into;
+    struct address_endpoint endpoint = {.any = false};
+    const char *problem = address_parse_endpoint(value->text, true, &endpoint);
+    if (problem != NULL) {
+        told(read, value, problem);
+        return;
+    }
+    listener->any = endpoint.any;
+    listener->has_address = endpoint.has_address;
+    listener->port = endpoint.port;
+    memcpy(listener->address, endpoint.address, 16);
+}
+
+static const char *const protocol_words[] = {"mqtt", "coap", NULL};
+static const char *const security_words[] = {"none", "tls", "dtls", NULL};
+static const char *const listener_auth_words[] = {"cert", "psk", "password", NULL};
+
+static void check_auth(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    for (size_t i = 0; listener_auth_words[i] != NULL; i++)
+        if (strcmp(listener_auth_words[i], value->text) == 0)
+            return;
+    told(read, value, "write \"cert\", \"psk\" or \"password\"");
+}
+
+static const struct schema_key source_limit_keys[] = {
+    {.name = "connects",
+     .type = SCHEMA_RATE,
+     .fallback = "10/s",
+     .example = "\"10/s burst 20\"",
+     SCHEMA_INTO(struct config_listener, connects_per_source)},
+    {.name = "sessions",
+     .type = SCHEMA_NUMBER,
+     .min = 0,
+     .max = 1000000,
+     .fallback = "0",
+     .example = "100",
+     SCHEMA_INTO(struct config_listener, sessions_per_source)},
+};
+static const struct schema_table source_limit_table = {.what = "limits", KEYS(source_limit_keys)};
+
+static const struct schema_key listener_keys[] = {
+    {.name = "name",
+     .type = SCHEMA_NAME,
+     .required = true,
+     .example = "\"mqtt\"",
+     SCHEMA_INTO(struct config_listener, name)},
+    {.name = "port", .type = SCHEMA_NAME, .required = true, .example = "\"iot\"", .set = set_listener_port},
+    {.name = "protocol",
+     .type = SCHEMA_WORD,
+     .required = true,
+     .words = protocol_words,
+     .example = "\"mqtt\"",
+     SCHEMA_INTO(struct config_listener, protocol)},
+    {.name = "security",
+     .type = SCHEMA_WORD,
+     .required = true,
+     .words = security_words,
+     .example = "\"none\"",
+     SCHEMA_INTO(struct config_listener, security)},
+    {.name = "listen",
+     .type = SCHEMA_TEXT,
+     .required = true,
+     .max = 63,
+     .example = "\"any:1883\"",
+     .set = set_listen},
+    {.name = "auth",
+     .type = SCHEMA_TEXTS,
+     .feature = FEATURE_CERTIFICATE_NAME,
+     .max = 63,
+     .example = "\"cert\"",
+     .set = check_auth},
+    {.name = "upstream",
+     .type = SCHEMA_NAME,
+     .required = true,
+     .example = "\"broker\"",
+     .set = set_listener_upstream},
+    {.name = "limits", .type = SCHEMA_GROUP, .inside = &source_limit_table},
+};
+static const struct schema_table listener_table = {.what = "listener", .label = "name", KEYS(listener_keys)};
+
+static void *next_listener(struct schema_read *read, const config_setting_t *setting, void *into)
+{
+    struct gateway_draft *draft = into;
+    struct gateway_config *config = draft->config;
+    if (!has_room(read, setting, config->listeners_n, GATEWAY_LISTENERS_MAX, "listeners"))
+        return NULL;
+    struct config_listener *listener = &config->listeners[config->listeners_n];
+    listener->origin = load_origin(read->load, setting);
+    draft->listeners[config->listeners_n++].setting = setting;
+    return listener;
+}
+
+/* ---- upstreams ----------------------------------------------------------------------------------------- */
+
+static void set_server(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_upstream *upstream = into;
+    struct address_endpoint endpoint = {.port = 0};
+    const char *problem = address_parse_endpoint(value->text, false, &endpoint);
+    if (problem == NULL) {
+        struct config_address host = {.bits = 128};
+        memcpy(host.bytes, endpoint.address, 16);
+        problem = address_check_host(&host);
+    }
+    if (problem == NULL && upstream->servers_n == GATEWAY_SERVERS_MAX)
+        problem = "an upstream has at most 8 servers; remove some";
+    if (problem != NULL) {
+        told(read, value, problem);
+        return;
+    }
+    struct config_server *server = &upstream->servers[upstream->servers_n++];
+    memcpy(server->address, endpoint.address, 16);
+    server->port = endpoint.port;
+}
+
+/* Names are joined by ',' as TLS contexts take them. */
+static void set_alpn(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_upstream *upstream = into;
+    if (strchr(value->text, ',') != NULL)
+        told(read, value, "a protocol name holds no ','; write [ \"one\", \"other\" ]");
+    else if (upstream->alpn == NULL)
+        upstream->alpn = value->text;
+    else
+        upstream->alpn = arena_format(read->arena, "%s,%s", upstream->alpn, value->text);
+}
+
+static void set_min_version(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)read;
+    ((struct config_upstream *)into)->tls_1_2 = value->number == 1;
+}
+
+static const char *const version_words[] = {"1.3", "1.2", NULL};
+static const char *const check_words[] = {"none", "mqtt-ping", "coap-ping", NULL};
+
+static const struct schema_key upstream_keys[] = {
+    {.name = "name",
+     .type = SCHEMA_NAME,
+     .required = true,
+     .example = "\"broker\"",
+     SCHEMA_INTO(struct config_upstream, name)},
+    {.name = "protocol",
+     .type = SCHEMA_WORD,
+     .required = true,
+     .words = protocol_words,
+     .example = "\"mqtt\"",
+     SCHEMA_INTO(struct config_upstream, protocol)},
+    {.name = "security",
+     .type = SCHEMA_WORD,
+     .required = true,
+     .words = security_words,
+     .example = "\"tls\"",
+     SCHEMA_INTO(struct config_upstream, security)},
+    {.name = "servers",
+     .type = SCHEMA_TEXTS,
+     .required = true,
+     .max = 63,
+     .example = "[ \"10.30.0.2:8883\" ]",
+     .set = set_server},
+    {.name = "server_name",
+     .type = SCHEMA_TEXT,
+     .max = 253,
+     .example = "\"broker.example\"",
+     SCHEMA_INTO(struct config_upstream, server_name)},
+    {.name = "alpn", .type = SCHEMA_TEXTS, .max = 255, .example = "\"mqtt\"", .set = set_alpn},
+    {.name = "ca",
+     .type = SCHEMA_PATH,
+     .example = "\"tls/cloud-ca.pem\"",
+     SCHEMA_INTO(struct config_upstream, ca)},
+    {.name = "certificate",
+     .type = SCHEMA_PATH,
+     .example = "\"tls/devices/${id}.pem\"",
+     SCHEMA_INTO(struct config_upstream, certificate)},
+    {.name = "key",
+     .type = SCHEMA_PATH,
+     .example = "\"tls/devices/${id}.key\"",
+     SCHEMA_INTO(struct config_upstream, key)},
+    {.name = "crl",
+     .type = SCHEMA_PATH,
+     .feature = FEATURE_UPSTREAM_CRL,
+     .example = "\"tls/cloud.crl\"",
+     SCHEMA_INTO(struct config_upstream, crl)},
+    {.name = "min_version",
+     .type = SCHEMA_WORD,
+     .words = version_words,
+     .fallback = "1.3",
+     .example = "\"1.3\"",
+     .set = set_min_version},
+    {.name = "resumption",
+     .type = SCHEMA_FLAG,
+     .fallback = "true",
+     SCHEMA_INTO(struct config_upstream, resumption)},
+    {.name = "connect_timeout",
+     .type = SCHEMA_DURATION,
+     .min = SECOND_US / 10,
+     .max = 300 * SECOND_US,
+     .fallback = "5s",
+     SCHEMA_INTO(struct config_upstream, connect_timeout_us)},
+    {.name = "psk_id",
+     .type = SCHEMA_TEXT,
+     .max = 128,
+     .example = "\"${id}\"",
+     SCHEMA_INTO(struct config_upstream, psk_id)},
+    {.name = "psk_file",
+     .type = SCHEMA_PATH,
+     .example = "\"tls/devices.psk\"",
+     SCHEMA_INTO(struct config_upstream, psk_file)},
+    {.name = "check",
+     .type = SCHEMA_WORD,
+     .feature = FEATURE_HEALTH_CHECK,
+     .words = check_words,
+     .example = "\"mqtt-ping\""},
+};
+static const struct schema_table upstream_table = {.what = "upstream", .label = "name", KEYS(upstream_keys)};
+
+static void *next_upstream(struct schema_read *read, const config_setting_t *setting, void *into)
+{
+    struct gateway_draft *draft = into;
+    struct gateway_config *config = draft->config;
+    if (!has_room(read, setting, config->upstreams_n, GATEWAY_UPSTREAMS_MAX, "upstreams"))
+        return NULL;
+    struct config_upstream *upstream = &config->upstreams[config->upstreams_n];
+    upstream->origin = load_origin(read->load, setting);
+    draft->upstreams[config->upstreams_n++].setting = setting;
+    return upstream;
+}
+
+/* ---- the rest ------------------------------------------------------------------------------------------ */
+
+static void set_name(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->name = value->text;
+}
+
+static void set_mode(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->observe = value->number == 1;
+}
+
+static void set_on_stall(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    if (value->number != 0 && !feature_present(FEATURE_FAIL_OPEN))
+        schema_error(read, value->origin,
+                     "'on_stall' is \"open\"; %s is not in this version; write \"closed\"",
+                     feature_text(FEATURE_FAIL_OPEN));
+}
+
+static const char *const mode_words[] = {"enforce", "observe", NULL};
+static const char *const stall_words[] = {"closed", "open", NULL};
+
+static const struct schema_key gateway_group_keys[] = {
+    {.name = "name", .type = SCHEMA_NAME, .example = "\"gw-yard-01\"", .set = set_name},
+    {.name = "mode",
+     .type = SCHEMA_WORD,
+     .words = mode_words,
+     .fallback = "enforce",
+     .example = "\"enforce\"",
+     .set = set_mode},
+    {.name = "on_stall",
+     .type = SCHEMA_WORD,
+     .words = stall_words,
+     .fallback = "closed",
+     .example = "\"closed\"",
+     .set = set_on_stall},
+};
+static const struct schema_table gateway_group_table = {.what = "gateway", KEYS(gateway_group_keys)};
+
+static const struct schema_key tls_keys[] = {
+    {.name = "certificate", .type = SCHEMA_PATH},
+    {.name = "key", .type = SCHEMA_PATH},
+    {.name = "client_ca", .type = SCHEMA_PATH},
+    {.name = "crl", .type = SCHEMA_PATH},
+    {.name = "min_version", .type = SCHEMA_WORD, .words = version_words, .example = "\"1.3\""},
+};
+static const struct schema_table tls_table = {.what = "tls", KEYS(tls_keys)};
+
+static void set_socket(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->control_socket = value->text;
+    if (strlen(value->text) > 107)
+        told(read, value, "the name of a socket has at most 107 bytes; use a shorter directory");
+}
+
+static const struct schema_key control_keys[] = {
+    {.name = "socket", .type = SCHEMA_PATH, .fallback = "/run/sallyport/control.sock", .set = set_socket},
+};
+static const struct schema_table control_table = {.what = "control", KEYS(control_keys)};
+
+static const struct schema_key metrics_keys[] = {
+    {.name = "listen", .type = SCHEMA_TEXT, .required = true, .max = 63, .example = "\"127.0.0.1:9465\""},
+};
+static const struct schema_table metrics_table = {.what = "metrics", KEYS(metrics_keys)};
+
+static void set_events_file(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->events.file = value->text;
+}
+
+static void set_events_allowed(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->events.allowed_connect = value->number != 1; /* words: connect, none, all */
+    config_of(read)->events.allowed_all = value->number == 2;
+}
+
+static void set_events_topics(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->events.topics_full = value->number == 0;
+}
+
+static const char *const allowed_words[] = {"connect", "none", "all", NULL};
+static const char *const topics_words[] = {"full", "none", NULL};
+static const char *const payload_words[] = {"never", NULL};
+
+static const struct schema_key events_keys[] = {
+    {.name = "file",
+     .type = SCHEMA_PATH,
+     .example = "\"/var/log/sallyport/events.json\"",
+     .set = set_events_file},
+    {.name = "allowed",
+     .type = SCHEMA_WORD,
+     .words = allowed_words,
+     .fallback = "connect",
+     .example = "\"connect\"",
+     .set = set_events_allowed},
+    {.name = "topics",
+     .type = SCHEMA_WORD,
+     .words = topics_words,
+     .fallback = "full",
+     .example = "\"full\"",
+     .set = set_events_topics},
+    {.name = "payload",
+     .type = SCHEMA_WORD,
+     .words = payload_words,
+     .fallback = "never",
+     .example = "\"never\""},
+};
+static const struct schema_table events_table = {.what = "events", KEYS(events_keys)};
+
+static const struct schema_key root_keys[] = {
+    {.name = "schema", .type = SCHEMA_NUMBER, .min = 1, .max = 1, .fallback = "1"},
+    {.name = "gateway", .type = SCHEMA_GROUP, .inside = &gateway_group_table},
+    {.name = "dataplane",
+     .type = SCHEMA_GROUP,
+     .required = true,
+     .example = "{ ports = ( ... ); }",
+     .inside = &dataplane_table},
+    {.name = "tls", .type = SCHEMA_GROUP, .feature = FEATURE_LISTENER_TLS, .inside = &tls_table},
+    {.name = "listeners",
+     .type = SCHEMA_LIST,
+     .required = true,
+     .entry = next_listener,
+     .inside = &listener_table},
+    {.name = "upstreams",
+     .type = SCHEMA_LIST,
+     .required = true,
+     .entry = next_upstream,
+     .inside = &upstream_table},
+    {.name = "control", .type = SCHEMA_GROUP, .inside = &control_table},
+    {.name = "metrics", .type = SCHEMA_GROUP, .feature = FEATURE_METRICS, .inside = &metrics_table},
+    {.name = "events", .type = SCHEMA_GROUP, .inside = &events_table},
+};
+const struct schema_table gateway_keys = {KEYS(root_keys)};

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Listeners and upstreams of sallyport.conf, seen together, and the files they name (A2, A5, B1, B3). */
+#include "config/gateway_draft.h"
+#include "config/suggest.h"
+#include "config/text.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static struct config_origin at(const struct schema_read *read, const config_setting_t *setting,
+                               const char *key)
+{
+    return schema_origin(read->load, setting, key);
+}
+
+static const char *shown(const struct schema_read *read, const char *path)
+{
+    size_t len = strlen(read->directory);
+    return strncmp(path, read->directory, len) == 0 && path[len] == '/' ? path + len + 1 : path;
+}
+
+static const char *protocol_text(enum config_protocol protocol)
+{
+    return protocol == CONFIG_COAP ? "coap" : "mqtt";
+}
+
+static void missing_feature(struct schema_read *read, struct config_origin origin, const char *what,
+                            const char *name, enum feature feature)
+{
+    if (!feature_present(feature))
+        schema_error(read, origin, "%s '%s' is refused; %s is not in this version; remove it", what, name,
+                     feature_text(feature));
+}
+
+/* ---- files --------------------------------------------------------------------------------------------- */
+
+static bool is_pattern(const char *path)
+{
+    return strstr(path, "${") != NULL;
+}
+
+static void check_file(struct schema_read *read, struct config_origin origin, const char *key,
+                       const char *path)
+{
+    struct text_problem problem;
+    if (text_readable(path, &problem) != 0)
+        schema_error(read, origin, "'%s' names %s; %s", key, shown(read, path), problem.text);
+}
+
+static void check_secret(struct schema_read *read, struct config_origin origin, const char *key,
+                         const char *path)
+{
+    struct stat st;
+    check_file(read, origin, key, path);
+    if (stat(path, &st) == 0 && (st.st_mode & S_IRWXO) != 0)
+        diagnostics_add(read->d, DIAGNOSTIC_WARNING, origin.file, origin.line,
+                        "'%s' names %s, which every user of this machine can reach; chmod o= it", key,
+                        shown(read, path));
+}
+
+/* "tls/devices/${id}.pem": the directory before the variable must be there; its files are read as devices
+ * come.
+ */
+static void check_pattern(struct schema_read *read, struct config_origin origin, const char *key,
+                          const char *path)
+{
+    const char *rest = path;
+    for (const char *c; (c = strstr(rest, "${")) != NULL; rest = c + 2)
+        if (strncmp(c, "${id}", 5) != 0) {
+            schema_error(read, origin, "'%s' is \"%s\"; the only variable here is ${id}", key,
+                         shown(read, path));
+            return;
+        }
+    if (strchr(path, '%') != NULL) {
+        schema_error(read, origin, "'%s' is \"%s\"; a file name with a variable holds no '%%'; rename it",
+                     key, shown(read, path));
+        return;
+    }
+    const char *variable = strstr(path, "${");
+    size_t len = (size_t)(variable - path);
+    while (len > 1 && path[len - 1] != '/')
+        len--;
+    char *directory = arena_text(read->arena, path, len);
+    struct stat st;
+    if (directory == NULL)
+        return;
+    if (stat(directory, &st) != 0)
+        schema_error(read, origin, "'%s' needs the directory %s; %s; create it with a file for each device",
+                     key, shown(read, directory), strerror(errno));
+    else if (!S_ISDIR(st.st_mode))
+        schema_error(read, origin, "'%s' needs the directory %s, which is a file; correct the path", key,
+                     shown(read, directory));
+    else if (access(directory, X_OK) != 0)
+        schema_error(read, origin, "'%s' needs the directory %s; %s; let this user enter it", key,
+                     shown(read, directory), strerror(errno));
+}
+
+/* ---- upstreams ----------------------------------------------------------------------------------------- */
+
+/* Settings that a kind of security does not use would be silently ignored: they are errors. */
+static void refuse_unused(struct schema_read *read, const struct config_upstream *own,
+                          const config_setting_t *setting, const char *const *keys, const char *security)
+{
+    for (; *keys != NULL; keys++)
+        if (config_setting_get_member(setting, *keys) != NULL)
+            schema_error(
+                read, at(read, setting, *keys),
+                "'%s' in upstream '%s' has no use with security \"%s\"; remove it or change 'security'",
+                *keys, own->name, security);
+}
+
+static void check_identity(struct schema_read *read, const struct config_upstream *own,
+                           const config_setting_t *setting)
+{
+    if ((own->certificate == NULL) != (own->key == NULL)) {
+        const char *there = own->certificate != NULL ? "certificate" : "key";
+        schema_error(read, at(read, setting, there), "upstream '%s' has '%s' but no '%s'; add it", own->name,
+                     there, own->certificate != NULL ? "key" : "certificate");
+        return;
+    }
+    if (own->certificate == NULL)
+        return;
+    if (is_pattern(own->certificate) != is_pattern(own->key)) {
+        schema_error(read, at(read, setting, "key"),
+                     "of 'certificate' and 'key' in upstream '%s' only one holds ${id}; a key belongs to one "
+                     "certificate; write ${id} in both",
+                     own->name);
+        return;
+    }
+    if (is_pattern(own->certificate)) {
+        check_pattern(read, at(read, setting, "certificate"), "certificate", own->certificate);
+        check_pattern(read, at(read, setting, "key"), "key", own->key);
+        return;
+    }
+    check_file(read, at(read, setting, "certificate"), "certificate", own->certificate);
+    check_secret(read, at(read, setting, "key"), "key", own->key);
+    struct config_origin origin = at(read, setting, "certificate");
+    diagnostics_add(
+        read->d, DIAGNOSTIC_WARNING, origin.file, origin.line,
+        "upstream '%s' shows one certificate for all devices; none can be revoked alone; write ${id} in "
+        "'certificate' and 'key'",
+        own->name);
+}
+
+static void check_tls(struct schema_read *read, const struct config_upstream *own,
+                      const config_setting_t *setting)
+{
+    if (own->ca == NULL)
+        schema_error(read, at(read, setting, NULL),
+                     "'ca' is missing in upstream '%s'; the server could not be verified; add ca = \"FILE\";",
+                     own->name);
+    else if (is_pattern(own->ca))
+        schema_error(read, at(read, setting, "ca"), "'ca' in upstream '%s' holds a variable; write one file",
+                     own->name);
+    else
+        check_file(read, at(read, setting, "ca"), "ca", own->ca);
+    if (own->server_name == NULL)
+        schema_error(
+            read, at(read, setting, NULL),
+            "'server_name' is missing in upstream '%s'; the server's certificate could not be compared "
+            "with a name; add server_name = \"NAME\";",
+            own->name);
+    if (own->crl != NULL)
+        check_file(read, at(read, setting, "crl"), "crl", own->crl);
+    check_identity(read, own, setting);
+}
+
+static void check_dtls(struct schema_read *read, const struct config_upstream *own,
+                       const config_setting_t *setting)
+{
+    bool psk = own->psk_id != NULL || own->psk_file != NULL;
+    if (psk && (own->psk_id == NULL || own->psk_file == NULL))
+        schema_error(read, at(read, setting, NULL),
+                     "'%s' is missing in upstream '%s'; a PSK needs both 'psk_id' and "
+                     "'psk_file'",
+                     own->psk_id == NULL ? "psk_id" : "psk_file", own->name);
+    if (psk && (own->certificate != NULL || own->ca != NULL))
+        schema_error(read, at(read, setting, own->ca != NULL ? "ca" : "certificate"),
+                     "upstream '%s' has a PSK and certificates; keep one", own->name);
+    if (own->psk_file != NULL)
+        check_secret(read, at(read, setting, "psk_file"), "psk_file", own->psk_file);
+    if (!psk)
+        check_tls(read, own, setting);
+}
+
+static void check_servers(struct schema_read *read, const struct gateway_draft *draft,
+                          const struct config_upstream *own, const config_setting_t *setting)
+{
+    for (uint32_t i = 0; i < own->servers_n; i++) {
+        const struct config_server *server = &own->servers[i];
+        struct config_address address = {.bits = 128};
+        char text[ADDRESS_TEXT_MAX];
+        memcpy(address.bytes, server->address, 16);
+        address_format(&address, text);
+        for (uint32_t j = 0; j < i; j++)
+            if (own->servers[j].port == server->port &&
+                memcmp(own->servers[j].address, server->address, 16) == 0)
+                schema_error(read, at(read, setting, "servers"),
+                             "server %s port %u is twice in upstream '%s'; remove "
+                             "one",
+                             text, server->port, own->name);
+        bool ours = false;
+        for (uint32_t k = 0; k < draft->config->interfaces_n; k++)
+            for (uint32_t a = 0; a < draft->config->interfaces[k].addresses_n; a++)
+                ours |= memcmp(draft->config->interfaces[k].addresses[a].bytes, server->address, 16) == 0;
+        if (ours)
+            schema_error(read, at(read, setting, "servers"),
+                         "server %s of upstream '%s' is the gateway itself; write "
+                         "the server's address",
+                         text, own->name);
+        else if (draft->config->interfaces_n != 0 && !gateway_network_reaches(draft->config, server->address))
+            schema_error(
+                read, at(read, setting, "servers"),
+                "no port leads to server %s of upstream '%s'; add a 'next_hop' to a port, or a route", text,
+                own->name);
+    }
+}
+
+static void check_upstream(struct schema_read *read, struct gateway_draft *draft, uint32_t index)
+{
+    static const char *const not_in_none[] = {"server_name", "alpn",     "ca",          "certificate",
+                                              "key",         "crl",      "min_version", "resumption",
+                                              "psk_id",      "psk_file", NULL};
+    static const char *const not_in_tls[] = {"psk_id", "psk_file", NULL};
+    const struct config_upstream *own = &draft->config->upstreams[index];
+    const config_setting_t *setting = draft->upstreams[index].setting;
+    if (own->protocol == CONFIG_COAP)
+        missing_feature(read, at(read, setting, "protocol"), "upstream", own->name, FEATURE_COAP);
+    bool wrong = own->security == (own->protocol == CONFIG_COAP ? CONFIG_SECURITY_TLS : CONFIG_SECURITY_DTLS);
+    if (wrong)
+        schema_error(read, at(read, setting, "security"),
+                     "upstream '%s' speaks %s, which is secured by %s; write "
+                     "security = \"%s\"",
+                     own->name, protocol_text(own->protocol), own->protocol == CONFIG_COAP ? "DTLS" : "TLS",
+                     own->protocol == CONFIG_COAP ? "dtls" : "tls");
+    else if (own->security == CONFIG_SECURITY_NONE)
+        refuse_unused(read, own, setting, not_in_none, "none");
+    else if (own->security == CONFIG_SECURITY_TLS)
+        refuse_unused(read, own, setting, not_in_tls, "tls");
+    if (!wrong && own->security == CONFIG_SECURITY_TLS)
+        check_tls(read, own, setting);
+    if (!wrong && own->security == CONFIG_SECURITY_DTLS)
+        check_dtls(read, own, setting);
+    check_servers(read, draft, own, setting);
+}
+
+/* ---- listeners ----------------------------------------------------------------------------------------- */
+
+static uint32_t find_upstream(struct schema_read *read, const struct gateway_draft *draft, const char *name,
+                              const config_setting_t *setting)
+{
+    struct suggest near;
+    if (name == NULL)
+        return UINT32_MAX;
+    suggest_init(&near, name);
+    for (uint32_t i = 0; i < draft->config->upstreams_n; i++) {
+        const char *known = draft->config->upstreams[i].name;
+        if (known != NULL && strcmp(known, name) == 0)
+            return i;
+        if (known != NULL)
+            suggest_offer(&near, known);
+    }
+    schema_error(read, at(read, setting, "upstream"), "there is no upstream '%s'; %s%s%s", name,
+                 near.best != NULL ? "did you mean '" : "add it to 'upstreams'",
+                 near.best != NULL ? near.best : "", near.best != NULL ? "'?" : "");
+    return UINT32_MAX;
+}
+
+/* Two listeners that one packet could belong to. */
+static bool clashes(const struct config_listener *a, const struct config_listener *b)
+{
+    if (a->interface != b->interface || a->protocol != b->protocol || a->port != b->port || a->port == 0)
+        return false;
+    return !a->has_address || !b->has_address || memcmp(a->address, b->address, 16) == 0;
+}
+
+static void check_listener_security(struct schema_read *read, const struct config_listener *own,
+                                    const config_setting_t *setting)
+{
+    bool coap = own->protocol == CONFIG_COAP;
+    if (coap)
+        missing_feature(read, at(read, setting, "protocol"), "listener", own->name, FEATURE_COAP);
+    if (own->security == (coap ? CONFIG_SECURITY_TLS : CONFIG_SECURITY_DTLS))
+        schema_error(read, at(read, setting, "security"),
+                     "listener '%s' speaks %s, which is secured by %s; write "
+                     "security = \"%s\"",
+                     own->name, protocol_text(own->protocol), coap ? "DTLS" : "TLS", coap ? "dtls" : "tls");
+    else if (own->security != CONFIG_SECURITY_NONE)
+        missing_feature(read, at(read, setting, "security"), "listener", own->name,
+                        coap ? FEATURE_LISTENER_DTLS : FEATURE_LISTENER_TLS);
+}
+
+static void check_listener(struct schema_read *read, struct gateway_draft *draft, uint32_t index,
+                           bool used[GATEWAY_UPSTREAMS_MAX])
+{
+    struct gateway_config *config = draft->config;
+    struct config_listener *own = &config->listeners[index];
+    const struct draft_listener *names = &draft->listeners[index];
+    uint32_t interface = gateway_network_find(read, draft, names->port, names->setting);
+    uint32_t upstream = find_upstream(read, draft, names->upstream, names->setting);
+    own->interface = interface == UINT32_MAX ? UINT16_MAX : (uint16_t)interface;
+    check_listener_security(read, own, names->setting);
+    if (upstream != UINT32_MAX) {
+        own->upstream = upstream;
+        used[upstream] = true;
+        if (config->upstreams[upstream].protocol != own->protocol)
+            schema_error(read, at(read, names->setting, "upstream"),
+                         "listener '%s' speaks %s, but upstream '%s' speaks %s; name another upstream",
+                         own->name, protocol_text(own->protocol), names->upstream,
+                         protocol_text(config->upstreams[upstream].protocol));
+    }
+    struct config_address host = {.bits = 128};
+    memcpy(host.bytes, own->address, 16);
+    const char *problem = own->has_address ? address_check_host(&host) : NULL;
+    if (problem != NULL)
+        schema_error(read, at(read, names->setting, "listen"), "'listen' of listener '%s': %s; correct it",
+                     own->name, problem);
+    for (uint32_t i = 0; interface != UINT32_MAX && i < index; i++)
+        if (clashes(own, &config->listeners[i]))
+            schema_error(
+                read, at(read, names->setting, "listen"),
+                "listener '%s' and listener '%s' (line %u) both take port %u of '%s'; give one another "
+                "port or an address of its own",
+                own->name, config->listeners[i].name, config->listeners[i].origin.line, own->port,
+                names->port);
+}
+
+static void check_names(struct schema_read *read, const struct gateway_draft *draft)
+{
+    const struct gateway_config *config = draft->config;
+    for (uint32_t i = 0; i < config->listeners_n; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (strcmp(config->listeners[i].name, config->listeners[j].name) == 0)
+                schema_error(read, at(read, draft->listeners[i].setting, "name"),
+                             "there are two listeners '%s'; the first is on line %u; give one another name",
+                             config->listeners[i].name, config->listeners[j].origin.line);
+    for (uint32_t i = 0; i < config->upstreams_n; i++)
+        for (uint32_t j = 0; j < i; j++)
+            if (strcmp(config->upstreams[i].name, config->upstreams[j].name) == 0)
+                schema_error(read, at(read, draft->upstreams[i].setting, "name"),
+                             "there are two upstreams '%s'; the first is on line %u; give one another name",
+                             config->upstreams[i].name, config->upstreams[j].origin.line);
+}
+
+void gateway_check_services(struct schema_read *read, struct gateway_draft *draft)
+{
+    struct gateway_config *config = draft->config;
+    bool used[GATEWAY_UPSTREAMS_MAX] = {false};
+    /* What has no name has been told; it needs one in messages. */
+    for (uint32_t i = 0; i < config->upstreams_n; i++)
+        if (config->upstreams[i].name == NULL)
+            config->upstreams[i].name = "?";
+    for (uint32_t i = 0; i < config->listeners_n; i++)
+        if (config->listeners[i].name == NULL)
+            config->listeners[i].name = "?";
+    check_names(read, draft);
+    for (uint32_t i = 0; i < config->listeners_n; i++)
+        check_listener(read, draft, i, used);
+    for (uint32_t i = 0; i < config->upstreams_n; i++) {
+        const struct config_upstream *own = &config->upstreams[i];
+        check_upstream(read, draft, i);
+        if (!used[i])
+            diagnostics_add(read->d, DIAGNOSTIC_WARNING, own->origin.file, own->origin.line,
+                            "upstream '%s' is named by no listener; remove it", own->name);
+    }
+}
