@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The law of one MQTT session (D, F2, G3, G6): what may pass, what is answered instead, what ends it.
+ *
+ * `check` decides about one decoded packet of either side and changes nothing that a decision depends on (it
+ * may fetch memory for a table); it rewrites the packet into what is to be passed on. The relay then acts,
+ * and `advance` records what it did. Nothing is recorded of a packet that was checked and not acted upon.
+ *
+ *   state       from the client                       from the upstream
+ *   CONNECT     CONNECT                               -
+ *   CONNACK     AUTH when asked; all else waits       CONNACK, AUTH
+ *   RUNNING     all but CONNECT                       all but CONNACK
+ *   OVER        -                                     -
+ *
+ * Framing, UTF-8, flags, properties and codes have been checked by the codec (packet.h); who the client is,
+ * by access/identity.h. The guard adds: order and direction in time, packet identifiers and the flows of QoS
+ * 1 and 2 both ways (inflight.h), topic aliases (alias.h), rules and caps of the role, rates, and SUBSCRIBE
+ * with its acknowledgement (requests.h, subscriptions.h). It borrows the role and the values of its
+ * variables: the relay binds it anew whenever the policy's generation has changed.
+ *
+ * Packet identifiers pass unchanged, but for those of a client that meet one which the gateway uses itself
+ * for an UNSUBSCRIBE at that moment: these go by another one upstream.
+ *
+ * In MQTT 3.1, where SUBACK knows no failure, a refused filter is answered as granted and never passed on.
+ *
+ * Pure, but for the memory of the workspace. One thread.
+ */
+#ifndef POLICY_MQTT_GUARD_H
+#define POLICY_MQTT_GUARD_H
+
+#include "policy/access/snapshot.h"
+#include "policy/mqtt/alias.h"
+#include "policy/mqtt/inflight.h"
+#include "policy/mqtt/packet.h"
+#include "policy/mqtt/requests.h"
+#include "policy/mqtt/subscriptions.h"
+
+#define GUARD_TOPIC_ALIASES 16 /* Topic Alias Maximum that clients are told */
+#define GUARD_NEVER_US UINT64_MAX
+
+enum guard_state {
+    GUARD_OVER = 0,
+    GUARD_CONNECT, /* CONNECT is awaited */
+    GUARD_CONNACK, /* CONNECT was passed on */
+    GUARD_RUNNING,
+};
+
+enum guard_action {
+    GUARD_DROP = 0, /* nothing is passed on and nothing said */
+    GUARD_FORWARD,  /* what the packet says now is passed on */
+    GUARD_ANSWER,   /* nothing is passed on; the sender is told `answer` */
+    GUARD_CLOSE,    /* the session ends; a version 5 client is told `code` */
+    GUARD_HOLD,     /* the head of a PUBLISH whose payload must be read: gather it and check again */
+};
+
+/* An acknowledgement that the gateway gives by itself. SUBACK and UNSUBACK: the codes are the first n of the
+ * workspace's. */
+struct guard_answer {
+    enum mqtt_type type;
+    uint16_t id;
+    uint8_t code;
+    uint16_t n;
+};
+
+struct guard_verdict {
+    enum guard_action action;
+    enum outcome outcome; /* why; OUTCOME_ALLOWED when nothing was refused */
+    uint32_t rule;        /* of the role's acl that decided, or ACL_RULE_NONE */
+    uint8_t code;         /* with GUARD_CLOSE */
+    bool enforced;        /* false: outcome is only recorded, the packet passes (observe) */
+    bool quiet;           /* dropped in the normal course of things */
+    bool last;            /* after this packet the session is over: DISCONNECT, a refused CONNACK */
+    bool counts;          /* a PUBLISH that was judged: takes a token of its rate */
+    bool again;           /* a PUBLISH that was passed on before */
+    uint8_t record;       /* for guard_advance */
+    uint8_t state;        /* likewise */
+    uint16_t id;          /* likewise: as the sender wrote it */
+    uint16_t alias;       /* likewise: that the packet sets */
+    struct guard_answer answer;
+    struct mqtt_request *request; /* likewise */
+};
+
+/* What all sessions of one client share; survives connections and reloads (F3). */
+struct guard_rates {
+    struct rate_bucket publishes;
+    struct rate_bucket bytes;
+    uint64_t unpaid_bytes; /* taken from the client, not yet from the bucket */
+};
+
+struct mqtt_guard {
+    const struct policy_role *role;   /* borrowed, see mqtt_guard_bind */
+    const struct acl_values *values;  /* likewise */
+    struct mqtt_workspace *workspace; /* borrowed for life */
+    struct guard_rates *rates;        /* likewise */
+    uint8_t state;                    /* enum guard_state */
+    uint8_t version;                  /* enum mqtt_version, from CONNECT */
+    bool observe;                     /* the gateway or the role only observes */
+    bool bounded;                     /* some rate limits this client */
+    bool clean_start;                 /* as the client asked */
+    bool resumed;                     /* the upstream kept a session */
+    bool authenticates;               /* CONNECT named a method (s.4.12) */
+    bool client_speaks;               /* it is the client's turn to send AUTH */
+    bool session_ends;                /* Session Expiry Interval 0 */
+    bool named;                       /* CONNECT had a client identifier */
+    uint8_t pings;                    /* PINGREQs of the client that are unanswered */
+    uint8_t own_pings;                /* ours */
+    uint16_t keep_alive_s;            /* that the client is held to; 0: none */
+    uint16_t asked_keep_alive_s;      /* in CONNECT */
+    uint16_t upstream_keep_alive_s;   /* that the upstream holds us to; 0: none */
+    uint16_t receive_max_up;          /* version 5: as the client was told */
+    uint16_t receive_max_down;        /* version 5: as the upstream was told */
+    uint16_t next_own_id;
+    uint32_t upstream_packet_max; /* 0: none */
+    uint64_t auth_method;         /* a digest of its name */
+    struct inflight up;           /* messages of the client */
+    struct inflight down;         /* messages of the upstream */
+    struct alias_table aliases;   /* of the client */
+    struct requests requests;
+    struct subscriptions subscriptions;
+};
+
+void mqtt_guard_init(struct mqtt_guard *guard, struct mqtt_workspace *workspace);
+/* Gives all memory back. */
+void mqtt_guard_fini(struct mqtt_guard *guard);
+
+/* Binds to a role and its variables, which must live until the next bind; before CONNECT is checked and
+ * whenever the generation changes. `observe`: the whole gateway only observes. */
+void mqtt_guard_bind(struct mqtt_guard *guard, const struct policy_role *role,
+                     const struct acl_values *values, bool observe, struct guard_rates *rates);
+
+/*
+ * Whether the next packet of `sender`, of which only the first byte is known, may be read now. If not, it
+ * stays where it is (back pressure): until *until_us, or, when that is GUARD_NEVER_US, until something has
+ * been advanced for the other side.
+ */
+bool mqtt_guard_admits(struct mqtt_guard *guard, enum mqtt_sender sender, uint8_t first_byte, uint64_t now_us,
+                       uint64_t *until_us);
+
+/* Decides about a packet, which is rewritten for the other side. `whole`: all of its payload is at hand. */
+void mqtt_guard_check(struct mqtt_guard *guard, enum mqtt_sender sender, struct mqtt_packet *packet,
+                      bool whole, uint64_t now_us, struct guard_verdict *verdict);
+/* Records that the verdict was carried out. */
+void mqtt_guard_advance(struct mqtt_guard *guard, enum mqtt_sender sender, const struct mqtt_packet *packet,
+                        const struct guard_verdict *verdict, uint64_t now_us);
+/* Lets go of a verdict that will not be carried out. */
+void mqtt_guard_abandon(struct mqtt_guard *guard, const struct guard_verdict *verdict);
+
+/* True when answers may be due to the publisher `sender`, see mqtt_guard_release. */
+static inline bool mqtt_guard_holds(const struct mqtt_guard *guard, enum mqtt_sender sender)
+{
+    return (sender == MQTT_FROM_CLIENT ? guard->up.held : guard->down.held) != 0;
+}
+/* The next answer to a refused message of `sender` whose turn has come; false when there is none. */
+bool mqtt_guard_release(struct mqtt_guard *guard, enum mqtt_sender sender, struct guard_answer *answer);
+
+/* Counts bytes taken from the client. */
+static inline void mqtt_guard_took(struct mqtt_guard *guard, size_t bytes)
+{
+    if (guard->bounded)
+        guard->rates->unpaid_bytes += bytes;
+}
+
+/* Whether a packet of `bytes` may be sent to the upstream (its Maximum Packet Size). */
+static inline bool mqtt_guard_fits(const struct mqtt_guard *guard, uint64_t bytes)
+{
+    return guard->upstream_packet_max == 0 || bytes <= guard->upstream_packet_max;
+}
+/* Turns the verdict about a PUBLISH into a refusal for a reason found later. */
+void mqtt_guard_refuse(struct mqtt_guard *guard, enum mqtt_sender sender, const struct mqtt_packet *packet,
+                       enum outcome outcome, struct guard_verdict *verdict);
+
+/*
+ * After a bind: makes the next UNSUBSCRIBE to send upstream for subscriptions that the role no longer allows,
+ * and forgets them. False when there are none, or none can be sent now (then *again is set).
+ */
+bool mqtt_guard_revoke(struct mqtt_guard *guard, struct mqtt_packet *out, bool *again);
+/* Notes a PINGREQ of our own to the upstream, whose answer must not reach the client. */
+void mqtt_guard_pinged(struct mqtt_guard *guard);
+
+/* The reason code that tells `outcome` in a packet of `type` to a version 5 client; 3.x: CONNACK's code. */
+uint8_t mqtt_guard_code(enum mqtt_type type, enum mqtt_version version, enum outcome outcome);
+
+#endif

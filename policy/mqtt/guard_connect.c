@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* CONNECT, CONNACK, AUTH and DISCONNECT: the ends of a session and what is agreed on between (D2, D8 to D11).
+ */
+#include "policy/mqtt/guard_private.h"
+
+#define AUTH_CONTINUE 0x18
+#define AUTH_AGAIN 0x19
+#define SERVER_UNAVAILABLE 0x88
+#define SERVER_SHUTTING_DOWN 0x8B
+#define USE_ANOTHER_SERVER 0x9C
+#define SERVER_MOVED 0x9D
+
+/* FNV-1a; the upstream compares the names themselves. */
+static uint64_t digest(struct bytes name)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < name.len; i++)
+        hash = (hash ^ name.at[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* ---- CONNECT ------------------------------------------------------------------------------------------ */
+
+static enum outcome judge_will(const struct mqtt_guard *g, const struct mqtt_will *will,
+                               struct guard_verdict *v)
+{
+    const struct policy_role *role = g->role;
+    if (!will->present)
+        return role->will == POLICY_WILL_REQUIRED ? OUTCOME_WILL_REQUIRED : OUTCOME_ALLOWED;
+    if (role->will == POLICY_WILL_FORBIDDEN)
+        return OUTCOME_DEFAULT_DENY;
+    if (will->qos > role->max_qos)
+        return OUTCOME_QOS_CAP;
+    if (will->properties.user_property_count > role->limits.user_properties)
+        return OUTCOME_PROPERTY_CAP;
+    enum outcome outcome = guard_judge_topic(g, will->topic);
+    if (outcome != OUTCOME_ALLOWED)
+        return outcome;
+    struct acl_request request = {.action = ACL_PUBLISH,
+                                  .topic = will->topic,
+                                  .qos = will->qos,
+                                  .retain = will->retain,
+                                  .will = true,
+                                  .payload_bytes = (uint32_t)will->payload.len};
+    struct acl_decision decision = acl_decide(role->acl, g->values, &request);
+    v->rule = decision.rule;
+    if (decision.outcome != OUTCOME_ALLOWED)
+        return decision.outcome;
+    return guard_payload_good(will->payload, role->payload_utf8, decision.payload)
+               ? OUTCOME_ALLOWED
+               : OUTCOME_MALFORMED_PAYLOAD;
+}
+
+/* What the client is held to. A 3.x client cannot be told; one that asks for none is held to the maximum. */
+static uint16_t client_keep_alive(const struct mqtt_guard *g, const struct mqtt_connect *c)
+{
+    uint32_t max =
+        g->role->limits.keepalive_max_s < UINT16_MAX ? g->role->limits.keepalive_max_s : UINT16_MAX;
+    uint32_t asked = c->keep_alive_s;
+    if (asked == 0)
+        return (uint16_t)max;
+    if (c->version != MQTT_5)
+        return (uint16_t)asked;
+    if (asked < g->role->limits.keepalive_min_s)
+        asked = g->role->limits.keepalive_min_s;
+    return (uint16_t)(asked > max ? max : asked);
+}
+
+static enum outcome judge_connect(const struct mqtt_guard *g, const struct mqtt_packet *p,
+                                  struct guard_verdict *v)
+{
+    const struct mqtt_connect *c = &p->connect;
+    const struct policy_limits *limits = &g->role->limits;
+    if (p->properties.user_property_count > limits->user_properties)
+        return OUTCOME_PROPERTY_CAP;
+    if (c->version != MQTT_5 && c->keep_alive_s != 0 && c->keep_alive_s < limits->keepalive_min_s)
+        return OUTCOME_KEEPALIVE_RANGE;
+    return judge_will(g, &c->will, v);
+}
+
+/* What the upstream is told: nothing that it could use to reach past the gateway's own limits. */
+static void rewrite_connect(const struct mqtt_guard *g, struct mqtt_packet *p)
+{
+    struct mqtt_connect *c = &p->connect;
+    struct mqtt_properties *props = &p->properties;
+    uint32_t max = g->role->limits.keepalive_max_s;
+    if (c->keep_alive_s == 0 || c->keep_alive_s > max)
+        c->keep_alive_s = (uint16_t)(max < UINT16_MAX ? max : UINT16_MAX);
+    if (c->version != MQTT_5)
+        return;
+    guard_strip(props, MQTT_PROP_TOPIC_ALIAS_MAX);
+    if (!guard_has(props, MQTT_PROP_RECEIVE_MAXIMUM) || props->receive_maximum > g->role->inflight) {
+        props->receive_maximum = g->role->inflight;
+        guard_set(props, MQTT_PROP_RECEIVE_MAXIMUM);
+    }
+}
+
+void guard_check_connect(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v)
+{
+    g->version = (uint8_t)p->connect.version;
+    enum outcome outcome = judge_connect(g, p, v);
+    if (outcome != OUTCOME_ALLOWED && !guard_observes(g, v->rule)) {
+        guard_close(g, outcome, v);
+        v->code = mqtt_guard_code(MQTT_CONNACK, p->connect.version, outcome);
+        return;
+    }
+    g->keep_alive_s = client_keep_alive(g, &p->connect);
+    g->asked_keep_alive_s = p->connect.keep_alive_s;
+    rewrite_connect(g, p);
+    v->action = GUARD_FORWARD;
+    v->outcome = outcome;
+    v->record = GUARD_RECORD_CONNECT;
+}
+
+void guard_advance_connect(struct mqtt_guard *g, const struct mqtt_packet *p)
+{
+    const struct mqtt_connect *c = &p->connect;
+    const struct mqtt_properties *props = &p->properties;
+    g->state = GUARD_CONNACK;
+    g->upstream_keep_alive_s = c->keep_alive_s;
+    g->clean_start = c->clean_start;
+    g->named = c->client_id.len != 0;
+    if (c->version != MQTT_5)
+        return;
+    g->receive_max_down = props->receive_maximum;
+    g->session_ends = !guard_has(props, MQTT_PROP_SESSION_EXPIRY) || props->session_expiry_s == 0;
+    g->authenticates = guard_has(props, MQTT_PROP_AUTH_METHOD);
+    if (g->authenticates)
+        g->auth_method = digest(props->auth_method);
+}
+
+/* ---- CONNACK ------------------------------------------------------------------------------------------ */
+
+static uint32_t lesser(const struct mqtt_properties *p, enum mqtt_property property, uint32_t theirs,
+                       uint32_t ours)
+{
+    return guard_has(p, property) && theirs < ours ? theirs : ours;
+}
+
+/* True when a property was there that would lead the client past the gateway. */
+static bool strip_redirection(struct mqtt_packet *p, uint8_t instead)
+{
+    bool found = guard_has(&p->properties, MQTT_PROP_SERVER_REFERENCE);
+    guard_strip(&p->properties, MQTT_PROP_SERVER_REFERENCE);
+    if (p->reason_code == USE_ANOTHER_SERVER || p->reason_code == SERVER_MOVED) {
+        p->reason_code = instead;
+        found = true;
+    }
+    return found;
+}
+
+/* Each limit is the stricter of the upstream's and ours [MQTT-3.2.2-9 to -22]. */
+static void rewrite_limits(struct mqtt_guard *g, struct mqtt_properties *props)
+{
+    uint8_t max_qos = g->observe ? 2 : g->role->max_qos;
+    max_qos = (uint8_t)lesser(props, MQTT_PROP_MAXIMUM_QOS, props->maximum_qos, max_qos);
+    guard_strip(props, MQTT_PROP_MAXIMUM_QOS);
+    if (max_qos < 2)
+        guard_set(props, MQTT_PROP_MAXIMUM_QOS);
+    props->maximum_qos = max_qos;
+    props->receive_maximum =
+        (uint16_t)lesser(props, MQTT_PROP_RECEIVE_MAXIMUM, props->receive_maximum, g->role->inflight);
+    guard_set(props, MQTT_PROP_RECEIVE_MAXIMUM);
+    g->upstream_packet_max = guard_has(props, MQTT_PROP_MAX_PACKET_SIZE) ? props->max_packet_bytes : 0;
+    props->max_packet_bytes =
+        lesser(props, MQTT_PROP_MAX_PACKET_SIZE, props->max_packet_bytes, g->role->limits.packet_bytes);
+    guard_set(props, MQTT_PROP_MAX_PACKET_SIZE);
+    props->topic_alias_max = GUARD_TOPIC_ALIASES;
+    guard_set(props, MQTT_PROP_TOPIC_ALIAS_MAX);
+    if (guard_has(props, MQTT_PROP_SERVER_KEEP_ALIVE)) {
+        uint16_t theirs = props->server_keep_alive_s;
+        g->upstream_keep_alive_s = theirs;
+        if (theirs != 0 && theirs < g->keep_alive_s)
+            g->keep_alive_s = theirs;
+    }
+    guard_strip(props, MQTT_PROP_SERVER_KEEP_ALIVE);
+    if (g->keep_alive_s != g->asked_keep_alive_s)
+        guard_set(props, MQTT_PROP_SERVER_KEEP_ALIVE);
+    props->server_keep_alive_s = g->keep_alive_s;
+}
+
+static bool method_fits(const struct mqtt_guard *g, const struct mqtt_properties *props)
+{
+    if (!guard_has(props, MQTT_PROP_AUTH_METHOD))
+        return true;
+    return g->authenticates && digest(props->auth_method) == g->auth_method;
+}
+
+void guard_check_connack(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v)
+{
+    struct mqtt_properties *props = &p->properties;
+    bool good = p->reason_code == 0;
+    /* [MQTT-3.2.2-2, -16]; Authentication Method: s.3.2.2.3.17 */
+    if ((good && p->connack.session_present && g->clean_start) ||
+        (g->named && guard_has(props, MQTT_PROP_ASSIGNED_CLIENT_ID)) || !method_fits(g, props)) {
+        guard_close(g, OUTCOME_UPSTREAM_PROTOCOL, v);
+        return;
+    }
+    guard_forward(v);
+    if (g->version == MQTT_5 && strip_redirection(p, SERVER_UNAVAILABLE))
+        v->outcome = OUTCOME_REDIRECT_STRIPPED;
+    v->enforced = true;
+    v->last = !good;
+    v->record = GUARD_RECORD_CONNACK;
+    if (good && g->version == MQTT_5)
+        rewrite_limits(g, props);
+}
+
+void guard_advance_connack(struct mqtt_guard *g, const struct mqtt_packet *p)
+{
+    const struct mqtt_properties *props = &p->properties;
+    g->client_speaks = false;
+    if (p->reason_code != 0) {
+        g->state = GUARD_OVER;
+        return;
+    }
+    g->state = GUARD_RUNNING;
+    g->resumed = p->connack.session_present;
+    if (g->version != MQTT_5)
+        return;
+    g->receive_max_up = props->receive_maximum;
+    alias_init(&g->aliases, GUARD_TOPIC_ALIASES);
+    if (guard_has(props, MQTT_PROP_SESSION_EXPIRY))
+        g->session_ends = props->session_expiry_s == 0;
+}
+
+/* ---- AUTH --------------------------------------------------------------------------------------------- */
+
+/* s.4.12: one method for the life of the connection; the client may begin again when it runs. */
+void guard_check_auth(struct mqtt_guard *g, enum mqtt_sender sender, const struct mqtt_packet *p,
+                      struct guard_verdict *v)
+{
+    bool running = g->state == GUARD_RUNNING;
+    bool in_turn;
+    if (sender == MQTT_FROM_CLIENT)
+        in_turn =
+            p->reason_code == AUTH_CONTINUE ? g->client_speaks : p->reason_code == AUTH_AGAIN && running;
+    else
+        in_turn = p->reason_code == AUTH_CONTINUE || (p->reason_code == 0 && running);
+    if (!in_turn || !g->authenticates || !method_fits(g, &p->properties)) {
+        enum outcome outcome = g->authenticates ? OUTCOME_PROTOCOL_ERROR : OUTCOME_AUTH_METHOD;
+        guard_close(g, sender == MQTT_FROM_CLIENT ? outcome : OUTCOME_UPSTREAM_PROTOCOL, v);
+        return;
+    }
+    guard_forward(v);
+    v->record = GUARD_RECORD_AUTH;
+}
+
+/* ---- DISCONNECT --------------------------------------------------------------------------------------- */
+
+void guard_check_disconnect(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p,
+                            struct guard_verdict *v)
+{
+    const struct mqtt_properties *props = &p->properties;
+    if (sender == MQTT_FROM_CLIENT && g->session_ends && guard_has(props, MQTT_PROP_SESSION_EXPIRY) &&
+        props->session_expiry_s != 0) { /* [MQTT-3.14.2-2] */
+        guard_close(g, OUTCOME_PROTOCOL_ERROR, v);
+        return;
+    }
+    guard_forward(v);
+    v->last = true;
+    v->record = GUARD_RECORD_OVER;
+    if (sender == MQTT_FROM_SERVER && strip_redirection(p, SERVER_SHUTTING_DOWN)) {
+        v->outcome = OUTCOME_REDIRECT_STRIPPED;
+        v->enforced = true;
+    }
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of the guard share: guard.c dispatches to guard_connect.c, guard_publish.c, guard_acks.c and
+ * guard_subscribe.c. Everybody else uses guard.h.
+ */
+#ifndef POLICY_MQTT_GUARD_PRIVATE_H
+#define POLICY_MQTT_GUARD_PRIVATE_H
+
+#include "policy/mqtt/guard.h"
+
+/* What guard_advance has to do. */
+enum guard_record {
+    GUARD_RECORD_NOTHING = 0,
+    GUARD_RECORD_ADD,    /* an exchange in verdict->state */
+    GUARD_RECORD_SET,    /* that exchange is in verdict->state now */
+    GUARD_RECORD_REMOVE, /* that exchange is over */
+    GUARD_RECORD_CONNECT,
+    GUARD_RECORD_CONNACK,
+    GUARD_RECORD_REQUEST,  /* verdict->request begins */
+    GUARD_RECORD_ANSWERED, /* verdict->request ends */
+    GUARD_RECORD_PING,
+    GUARD_RECORD_PONG,
+    GUARD_RECORD_OWN_PONG,
+    GUARD_RECORD_AUTH,
+    GUARD_RECORD_OVER,
+};
+
+/* The table of the messages that `sender` publishes. */
+static inline struct inflight *guard_flow(struct mqtt_guard *g, enum mqtt_sender sender)
+{
+    return sender == MQTT_FROM_CLIENT ? &g->up : &g->down;
+}
+
+static inline bool guard_has(const struct mqtt_properties *p, enum mqtt_property property)
+{
+    return (p->present & MQTT_PROP_BIT(property)) != 0;
+}
+
+static inline void guard_strip(struct mqtt_properties *p, enum mqtt_property property)
+{
+    p->present &= ~MQTT_PROP_BIT(property);
+}
+
+static inline void guard_set(struct mqtt_properties *p, enum mqtt_property property)
+{
+    p->present |= MQTT_PROP_BIT(property);
+}
+
+static inline void guard_forward(struct guard_verdict *v)
+{
+    v->action = GUARD_FORWARD;
+    v->outcome = OUTCOME_ALLOWED;
+}
+
+/* Ends the session; version 5 clients are told the code of `outcome`. */
+void guard_close(struct mqtt_guard *g, enum outcome outcome, struct guard_verdict *v);
+/* Dropped without a word, counted by `outcome`. */
+void guard_drop(enum outcome outcome, struct guard_verdict *v);
+void guard_answer(struct guard_verdict *v, enum mqtt_type type, uint16_t id, uint8_t code);
+/* True when a refusal by `rule` is only recorded (G6). */
+bool guard_observes(const struct mqtt_guard *g, uint32_t rule);
+/* True when the client has something else under way with this identifier. */
+bool guard_id_taken(const struct mqtt_guard *g, uint16_t id);
+/* The identifier under which the client's `id` goes upstream; 0 when all are in use. */
+uint16_t guard_wire_id(struct mqtt_guard *g, uint16_t id);
+/* An identifier that nobody uses upstream; 0 when all are in use. */
+uint16_t guard_free_id(struct mqtt_guard *g);
+/* Caps of the role on topics (D9). */
+enum outcome guard_judge_topic(const struct mqtt_guard *g, struct bytes topic);
+/* Whether `payload` is what a rule, the role or its own mark says (D3). */
+bool guard_payload_good(struct bytes payload, bool text, enum acl_payload kind);
+
+void guard_check_connect(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v);
+void guard_advance_connect(struct mqtt_guard *g, const struct mqtt_packet *p);
+void guard_check_connack(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v);
+void guard_advance_connack(struct mqtt_guard *g, const struct mqtt_packet *p);
+void guard_check_auth(struct mqtt_guard *g, enum mqtt_sender sender, const struct mqtt_packet *p,
+                      struct guard_verdict *v);
+void guard_check_disconnect(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p,
+                            struct guard_verdict *v);
+
+void guard_check_publish(struct mqtt_guard *g, struct mqtt_packet *p, bool whole, uint64_t now_us,
+                         struct guard_verdict *v);
+void guard_check_delivery(struct mqtt_guard *g, struct mqtt_packet *p, bool whole, struct guard_verdict *v);
+
+/* PUBACK, PUBREC, PUBCOMP; and PUBREL. */
+void guard_check_ack(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p,
+                     struct guard_verdict *v);
+void guard_check_pubrel(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p,
+                        struct guard_verdict *v);
+
+void guard_check_subscribe(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v);
+void guard_check_unsubscribe(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v);
+void guard_check_suback(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v);
+void guard_advance_request(struct mqtt_guard *g, const struct mqtt_packet *p, const struct guard_verdict *v);
+void guard_advance_answered(struct mqtt_guard *g, const struct mqtt_packet *p, const struct guard_verdict *v);
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* PUBLISH in both directions: rules, caps, rates, exchanges (D4, D6, D7, D8, F2). */
+#include "policy/mqtt/guard_private.h"
+
+/* ---- identifiers -------------------------------------------------------------------------------------- */
+
+/*
+ * A PUBLISH whose identifier is under way: sent again (3.x; in version 5 only a new connection does that
+ * [MQTT-4.4.0-1]), or used twice [MQTT-2.2.1-3]. True when it is to be judged like any other.
+ */
+static bool judge_again(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p,
+                        const struct inflight_entry *entry, struct guard_verdict *v)
+{
+    enum inflight_state state = (enum inflight_state)entry->state;
+    bool qos2 = p->publish.qos == 2;
+    bool passed = qos2 ? state == INFLIGHT_PUBREC || state == INFLIGHT_PUBREL : state == INFLIGHT_PUBACK;
+    bool held = qos2 ? state == INFLIGHT_HELD_PUBREC : state == INFLIGHT_HELD_PUBACK;
+    if (p->publish.dup && g->version != MQTT_5) {
+        if (passed) {
+            v->again = true;
+            p->packet_id = entry->wire;
+            return true;
+        }
+        if (held) { /* its answer will come */
+            guard_drop(OUTCOME_ALLOWED, v);
+            v->quiet = true;
+            return false;
+        }
+        if (qos2 && state == INFLIGHT_REFUSED) {
+            guard_answer(v, MQTT_PUBREC, p->packet_id, 0);
+            v->outcome = OUTCOME_ALLOWED;
+            return false;
+        }
+    }
+    guard_close(g, sender == MQTT_FROM_CLIENT ? OUTCOME_BAD_PACKET_ID : OUTCOME_UPSTREAM_PROTOCOL, v);
+    return false;
+}
+
+/* The cap on unacknowledged messages (D8). */
+static enum outcome judge_room(struct mqtt_guard *g, enum mqtt_sender sender)
+{
+    struct inflight *flow = guard_flow(g, sender);
+    uint32_t most = (uint32_t)g->role->inflight + g->role->queue;
+    if (g->version == MQTT_5)
+        most = sender == MQTT_FROM_CLIENT ? g->receive_max_up : g->receive_max_down;
+    if (flow->used >= most) {
+        if (sender == MQTT_FROM_CLIENT)
+            return OUTCOME_INFLIGHT_CAP;
+        return g->version == MQTT_5 ? OUTCOME_UPSTREAM_PROTOCOL : OUTCOME_QUEUE_FULL;
+    }
+    return inflight_reserve(flow, g->workspace) ? OUTCOME_ALLOWED : OUTCOME_NO_RESOURCES;
+}
+
+/* True when the message is new or to be judged again; then the verdict says what to record if it passes. */
+static bool judge_exchange(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p,
+                           struct guard_verdict *v)
+{
+    const struct inflight_entry *entry = inflight_find(guard_flow(g, sender), p->packet_id);
+    if (entry != NULL)
+        return judge_again(g, sender, p, entry, v);
+    if (sender == MQTT_FROM_CLIENT && guard_id_taken(g, p->packet_id)) {
+        guard_close(g, OUTCOME_BAD_PACKET_ID, v);
+        return false;
+    }
+    enum outcome outcome = judge_room(g, sender);
+    if (outcome == OUTCOME_ALLOWED && sender == MQTT_FROM_CLIENT) {
+        p->packet_id = guard_wire_id(g, p->packet_id);
+        if (p->packet_id == 0)
+            outcome = OUTCOME_NO_RESOURCES;
+    }
+    if (outcome != OUTCOME_ALLOWED) {
+        guard_close(g, outcome, v);
+        return false;
+    }
+    v->record = GUARD_RECORD_ADD;
+    v->state = p->publish.qos == 2 ? INFLIGHT_PUBREC : INFLIGHT_PUBACK;
+    return true;
+}
+
+/* ---- refusal ------------------------------------------------------------------------------------------ */
+
+/* QoS 0 is dropped. QoS 1 and 2 are acknowledged in their turn, in version 5 to a client with the reason. */
+void mqtt_guard_refuse(struct mqtt_guard *g, enum mqtt_sender sender, const struct mqtt_packet *p,
+                       enum outcome outcome, struct guard_verdict *v)
+{
+    bool client = sender == MQTT_FROM_CLIENT;
+    uint8_t qos = p->publish.qos;
+    enum mqtt_type type = qos == 2 ? MQTT_PUBREC : MQTT_PUBACK;
+    v->outcome = outcome;
+    v->enforced = true;
+    v->record = GUARD_RECORD_NOTHING;
+    v->action = GUARD_DROP;
+    if (qos == 0 || v->again)
+        return;
+    if (client && g->version != MQTT_5 && g->role->refusal == POLICY_REFUSE_DISCONNECT) {
+        guard_close(g, outcome, v);
+        return;
+    }
+    uint8_t code = client ? mqtt_guard_code(type, (enum mqtt_version)g->version, outcome) : 0;
+    if (inflight_must_hold(guard_flow(g, sender), qos)) {
+        v->record = GUARD_RECORD_ADD;
+        v->state = qos == 2 ? INFLIGHT_HELD_PUBREC : INFLIGHT_HELD_PUBACK;
+        v->answer.code = code;
+        return;
+    }
+    guard_answer(v, type, v->id, code);
+    if (qos == 2 && code < 0x80) { /* the sender will release it */
+        v->record = GUARD_RECORD_ADD;
+        v->state = INFLIGHT_REFUSED;
+    }
+}
+
+/* A refusal by policy, which a role in observation lets pass. */
+static void refuse_by_policy(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p,
+                             enum outcome outcome, struct guard_verdict *v)
+{
+    if (!guard_observes(g, v->rule)) {
+        mqtt_guard_refuse(g, sender, p, outcome, v);
+        return;
+    }
+    v->action = GUARD_FORWARD;
+    v->outcome = outcome;
+    v->enforced = false;
+}
+
+/* ---- from the client ---------------------------------------------------------------------------------- */
+
+/* Puts the name in the place of its alias; what is passed on has a name and no alias (D6). */
+static bool resolve_alias(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v)
+{
+    uint16_t alias = p->properties.topic_alias;
+    guard_strip(&p->properties, MQTT_PROP_TOPIC_ALIAS);
+    if (alias == 0 || alias > g->aliases.maximum) {
+        guard_close(g, OUTCOME_BAD_TOPIC_ALIAS, v);
+        return false;
+    }
+    if (p->publish.topic.len != 0) {
+        v->alias = alias;
+        return true;
+    }
+    p->publish.topic = alias_get(&g->aliases, alias);
+    if (p->publish.topic.len != 0)
+        return true;
+    guard_close(g, OUTCOME_BAD_TOPIC_ALIAS, v);
+    return false;
+}
+
+/* Over the rate, where the policy is to drop or disconnect. */
+static enum outcome judge_rates(const struct mqtt_guard *g, uint64_t now_us)
+{
+    const struct policy_limits *limits = &g->role->limits;
+    if (!rate_limit_allows(&g->rates->publishes, &limits->publishes, 1, now_us))
+        return OUTCOME_RATE_PUBLISHES;
+    if (!rate_limit_allows(&g->rates->bytes, &limits->bytes, g->rates->unpaid_bytes, now_us))
+        return OUTCOME_RATE_BYTES;
+    return OUTCOME_ALLOWED;
+}
+
+/* A response goes where the requester says, by the right of another: so the requester must be allowed to
+ * read there (D11). */
+static enum outcome judge_response_topic(const struct mqtt_guard *g, const struct mqtt_packet *p,
+                                         struct guard_verdict *v)
+{
+    struct acl_request request = {.action = ACL_SUBSCRIBE, .topic = p->properties.response_topic};
+    enum outcome outcome = guard_judge_topic(g, request.topic);
+    if (outcome != OUTCOME_ALLOWED)
+        return outcome;
+    struct acl_decision decision = acl_decide(g->role->acl, g->values, &request);
+    if (decision.outcome != OUTCOME_ALLOWED)
+        v->rule = decision.rule;
+    return decision.outcome;
+}
+
+static enum outcome judge_publish(const struct mqtt_guard *g, const struct mqtt_packet *p,
+                                  enum acl_payload *payload, struct guard_verdict *v)
+{
+    const struct mqtt_publish *publish = &p->publish;
+    if (publish->qos > g->role->max_qos)
+        return OUTCOME_QOS_CAP;
+    enum outcome outcome = guard_judge_topic(g, publish->topic);
+    if (outcome != OUTCOME_ALLOWED)
+        return outcome;
+    if (p->properties.user_property_count > g->role->limits.user_properties)
+        return OUTCOME_PROPERTY_CAP;
+    struct acl_request request = {.action = ACL_PUBLISH,
+                                  .topic = publish->topic,
+                                  .qos = publish->qos,
+                                  .retain = publish->retain,
+                                  .payload_bytes = publish->payload_bytes};
+    struct acl_decision decision = acl_decide(g->role->acl, g->values, &request);
+    v->rule = decision.rule;
+    *payload = decision.payload;
+    if (decision.outcome == OUTCOME_ALLOWED && guard_has(&p->properties, MQTT_PROP_RESPONSE_TOPIC))
+        return judge_response_topic(g, p, v);
+    return decision.outcome;
+}
+
+static bool is_text(const struct mqtt_guard *g, const struct mqtt_packet *p)
+{
+    return g->role->payload_utf8 ||
+           (guard_has(&p->properties, MQTT_PROP_PAYLOAD_FORMAT) && p->properties.payload_format == 1);
+}
+
+void guard_check_publish(struct mqtt_guard *g, struct mqtt_packet *p, bool whole, uint64_t now_us,
+                         struct guard_verdict *v)
+{
+    enum acl_payload payload = ACL_PAYLOAD_ANY;
+    if (guard_has(&p->properties, MQTT_PROP_TOPIC_ALIAS) && !resolve_alias(g, p, v))
+        return;
+    if (p->publish.qos != 0 && !judge_exchange(g, MQTT_FROM_CLIENT, p, v))
+        return;
+    enum outcome outcome = OUTCOME_ALLOWED;
+    if (g->bounded && (g->role->limits.over != POLICY_DELAY || g->observe)) {
+        v->counts = true;
+        outcome = judge_rates(g, now_us);
+    }
+    if (outcome == OUTCOME_ALLOWED)
+        outcome = judge_publish(g, p, &payload, v);
+    if (outcome == OUTCOME_ALLOWED && (payload != ACL_PAYLOAD_ANY || is_text(g, p))) {
+        if (!whole) {
+            v->action = GUARD_HOLD;
+            return;
+        }
+        if (!guard_payload_good(p->publish.payload, is_text(g, p), payload))
+            outcome = OUTCOME_MALFORMED_PAYLOAD;
+    }
+    if (outcome == OUTCOME_ALLOWED) {
+        guard_forward(v);
+        return;
+    }
+    /* Version 5 was told the cap [MQTT-3.2.2-11]; who floods is cut off where the policy says so. */
+    bool breach = (outcome == OUTCOME_QOS_CAP && v->rule == ACL_RULE_NONE && g->version == MQTT_5 &&
+                   p->publish.qos > g->role->max_qos) ||
+                  ((outcome == OUTCOME_RATE_PUBLISHES || outcome == OUTCOME_RATE_BYTES) &&
+                   g->role->limits.over == POLICY_DISCONNECT);
+    if (breach && !guard_observes(g, v->rule))
+        guard_close(g, outcome, v);
+    else
+        refuse_by_policy(g, MQTT_FROM_CLIENT, p, outcome, v);
+}
+
+/* ---- from the upstream -------------------------------------------------------------------------------- */
+
+void guard_check_delivery(struct mqtt_guard *g, struct mqtt_packet *p, bool whole, struct guard_verdict *v)
+{
+    /* We never told the upstream that it may use aliases. */
+    if (guard_has(&p->properties, MQTT_PROP_TOPIC_ALIAS)) {
+        guard_close(g, OUTCOME_UPSTREAM_PROTOCOL, v);
+        return;
+    }
+    if (p->publish.qos != 0 && !judge_exchange(g, MQTT_FROM_SERVER, p, v))
+        return;
+    struct acl_request request = {.action = ACL_SUBSCRIBE,
+                                  .topic = p->publish.topic,
+                                  .qos = p->publish.qos,
+                                  .payload_bytes = p->publish.payload_bytes};
+    struct acl_decision decision = acl_decide(g->role->acl, g->values, &request);
+    /* A grant's QoS is that of the subscription; what comes of it may have a lower one. */
+    enum outcome outcome = decision.outcome == OUTCOME_QOS_CAP ? OUTCOME_ALLOWED : decision.outcome;
+    v->rule = decision.rule;
+    if (outcome == OUTCOME_ALLOWED && (decision.payload != ACL_PAYLOAD_ANY || is_text(g, p))) {
+        if (p->publish.payload_bytes > g->role->limits.packet_bytes) {
+            outcome = OUTCOME_PAYLOAD_TOO_LARGE; /* than what can be read before it is passed on */
+        } else if (!whole) {
+            v->action = GUARD_HOLD;
+            return;
+        } else if (!guard_payload_good(p->publish.payload, is_text(g, p), decision.payload)) {
+            outcome = OUTCOME_MALFORMED_PAYLOAD;
+        }
+    }
+    if (outcome == OUTCOME_ALLOWED)
+        guard_forward(v);
+    else
+        refuse_by_policy(g, MQTT_FROM_SERVER, p, outcome, v);
+}
