@@ -180,7 +180,8 @@ static bool stack_init(struct ip_stack *stack, const struct ip_stack_config *con
         if (!interface_init(stack, i, &config->interfaces[i]))
             return false;
     stack->neighbors = neighbor_table_create(neighbors, secret, &neighbor_host, stack);
-    return stack->neighbors != NULL && routes_init(stack, config);
+    stack->fragments = fragment_table_create();
+    return stack->neighbors != NULL && stack->fragments != NULL && routes_init(stack, config);
 }
 
 struct ip_stack *ip_stack_create(const struct ip_stack_config *config, const struct ip_stack_handler *handler,
@@ -207,6 +208,7 @@ void ip_stack_destroy(struct ip_stack *stack)
     for (uint32_t p = 0; p < stack->ports_n; p++)
         rte_pktmbuf_free_bulk(stack->tx[p].queue, stack->tx[p].n);
     neighbor_table_destroy(stack->neighbors);
+    fragment_table_destroy(stack->fragments);
     free(stack);
 }
 
@@ -214,6 +216,7 @@ void ip_stack_advance(struct ip_stack *stack, uint64_t now_us)
 {
     stack->now_us = now_us;
     neighbor_advance(stack->neighbors, now_us);
+    stack->counters.reassembly_expired += fragment_advance(stack->fragments, now_us);
 }
 
 const struct ip_stack_counters *ip_stack_counters(const struct ip_stack *stack)

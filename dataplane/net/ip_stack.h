@@ -134,7 +134,8 @@ struct ip_stack_counters {
     uint64_t frames[FRAME_OUTCOME_COUNT];
     uint64_t rx_packets[PORT_MAX], rx_bytes[PORT_MAX], tx_packets[PORT_MAX], tx_bytes[PORT_MAX];
     uint64_t arp_answered, neighbor_answered, echo_answered, reassembled, fragments_sent;
-    uint64_t address_conflicts; /* others that claimed an address of ours */
+    uint64_t reassembly_expired; /* datagrams whose other fragments did not come in time */
+    uint64_t address_conflicts;  /* others that claimed an address of ours */
 };
 const struct ip_stack_counters *ip_stack_counters(const struct ip_stack *stack);
 

@@ -143,12 +143,36 @@ static enum frame_outcome ip_input(struct ip_stack *stack, struct ip_interface *
     }
 }
 
+/* Collects a fragment; the one that completes its datagram is judged as that. */
+static enum frame_outcome fragment_packet(struct ip_stack *stack, struct ip_interface *interface,
+                                          struct ip_packet *packet)
+{
+    struct frame *frame = &packet->frame;
+    uint16_t vlan = frame->vlan;
+    const uint8_t *whole;
+    size_t whole_len;
+    if (destination_kind(interface, &frame->destination) == DESTINATION_GROUP || frame->multicast_mac)
+        return FRAME_NOT_FOR_US;
+    if (!source_plausible(stack, interface, &frame->source))
+        return FRAME_BAD_SOURCE;
+    enum frame_outcome outcome =
+        fragment_add(stack->fragments, interface->index, frame, stack->now_us, &whole, &whole_len);
+    if (outcome != FRAME_OK)
+        return outcome;
+    outcome = frame_parse(frame, whole, whole_len);
+    frame->vlan = vlan;
+    if (outcome != FRAME_OK)
+        return outcome == FRAME_FRAGMENT ? FRAME_BAD_FRAGMENT : outcome; /* fragments within fragments */
+    stack->counters.reassembled++;
+    return ip_input(stack, interface, packet, NULL);
+}
+
 /* What becomes of a parsed frame. */
 static enum frame_outcome judge(struct ip_stack *stack, uint32_t port, struct ip_packet *packet,
                                 enum frame_outcome parsed, const struct rte_mbuf *mbuf)
 {
     const struct frame *frame = &packet->frame;
-    if (parsed != FRAME_OK)
+    if (parsed != FRAME_OK && parsed != FRAME_FRAGMENT)
         return parsed;
     uint8_t index = stack->interface_of_vlan[port][frame->vlan];
     if (index == IP_STACK_NO_INTERFACE)
@@ -158,6 +182,8 @@ static enum frame_outcome judge(struct ip_stack *stack, uint32_t port, struct ip
         return FRAME_NOT_FOR_US;
     packet->interface = index;
     packet->path = IP_STACK_PATH_NONE;
+    if (parsed == FRAME_FRAGMENT)
+        return fragment_packet(stack, interface, packet);
     if (frame->ethertype == WIRE_TYPE_ARP)
         return arp_input(stack, interface, frame);
     return ip_input(stack, interface, packet, mbuf);
@@ -216,6 +242,7 @@ void ip_stack_input(struct ip_stack *stack, uint32_t port, struct rte_mbuf **bur
             stack->handler->tcp(stack->owner, stack->tcp, tcp_n, now_us);
         if (udp_n > 0)
             stack->handler->udp(stack->owner, stack->udp, udp_n, now_us);
+        fragment_release(stack->fragments);
         rte_pktmbuf_free_bulk(burst + done, part);
     }
 }

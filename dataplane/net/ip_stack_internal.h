@@ -6,6 +6,7 @@
 #ifndef DATAPLANE_NET_IP_STACK_INTERNAL_H
 #define DATAPLANE_NET_IP_STACK_INTERNAL_H
 
+#include "dataplane/net/fragment.h"
 #include "dataplane/net/ip_stack.h"
 #include "dataplane/net/neighbor.h"
 #include "dataplane/net/route.h"
@@ -60,6 +61,7 @@ struct ip_stack {
     uint16_t queue;
     uint32_t interfaces_n;
     struct neighbor_table *neighbors;
+    struct fragment_table *fragments;
     struct ip_rate echo_rate;
     struct ip_rate error_rate;
     struct siphash_key random_key;

@@ -72,6 +72,12 @@ __attribute__((format(printf, 4, 5))) static int fail(struct port_error *error, 
     return -errno_value;
 }
 
+/* Drivers answer -1 for anything: that is no missing permission when we are root. */
+static bool not_permitted(int errno_value)
+{
+    return errno_value == EACCES || (errno_value == EPERM && geteuid() != 0);
+}
+
 /* ---- device strings ------------------------------------------------------------------------------------ */
 
 static int device_parse(struct device *out, const struct port_config *config, uint32_t index,
@@ -253,6 +259,9 @@ static int start_eal(const struct port_eal_config *config, const struct device *
     add(arguments, "%s", config->program);
     add(arguments, "--file-prefix=sallyport-%ld", (long)getpid());
     add(arguments, "--lcores=%s", config->cores == NULL ? cores : config->cores);
+    /* Telemetry warns that it has no legacy socket. Of later registrations the EAL lets the first match rule.
+     */
+    add(arguments, "--log-level=lib.telemetry:error");
     add(arguments, "--log-level=*:warning");
     if (huge) {
         add(arguments, "--in-memory");
@@ -277,7 +286,7 @@ static int start_eal(const struct port_eal_config *config, const struct device *
     if (rc >= 0)
         return 0;
     int reason = rte_errno == 0 ? EINVAL : rte_errno;
-    return fail(error, reason, reason == EACCES || reason == EPERM ? EXIT_PERMISSION : EXIT_UNAVAILABLE,
+    return fail(error, reason, not_permitted(reason) ? EXIT_PERMISSION : EXIT_UNAVAILABLE,
                 "DPDK does not start: %s; its own words are above", rte_strerror(reason));
 }
 
@@ -359,9 +368,9 @@ static int open_port(const struct port_eal_config *config, uint32_t index, const
         device_arguments(device, config->workers, arguments);
         int rc = rte_eal_hotplug_add("vdev", device->ethdev, arguments);
         if (rc != 0)
-            return fail(error, -rc, rc == -EPERM || rc == -EACCES ? EXIT_PERMISSION : EXIT_UNAVAILABLE,
-                        "port \"%s\": cannot make %s (%s): %s", wanted->name, wanted->device, arguments,
-                        rte_strerror(-rc));
+            return fail(error, -rc, not_permitted(-rc) ? EXIT_PERMISSION : EXIT_UNAVAILABLE,
+                        "port \"%s\": DPDK cannot make %s (%s); its own words are above", wanted->name,
+                        device->ethdev, arguments);
     }
     if (rte_eth_dev_get_port_by_name(device->ethdev, &port->id) != 0)
         return fail(error, ENODEV, EXIT_UNAVAILABLE,
@@ -372,7 +381,7 @@ static int open_port(const struct port_eal_config *config, uint32_t index, const
     if (rc == 0)
         return 0;
     close_ethdev(port->id);
-    return fail(error, -rc, rc == -EPERM || rc == -EACCES ? EXIT_PERMISSION : EXIT_UNAVAILABLE,
+    return fail(error, -rc, not_permitted(-rc) ? EXIT_PERMISSION : EXIT_UNAVAILABLE,
                 "port \"%s\": cannot open %s: %s", wanted->name, wanted->device, rte_strerror(-rc));
 }
 
@@ -422,7 +431,10 @@ void port_eal_stop(struct port *ports, uint32_t ports_n)
         close_ethdev(ports[i].id);
     rte_mempool_free(mempool);
     mempool = NULL;
+    char directory[PATH_MAX];
+    snprintf(directory, sizeof(directory), "%s", rte_eal_get_runtime_dir());
     rte_eal_cleanup();
+    rmdir(directory); /* one per process, and empty now */
 }
 
 /* ---- rings --------------------------------------------------------------------------------------------- */

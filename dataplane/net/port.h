@@ -5,6 +5,9 @@
  * A device is named as operators write it: "pci:0000:3b:00.0", "af_packet:eth1", "af_xdp:eth1", "tap:sp0",
  * "memif:ARGUMENTS", "ring:NAME" (a device whose far end is itself; port_ring_pair makes pairs),
  * "pcap:IN,OUT". What follows a comma is handed to the driver as it is ("af_packet:eth1,framecnt=1024").
+ * The kernel's end of an af_packet device puts IPv4 fragments together before we see them, and cuts off what
+ * is longer than one of the ring's frames; af_xdp and the others do not.
+ *
  * port_eal_start starts the EAL once, adds the devices, and opens the ports with one rx and one tx queue per
  * worker where the device has them (port->queues tells; fewer queues than workers means software steering,
  * see gateway/steer.h). Hugepages are used when there and not needed, except by PCI devices.
