@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/asn.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+
+#include "dataplane/secure/aes_offload.h"
+#include "dataplane/secure/name_cache.h"
+#include "dataplane/secure/tls_identity.h"
+#include "dataplane/secure/tls_session_setup.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CA_FILE_MAX (4u * 1024 * 1024)
+#define CRL_FILE_MAX (16u * 1024 * 1024)
+#define IDENTITY_CACHE_DEFAULT 1024
+#define PATH_BYTES 512
+
+#define SUITES_1_3 "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:TLS13-CHACHA20-POLY1305-SHA256"
+#define SUITES_1_2                                                                                           \
+    ":ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384"               \
+    ":ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+struct tls_context {
+    atomic_uint refs;
+    WOLFSSL_CTX *ctx;
+    char *server_name;
+    char *checked_name; /* as wolfSSL writes it: IPv6 addresses are spelled out */
+    char *alpn;
+    char *certificate_file; /* NULL: no client certificate */
+    char *key_file;
+    struct tls_identity *shared_identity; /* when the files are not a pattern */
+    struct name_cache *identities;        /* when they are */
+    struct name_cache *tickets;           /* NULL: no resumption */
+};
+
+__attribute__((format(printf, 2, 3))) static bool fail(struct tls_error *error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error->text, sizeof(error->text), format, args);
+    va_end(args);
+    return false;
+}
+
+static void *share_identity(void *identity)
+{
+    return tls_identity_ref(identity);
+}
+
+static void drop_identity(void *identity)
+{
+    tls_identity_unref(identity);
+}
+
+/* A ticket is used once (RFC 8446 appendix C.4), so it is only ever taken. */
+static void *share_ticket(void *ticket)
+{
+    (void)ticket;
+    return NULL;
+}
+
+static void drop_ticket(void *ticket)
+{
+    wolfSSL_SESSION_free(ticket);
+}
+
+static const struct name_cache_type identity_type = {share_identity, drop_identity};
+static const struct name_cache_type ticket_type = {share_ticket, drop_ticket};
+
+/* ---- verification -------------------------------------------------------------------------------------- */
+
+/* A trust anchor's signature proves nothing, so its algorithm does not matter. */
+static bool self_issued(WOLFSSL_X509 *x509)
+{
+    char issuer[512];
+    char subject[512];
+    return wolfSSL_X509_NAME_oneline(wolfSSL_X509_get_issuer_name(x509), issuer, sizeof(issuer)) != NULL &&
+           wolfSSL_X509_NAME_oneline(wolfSSL_X509_get_subject_name(x509), subject, sizeof(subject)) != NULL &&
+           strcmp(issuer, subject) == 0;
+}
+
+static bool weak_signature(const WOLFSSL_BUFFER_INFO *certificate, bool leaf)
+{
+    WOLFSSL_X509 *x509 = wolfSSL_X509_load_certificate_buffer(certificate->buffer, (int)certificate->length,
+                                                              WOLFSSL_FILETYPE_ASN1);
+    if (x509 == NULL)
+        return true;
+    int type = wolfSSL_X509_get_signature_type(x509);
+    bool weak = type == CTC_SHAwRSA || type == CTC_SHAwECDSA || type == CTC_SHAwDSA || type == CTC_MD5wRSA ||
+                type == CTC_MD2wRSA;
+    weak = weak && (leaf || !self_issued(x509));
+    wolfSSL_X509_free(x509);
+    return weak;
+}
+
+/* Adds a check that wolfSSL lacks, for each certificate of the chain, and never overrules it. */
+static int on_verify(int accepted, WOLFSSL_X509_STORE_CTX *store)
+{
+    enum tls_verify_note *note = store->userCtx;
+    int at = store->error_depth;
+    if (!accepted || at < 0 || at >= store->totalCerts)
+        return 0;
+    if (!weak_signature(&store->certs[at], at == 0))
+        return 1;
+    if (note != NULL)
+        *note = TLS_VERIFY_NOTE_WEAK_SIGNATURE;
+    return 0;
+}
+
+/* ---- creation ------------------------------------------------------------------------------------------ */
+
+static bool load_trust(WOLFSSL_CTX *ctx, const char *path, struct tls_error *error)
+{
+    size_t n;
+    uint8_t *pem = tls_read_file(path, CA_FILE_MAX, &n, error);
+    if (pem == NULL)
+        return false;
+    int result = wolfSSL_CTX_load_verify_buffer(ctx, pem, (long)n, WOLFSSL_FILETYPE_PEM);
+    free(pem);
+    if (result == ASN_AFTER_DATE_E)
+        return fail(error, "%.160s holds a CA certificate that has expired", path);
+    if (result != WOLFSSL_SUCCESS)
+        return fail(error, "%.160s does not hold CA certificates in PEM: %.60s", path,
+                    wc_GetErrorString(result));
+    return true;
+}
+
+/* Every list in the file is loaded; without one for each issuer of a chain, the chain is refused. */
+static bool load_revocations(WOLFSSL_CTX *ctx, const char *path, struct tls_error *error)
+{
+    static const char begin[] = "-----BEGIN X509 CRL-----";
+    static const char end[] = "-----END X509 CRL-----";
+    size_t n;
+    uint8_t *file = tls_read_file(path, CRL_FILE_MAX, &n, error);
+    if (file == NULL)
+        return false;
+    int loaded = 0;
+    int result = wolfSSL_CTX_EnableCRL(ctx, WOLFSSL_CRL_CHECKALL | WOLFSSL_CRL_CHECK);
+    const char *at = (const char *)file;
+    while (result == WOLFSSL_SUCCESS && (at = strstr(at, begin)) != NULL) {
+        const char *stop = strstr(at, end);
+        if (stop == NULL)
+            break;
+        stop += sizeof(end) - 1;
+        result = wolfSSL_CTX_LoadCRLBuffer(ctx, (const uint8_t *)at, (long)(stop - at), WOLFSSL_FILETYPE_PEM);
+        loaded++;
+        at = stop;
+    }
+    free(file);
+    if (result != WOLFSSL_SUCCESS)
+        return fail(error, "%.160s holds a revocation list that is not accepted: %.60s", path,
+                    wc_GetErrorString(result));
+    return loaded > 0 ? true : fail(error, "%.160s does not hold revocation lists in PEM", path);
+}
+
+/* An address as wolfSSL renders it from a certificate (GenerateDNSEntryIPString), or a copy of the name. */
+static char *name_to_check(const char *name, bool *is_address)
+{
+    uint8_t b[16];
+    char text[48];
+    *is_address = true;
+    if (inet_pton(AF_INET, name, b) == 1)
+        return strdup(name);
+    if (inet_pton(AF_INET6, name, b) != 1) {
+        *is_address = false;
+        return strdup(name);
+    }
+    for (size_t i = 0; i < 8; i++)
+        snprintf(text + i * 5, sizeof(text) - i * 5, "%02X%02X%s", b[2 * i], b[2 * i + 1], i < 7 ? ":" : "");
+    return strdup(text);
+}
+
+static bool set_protocol(struct tls_context *context, const struct tls_settings *settings,
+                         struct tls_error *error)
+{
+    bool only_1_3 = settings->min_version == TLS_VERSION_1_3;
+    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(only_1_3 ? wolfTLSv1_3_client_method() : wolfSSLv23_client_method());
+    context->ctx = ctx;
+    if (ctx == NULL)
+        return fail(error, "out of memory");
+    bool is_address;
+    context->checked_name = name_to_check(settings->server_name, &is_address);
+    size_t name_bytes = strlen(settings->server_name);
+    if (context->checked_name == NULL || name_bytes == 0 || name_bytes > 253)
+        return fail(error, "server name '%.60s' cannot be used", settings->server_name);
+    if ((!only_1_3 && wolfSSL_CTX_SetMinVersion(ctx, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) ||
+        wolfSSL_CTX_set_cipher_list(ctx, only_1_3 ? SUITES_1_3 : SUITES_1_3 SUITES_1_2) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_UseSupportedCurve(ctx, WOLFSSL_ECC_X25519) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_UseSupportedCurve(ctx, WOLFSSL_ECC_SECP256R1) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_SetDevId(ctx, aes_offload_device()) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_set_group_messages(ctx) != WOLFSSL_SUCCESS)
+        return fail(error, "this wolfSSL refuses the TLS parameters");
+    /* RFC 6066 section 3: names only, no addresses. */
+    if (!is_address && wolfSSL_CTX_UseSNI(ctx, WOLFSSL_SNI_HOST_NAME, settings->server_name,
+                                          (unsigned short)name_bytes) != WOLFSSL_SUCCESS)
+        return fail(error, "server name '%.60s' cannot be used", settings->server_name);
+    if (settings->resumption)
+        wolfSSL_CTX_UseSessionTicket(ctx);
+    else
+        wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
+    wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER, on_verify);
+    return true;
+}
+
+static bool copy_string(char **to, const char *from)
+{
+    *to = from == NULL ? NULL : strdup(from);
+    return from == NULL || *to != NULL;
+}
+
+/* "%s" at most once, and no other conversion. */
+static bool pattern_good(const char *path)
+{
+    const char *percent = strchr(path, '%');
+    return strlen(path) < PATH_BYTES - TLS_IDENTITY_BYTES &&
+           (percent == NULL || (percent[1] == 's' && strchr(percent + 1, '%') == NULL));
+}
+
+static bool set_identities(struct tls_context *context, const struct tls_settings *settings,
+                           struct tls_error *error)
+{
+    uint32_t capacity = settings->identity_cache == 0 ? IDENTITY_CACHE_DEFAULT : settings->identity_cache;
+    if (settings->resumption && (context->tickets = name_cache_create(capacity, &ticket_type)) == NULL)
+        return fail(error, "out of memory");
+    if ((settings->certificate_file == NULL) != (settings->key_file == NULL))
+        return fail(error, "a certificate and its key are given together or not at all");
+    if (settings->certificate_file == NULL)
+        return true;
+    if (!pattern_good(settings->certificate_file) || !pattern_good(settings->key_file))
+        return fail(error, "certificate and key paths may hold one %%s and nothing else after %%");
+    if (strchr(settings->certificate_file, '%') == NULL && strchr(settings->key_file, '%') == NULL) {
+        context->shared_identity = tls_identity_load(settings->certificate_file, settings->key_file, error);
+        return context->shared_identity != NULL;
+    }
+    context->identities = name_cache_create(capacity, &identity_type);
+    return context->identities != NULL || fail(error, "out of memory");
+}
+
+struct tls_context *tls_context_create(const struct tls_settings *settings, struct tls_error *error)
+{
+    struct tls_context *context = calloc(1, sizeof(*context));
+    error->text[0] = 0;
+    if (context == NULL) {
+        fail(error, "out of memory");
+        return NULL;
+    }
+    atomic_init(&context->refs, 1);
+    if (settings->ca_file == NULL || settings->server_name == NULL) {
+        fail(error, "a CA file and a server name are needed");
+    } else if (!copy_string(&context->server_name, settings->server_name) ||
+               !copy_string(&context->alpn, settings->alpn) ||
+               !copy_string(&context->certificate_file, settings->certificate_file) ||
+               !copy_string(&context->key_file, settings->key_file)) {
+        fail(error, "out of memory");
+    } else if (set_protocol(context, settings, error) && load_trust(context->ctx, settings->ca_file, error) &&
+               (settings->crl_file == NULL || load_revocations(context->ctx, settings->crl_file, error)) &&
+               set_identities(context, settings, error)) {
+        return context;
+    }
+    tls_context_unref(context);
+    return NULL;
+}
+
+struct tls_context *tls_context_ref(struct tls_context *context)
+{
+    atomic_fetch_add_explicit(&context->refs, 1, memory_order_relaxed);
+    return context;
+}
+
+void tls_context_unref(struct tls_context *context)
+{
+    if (context == NULL || atomic_fetch_sub_explicit(&context->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    name_cache_destroy(context->identities);
+    name_cache_destroy(context->tickets);
+    tls_identity_unref(context->shared_identity);
+    wolfSSL_CTX_free(context->ctx);
+    free(context->server_name);
+    free(context->checked_name);
+    free(context->alpn);
+    free(context->certificate_file);
+    free(context->key_file);
+    free(context);
+}
+
+int tls_check_pair(const char *certificate_file, const char *key_file, int *days_left,
+                   struct tls_error *error)
+{
+    struct tls_identity *identity = tls_identity_load(certificate_file, key_file, error);
+    if (identity == NULL)
+        return -1;
+    if (days_left != NULL)
+        *days_left = tls_identity_days_left(identity);
+    tls_identity_unref(identity);
+    return 0;
+}
+
+/* ---- sessions ------------------------------------------------------------------------------------------ */
+
+bool tls_identity_name_good(const char *identity)
+{
+    if (identity == NULL)
+        return true;
+    size_t n = strlen(identity);
+    return n > 0 && n < TLS_IDENTITY_BYTES && identity[0] != '.' && strchr(identity, '/') == NULL;
+}
+
+const char *tls_context_server_name(const struct tls_context *context)
+{
+    return context->server_name;
+}
+
+static void fill_pattern(char *out, const char *pattern, const char *identity)
+{
+    const char *percent = strchr(pattern, '%');
+    if (percent == NULL)
+        snprintf(out, PATH_BYTES, "%s", pattern);
+    else
+        snprintf(out, PATH_BYTES, "%.*s%s%s", (int)(percent - pattern), pattern, identity, percent + 2);
+}
+
+static struct tls_identity *find_identity(struct tls_context *context, const char *name,
+                                          struct tls_error *error)
+{
+    char certificate_file[PATH_BYTES];
+    char key_file[PATH_BYTES];
+    if (context->shared_identity != NULL)
+        return tls_identity_ref(context->shared_identity);
+    if (name == NULL) {
+        fail(error, "no identity to choose a client certificate by");
+        return NULL;
+    }
+    struct tls_identity *identity = name_cache_get(context->identities, name);
+    if (identity != NULL)
+        return identity;
+    fill_pattern(certificate_file, context->certificate_file, name);
+    fill_pattern(key_file, context->key_file, name);
+    identity = tls_identity_load(certificate_file, key_file, error);
+    if (identity != NULL)
+        name_cache_put(context->identities, name, tls_identity_ref(identity), true);
+    return identity;
+}
+
+static bool present_identity(struct tls_context *context, const char *name, WOLFSSL *ssl,
+                             struct tls_failure *failure)
+{
+    struct tls_error error = {""};
+    if (context->certificate_file == NULL)
+        return true;
+    struct tls_identity *identity = find_identity(context, name, &error);
+    bool good = identity != NULL && tls_identity_apply(identity, ssl);
+    tls_identity_unref(identity);
+    if (good)
+        return true;
+    failure->why = STREAM_END_TLS_PROTOCOL;
+    failure->counter = TLS_FAILED_IDENTITY;
+    snprintf(failure->reason, sizeof(failure->reason), "%.*s", (int)sizeof(failure->reason) - 1,
+             error.text[0] == 0 ? "client certificate cannot be used" : error.text);
+    return false;
+}
+
+static void resume(struct tls_context *context, const char *identity, WOLFSSL *ssl)
+{
+    if (context->tickets == NULL)
+        return;
+    WOLFSSL_SESSION *ticket = name_cache_take(context->tickets, identity == NULL ? "" : identity);
+    if (ticket == NULL)
+        return;
+    wolfSSL_set_session(ssl, ticket); /* copies; an expired one just means a full handshake */
+    wolfSSL_SESSION_free(ticket);
+}
+
+WOLFSSL *tls_context_session(struct tls_context *context, const char *identity, struct tls_failure *failure)
+{
+    WOLFSSL *ssl = wolfSSL_new(context->ctx);
+    if (ssl == NULL || wolfSSL_check_domain_name(ssl, context->checked_name) != WOLFSSL_SUCCESS ||
+        (context->alpn != NULL && wolfSSL_UseALPN(ssl, context->alpn, (unsigned int)strlen(context->alpn),
+                                                  WOLFSSL_ALPN_FAILED_ON_MISMATCH) != WOLFSSL_SUCCESS)) {
+        failure->why = STREAM_END_ABORTED;
+        failure->counter = TLS_TABLE_FULL;
+        snprintf(failure->reason, sizeof(failure->reason), "out of memory");
+    } else if (present_identity(context, identity, ssl, failure)) {
+        resume(context, identity, ssl);
+        return ssl;
+    }
+    wolfSSL_free(ssl);
+    return NULL;
+}
+
+void tls_context_keep_ticket(struct tls_context *context, const char *identity, WOLFSSL *ssl)
+{
+    WOLFSSL_SESSION *session = context->tickets == NULL ? NULL : wolfSSL_get1_session(ssl);
+    if (session == NULL)
+        return;
+    if (wolfSSL_SESSION_has_ticket(session))
+        name_cache_put(context->tickets, identity == NULL ? "" : identity, session, false);
+    else
+        wolfSSL_SESSION_free(session);
+}

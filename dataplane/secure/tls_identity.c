@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <wolfssl/options.h>
+
+#include <wolfssl/error-ssl.h>
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+
+#include "dataplane/secure/secret_memory.h"
+#include "dataplane/secure/tls_identity.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHAIN_FILE_MAX (128u * 1024)
+#define KEY_FILE_MAX (32u * 1024)
+#define DAY_S 86400
+
+struct tls_identity {
+    atomic_uint refs;
+    uint8_t *chain; /* PEM */
+    size_t chain_bytes;
+    uint8_t *key; /* DER, in secret memory */
+    size_t key_bytes;
+    size_t key_allocated;
+    time_t expires;
+};
+
+__attribute__((format(printf, 2, 3))) static void say(struct tls_error *error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error->text, sizeof(error->text), format, args);
+    va_end(args);
+}
+
+/* ---- files --------------------------------------------------------------------------------------------- */
+
+/* Reads the whole file into `out`, or answers -1 with `error`. */
+static ssize_t read_into(const char *path, uint8_t *out, size_t limit, struct tls_error *error)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct stat facts;
+    if (fd < 0 || fstat(fd, &facts) != 0) {
+        say(error, "cannot read %.160s: %s", path, strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return -1;
+    }
+    size_t have = 0;
+    ssize_t got = S_ISREG(facts.st_mode) ? 1 : -1;
+    errno = EINVAL;
+    while (got > 0 && have < limit) {
+        got = read(fd, out + have, limit - have);
+        have += got > 0 ? (size_t)got : 0;
+    }
+    int why = errno;
+    close(fd);
+    if (got < 0)
+        say(error, "cannot read %.160s: %s", path, S_ISREG(facts.st_mode) ? strerror(why) : "not a file");
+    else if (have == limit)
+        say(error, "%.160s is larger than %zu KiB", path, limit / 1024);
+    else if (have == 0)
+        say(error, "%.160s is empty", path);
+    else
+        return (ssize_t)have;
+    return -1;
+}
+
+uint8_t *tls_read_file(const char *path, size_t limit, size_t *bytes, struct tls_error *error)
+{
+    uint8_t *text = malloc(limit + 1);
+    if (text == NULL) {
+        say(error, "out of memory");
+        return NULL;
+    }
+    ssize_t n = read_into(path, text, limit, error);
+    if (n < 0) {
+        free(text);
+        return NULL;
+    }
+    *bytes = (size_t)n;
+    uint8_t *fitting = realloc(text, *bytes + 1);
+    if (fitting == NULL)
+        fitting = text;
+    fitting[*bytes] = 0;
+    return fitting;
+}
+
+/* The file's text never leaves secret memory. */
+static bool load_key(struct tls_identity *identity, const char *path, struct tls_error *error)
+{
+    uint8_t *pem = secret_memory_alloc(KEY_FILE_MAX);
+    identity->key = secret_memory_alloc(KEY_FILE_MAX);
+    identity->key_allocated = KEY_FILE_MAX;
+    if (pem == NULL || identity->key == NULL) {
+        say(error, "out of memory");
+        secret_memory_free(pem, KEY_FILE_MAX);
+        return false;
+    }
+    ssize_t n = read_into(path, pem, KEY_FILE_MAX, error);
+    int der = n < 0 ? -1 : wc_KeyPemToDer(pem, (int)n, identity->key, KEY_FILE_MAX, NULL);
+    secret_memory_free(pem, KEY_FILE_MAX);
+    if (n < 0)
+        return false;
+    if (der <= 0) {
+        say(error, "%.160s does not hold a private key in PEM that is not encrypted", path);
+        return false;
+    }
+    /* Keep a page, not all of the reading buffer. */
+    uint8_t *small = secret_memory_alloc((size_t)der);
+    if (small == NULL) {
+        say(error, "out of memory");
+        return false;
+    }
+    memcpy(small, identity->key, (size_t)der);
+    secret_memory_free(identity->key, identity->key_allocated);
+    identity->key = small;
+    identity->key_bytes = identity->key_allocated = (size_t)der;
+    return true;
+}
+
+/* ---- checks -------------------------------------------------------------------------------------------- */
+
+/* ASN.1 UTCTime or GeneralizedTime as wolfSSL keeps it: tag, length, digits and Z (RFC 5280 section 4.1.2.5).
+ */
+static time_t expiry(const uint8_t *chain, size_t n)
+{
+    WOLFSSL_X509 *leaf = wolfSSL_X509_load_certificate_buffer(chain, (int)n, WOLFSSL_FILETYPE_PEM);
+    const uint8_t *date = leaf == NULL ? NULL : wolfSSL_X509_notAfter(leaf);
+    struct tm when = {0};
+    time_t result = 0;
+    char digits[16] = "";
+    if (date != NULL && date[1] < sizeof(digits)) {
+        memcpy(digits, date + 2, date[1]);
+        if (strptime(digits, date[0] == 0x17 ? "%y%m%d%H%M%S" : "%Y%m%d%H%M%S", &when) != NULL) {
+            if (date[0] == 0x17) /* two digits: 1950 to 2049 */
+                when.tm_year = when.tm_year % 100 + (when.tm_year % 100 < 50 ? 100 : 0);
+            result = timegm(&when);
+        }
+    }
+    wolfSSL_X509_free(leaf);
+    return result;
+}
+
+static bool check(struct tls_identity *identity, const char *certificate_file, const char *key_file,
+                  struct tls_error *error)
+{
+    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfTLSv1_3_client_method());
+    bool good = false;
+    if (ctx == NULL) {
+        say(error, "out of memory");
+        return false;
+    }
+    wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048);
+    wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256);
+    int chain = wolfSSL_CTX_use_certificate_chain_buffer(ctx, identity->chain, (long)identity->chain_bytes);
+    if (chain == RSA_KEY_SIZE_E || chain == ECC_KEY_SIZE_E)
+        say(error, "key of certificate %.160s is too short", certificate_file);
+    else if (chain != WOLFSSL_SUCCESS)
+        say(error, "%.160s does not hold a certificate in PEM", certificate_file);
+    else if (wolfSSL_CTX_use_PrivateKey_buffer(ctx, identity->key, (long)identity->key_bytes,
+                                               WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS)
+        say(error, "%.160s does not hold a private key that can be used", key_file);
+    else if (wolfSSL_CTX_check_private_key(ctx) != WOLFSSL_SUCCESS)
+        say(error, "key %.100s does not belong to certificate %.100s", key_file, certificate_file);
+    else
+        good = true;
+    wolfSSL_CTX_free(ctx);
+    return good;
+}
+
+struct tls_identity *tls_identity_load(const char *certificate_file, const char *key_file,
+                                       struct tls_error *error)
+{
+    struct tls_identity *identity = calloc(1, sizeof(*identity));
+    if (identity == NULL) {
+        say(error, "out of memory");
+        return NULL;
+    }
+    atomic_init(&identity->refs, 1);
+    identity->chain = tls_read_file(certificate_file, CHAIN_FILE_MAX, &identity->chain_bytes, error);
+    if (identity->chain == NULL || !load_key(identity, key_file, error) ||
+        !check(identity, certificate_file, key_file, error)) {
+        tls_identity_unref(identity);
+        return NULL;
+    }
+    identity->expires = expiry(identity->chain, identity->chain_bytes);
+    return identity;
+}
+
+struct tls_identity *tls_identity_ref(struct tls_identity *identity)
+{
+    atomic_fetch_add_explicit(&identity->refs, 1, memory_order_relaxed);
+    return identity;
+}
+
+void tls_identity_unref(struct tls_identity *identity)
+{
+    if (identity == NULL || atomic_fetch_sub_explicit(&identity->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    free(identity->chain);
+    secret_memory_free(identity->key, identity->key_allocated);
+    free(identity);
+}
+
+bool tls_identity_apply(const struct tls_identity *identity, WOLFSSL *ssl)
+{
+    return wolfSSL_use_certificate_chain_buffer(ssl, identity->chain, (long)identity->chain_bytes) ==
+               WOLFSSL_SUCCESS &&
+           wolfSSL_use_PrivateKey_buffer(ssl, identity->key, (long)identity->key_bytes,
+                                         WOLFSSL_FILETYPE_ASN1) == WOLFSSL_SUCCESS;
+}
+
+int tls_identity_days_left(const struct tls_identity *identity)
+{
+    time_t left = identity->expires - time(NULL);
+    return (int)(left / DAY_S) - (left < 0 ? 1 : 0);
+}

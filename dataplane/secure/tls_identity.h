@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A certificate chain with its private key, read from PEM files and checked to belong together (B3).
+ *
+ * Immutable and reference-counted; any thread. Reading takes system calls and public-key arithmetic, so it is
+ * done at start, by sallyport -t, and by handshake threads. The key is in secret memory (secret_memory.h);
+ * wolfSSL copies it for the length of a handshake and wipes the copy.
+ */
+#ifndef DATAPLANE_SECURE_TLS_IDENTITY_H
+#define DATAPLANE_SECURE_TLS_IDENTITY_H
+
+#include "dataplane/secure/tls_context.h"
+
+struct WOLFSSL;
+struct tls_identity;
+
+/* NULL with `error`. */
+struct tls_identity *tls_identity_load(const char *certificate_file, const char *key_file,
+                                       struct tls_error *error);
+struct tls_identity *tls_identity_ref(struct tls_identity *identity);
+/* NULL is ignored. */
+void tls_identity_unref(struct tls_identity *identity);
+/* Makes `ssl` present it when the server asks. False when memory is not to be had. */
+bool tls_identity_apply(const struct tls_identity *identity, struct WOLFSSL *ssl);
+/* Whole days until the leaf certificate expires; negative when it has. */
+int tls_identity_days_left(const struct tls_identity *identity);
+
+/* Reads a whole file of at most `limit` bytes, NUL behind it; the caller frees. NULL with `error`. */
+uint8_t *tls_read_file(const char *path, size_t limit, size_t *bytes, struct tls_error *error);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+#include <wolfssl/version.h>
+
+#include "dataplane/secure/aes_offload.h"
+#include "dataplane/secure/tls_context.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#ifdef WOLFSSL_DTLS13
+#define HAS_DTLS13 "yes"
+#else
+#define HAS_DTLS13 "no"
+#endif
+#ifdef WOLFSSL_DTLS_CID
+#define HAS_CID "yes"
+#else
+#define HAS_CID "no"
+#endif
+#ifdef HAVE_OCSP
+#define HAS_OCSP "yes"
+#else
+#define HAS_OCSP "no"
+#endif
+#ifdef HAVE_CRL
+#define HAS_CRL "yes"
+#else
+#define HAS_CRL "no"
+#endif
+#ifdef HAVE_SECRET_CALLBACK
+#define HAS_KEY_LOG "yes"
+#else
+#define HAS_KEY_LOG "no"
+#endif
+
+int tls_library_init(void)
+{
+    if (wolfSSL_Init() != WOLFSSL_SUCCESS)
+        return -ENOMEM;
+    int bad = aes_offload_init();
+    if (bad != 0)
+        wolfSSL_Cleanup();
+    return bad;
+}
+
+void tls_library_fini(void)
+{
+    aes_offload_fini();
+    wolfSSL_Cleanup();
+}
+
+const char *tls_library_facts(void)
+{
+    static char facts[256];
+    snprintf(facts, sizeof(facts),
+             "wolfSSL %s (built with %s), TLS 1.3 yes, DTLS 1.3 %s, connection ids %s, TLS 1.3 key log %s, "
+             "CRL %s, OCSP %s, AES-GCM %s",
+             wolfSSL_lib_version(), LIBWOLFSSL_VERSION_STRING, HAS_DTLS13, HAS_CID, HAS_KEY_LOG, HAS_CRL,
+             HAS_OCSP, aes_offload_name());
+    return facts;
+}

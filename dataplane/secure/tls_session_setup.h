@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The inner side of tls_context.h: from a context to one wolfSSL session, and a session ticket back. For
+ * handshake threads and TLS streams only.
+ */
+#ifndef DATAPLANE_SECURE_TLS_SESSION_SETUP_H
+#define DATAPLANE_SECURE_TLS_SESSION_SETUP_H
+
+#include "dataplane/secure/tls_failure.h"
+
+#include <stdbool.h>
+
+struct WOLFSSL;
+
+#define TLS_IDENTITY_BYTES 129 /* with the NUL */
+
+/* Whether tls_connect takes the name: 1 to 128 bytes, no '/', no leading dot. NULL is a name too: none. */
+bool tls_identity_name_good(const char *identity);
+
+/*
+ * A session object ready to connect: server name, ALPN, the identity's certificate and key (read from files
+ * the first time), and a ticket from an earlier session of the same identity if there is one. Takes system
+ * calls: handshake threads, or tests. NULL with `failure`. Verification writes what it found to the
+ * `enum tls_verify_note` given with wolfSSL_SetCertCbCtx.
+ */
+struct WOLFSSL *tls_context_session(struct tls_context *context, const char *identity,
+                                    struct tls_failure *failure);
+const char *tls_context_server_name(const struct tls_context *context);
+/*
+ * Keeps the ticket of a session that is about to be freed, for the next one of that identity. Worker threads:
+ * never waits; under contention the ticket is lost, which costs a full handshake later.
+ */
+void tls_context_keep_ticket(struct tls_context *context, const char *identity, struct WOLFSSL *ssl);
+
+#endif

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
+#include "dataplane/secure/handshake_pool.h"
+#include "dataplane/secure/tls_session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Without a pool a job comes back within the same loop. */
+#define JOBS_WITHOUT_POOL 16
+/* Sessions that a poll goes on with at most, so that a crowd of them is spread over loops. */
+#define STALLED_PER_POLL 64
+
+static uint32_t key_index(const struct tls_session *session)
+{
+    return slab_handle_of(session->worker->sessions, session).index;
+}
+
+/* ---- the end of a session ------------------------------------------------------------------------------ */
+
+static void stop_deadline(struct tls_session *session)
+{
+    if (session->has_deadline)
+        TAILQ_REMOVE(&session->worker->deadlines, session, by_deadline);
+    session->has_deadline = false;
+}
+
+static void start_deadline(struct tls_session *session)
+{
+    struct tls_worker *worker = session->worker;
+    stop_deadline(session);
+    session->deadline_us = worker->now_us + worker->config.handshake_timeout_us;
+    session->has_deadline = true;
+    TAILQ_INSERT_TAIL(&worker->deadlines, session, by_deadline);
+}
+
+static void leave_lists(struct tls_session *session)
+{
+    struct tls_worker *worker = session->worker;
+    stop_deadline(session);
+    if (session->state == TLS_STATE_WAITING)
+        TAILQ_REMOVE(&worker->waiting, session, by_turn);
+    if (session->stalled)
+        TAILQ_REMOVE(&worker->stalled, session, by_turn);
+    session->stalled = false;
+}
+
+/* Gives back everything but the object itself and what still has to leave. */
+static void release(struct tls_session *session)
+{
+    struct tls_worker *worker = session->worker;
+    leave_lists(session);
+    if (session->ssl != NULL) {
+        if (session->state == TLS_STATE_OPEN)
+            tls_context_keep_ticket(session->context, session->has_identity ? session->identity : NULL,
+                                    session->ssl);
+        wolfSSL_free(session->ssl);
+        session->ssl = NULL;
+        aes_offload_forget(worker->keys, key_index(session));
+    }
+    tls_context_unref(session->context);
+    session->context = NULL;
+    byte_queue_clear(&session->cipher, worker->config.chunks);
+    byte_queue_clear(&session->plain, worker->config.chunks);
+    byte_queue_clear(&session->stage, worker->config.chunks);
+}
+
+/* After release(). */
+static void vanish(struct tls_session *session)
+{
+    byte_queue_clear(&session->spill, session->worker->config.chunks);
+    session->state = TLS_STATE_FREE;
+    session->lower = NULL;
+}
+
+void tls_session_leave(struct tls_session *session)
+{
+    if (--session->depth == 0 && session->state == TLS_STATE_FREE)
+        slab_free(session->worker->sessions, session);
+}
+
+void tls_session_abort(struct tls_session *session)
+{
+    struct stream *lower = session->lower;
+    if (session->state == TLS_STATE_FREE)
+        return;
+    release(session);
+    vanish(session);
+    if (lower != NULL)
+        stream_abort(lower);
+}
+
+void tls_session_linger(struct tls_session *session)
+{
+    if (session->lower == NULL)
+        return;
+    if (tls_stream_drain(session) && !session->fin_sent) {
+        session->fin_sent = true;
+        stream_finish(session->lower);
+    }
+    stream_flush(session->lower);
+}
+
+void tls_session_close(struct tls_session *session, enum stream_end why, const char *reason, bool linger)
+{
+    struct stream *lower = session->lower;
+    if (session->state == TLS_STATE_FREE || session->state == TLS_STATE_LINGER)
+        return;
+    tls_session_enter(session);
+    release(session);
+    session->state = TLS_STATE_LINGER;
+    if (lower == NULL) {
+        vanish(session);
+    } else if (linger) {
+        start_deadline(session);
+        tls_session_linger(session);
+    } else {
+        vanish(session);
+        stream_abort(lower);
+    }
+    session->reason = reason;
+    session->upper.handler->closed(session->upper.owner, why);
+    session->reason = NULL;
+    tls_session_leave(session);
+}
+
+void tls_session_fail(struct tls_session *session, const struct tls_failure *failure)
+{
+    session->worker->counters[failure->counter]++;
+    tls_session_close(session, failure->why, failure->reason, true);
+}
+
+static void fail_protocol(struct tls_session *session, enum stream_end why, const char *reason)
+{
+    session->worker->counters[TLS_FAILED_PROTOCOL]++;
+    tls_session_close(session, why, reason, false);
+}
+
+/* ---- jobs ---------------------------------------------------------------------------------------------- */
+
+void tls_session_stall(struct tls_session *session)
+{
+    if (session->stalled || session->state == TLS_STATE_FREE || session->state == TLS_STATE_WAITING)
+        return;
+    session->stalled = true;
+    TAILQ_INSERT_TAIL(&session->worker->stalled, session, by_turn);
+}
+
+static void submit(struct tls_session *session, struct tls_job *job)
+{
+    struct tls_worker *worker = session->worker;
+    job->session = slab_handle_of(worker->sessions, session);
+    job->context = tls_context_ref(session->context);
+    job->ssl = session->ssl;
+    job->has_identity = session->has_identity;
+    memcpy(job->identity, session->identity, sizeof(job->identity));
+    job->in_at = 0;
+    job->out_bytes = 0;
+    job->in_bytes =
+        (uint32_t)(session->cipher.bytes < sizeof(job->in) ? session->cipher.bytes : sizeof(job->in));
+    byte_queue_peek(&session->cipher, job->in, job->in_bytes);
+    session->ssl = NULL;
+    session->state = TLS_STATE_AWAY;
+    if (worker->config.pool != NULL && handshake_pool_submit(worker->config.pool, worker->pool_number, job))
+        return;
+    aes_offload_use(NULL, 0);
+    tls_job_run(job);
+    job->next = worker->finished;
+    worker->finished = job;
+}
+
+static struct tls_job *take_spare(struct tls_worker *worker)
+{
+    struct tls_job *job = worker->spare;
+    if (job != NULL)
+        worker->spare = job->next;
+    return job;
+}
+
+void tls_session_advance(struct tls_session *session)
+{
+    struct tls_worker *worker = session->worker;
+    struct tls_job *job = TAILQ_EMPTY(&worker->waiting) ? take_spare(worker) : NULL;
+    if (job != NULL) {
+        submit(session, job);
+        return;
+    }
+    if (session->stalled)
+        TAILQ_REMOVE(&worker->stalled, session, by_turn);
+    session->stalled = false;
+    session->state = TLS_STATE_WAITING;
+    TAILQ_INSERT_TAIL(&worker->waiting, session, by_turn);
+}
+
+/* The handshake wants input. */
+void tls_session_want_input(struct tls_session *session)
+{
+    session->state = TLS_STATE_HANDSHAKE;
+    if (session->cipher.bytes > 0) {
+        tls_session_advance(session);
+    } else if (session->lower_held) {
+        session->lower_held = false;
+        stream_resume(session->lower);
+    }
+    if (session->state == TLS_STATE_HANDSHAKE && session->lower_ended && session->cipher.bytes == 0)
+        fail_protocol(session, STREAM_END_RESET, "server closed the connection during the TLS handshake");
+}
+
+static void settle(struct tls_session *session, struct tls_job *job)
+{
+    tls_session_enter(session);
+    session->ssl = job->ssl;
+    job->ssl = NULL;
+    byte_queue_drop(&session->cipher, session->worker->config.chunks, job->in_at);
+    tls_stream_send(session, job->out, job->out_bytes);
+    if (session->state == TLS_STATE_AWAY) {
+        switch (job->result) {
+        case TLS_STEP_WANT_INPUT:
+            tls_session_want_input(session);
+            break;
+        case TLS_STEP_WANT_OUTPUT:
+            tls_session_advance(session);
+            break;
+        case TLS_STEP_DONE:
+            stop_deadline(session);
+            tls_stream_open(session);
+            break;
+        case TLS_STEP_FAILED:
+            tls_session_fail(session, &job->failure);
+            break;
+        }
+    }
+    tls_session_leave(session);
+}
+
+static void finish_job(struct tls_worker *worker, struct tls_job *job)
+{
+    struct tls_session *session = slab_resolve(worker->sessions, job->session);
+    if (session != NULL && session->state == TLS_STATE_AWAY)
+        settle(session, job);
+    wolfSSL_free(job->ssl); /* of a session that was aborted meanwhile */
+    job->ssl = NULL;
+    tls_context_unref(job->context);
+    job->context = NULL;
+    job->next = worker->spare;
+    worker->spare = job;
+}
+
+/* ---- the lower stream's events ------------------------------------------------------------------------- */
+
+static void on_opened(void *owner)
+{
+    struct tls_session *session = owner;
+    if (session->state != TLS_STATE_LOWER)
+        return;
+    start_deadline(session);
+    tls_session_advance(session);
+}
+
+static size_t on_data(void *owner, const uint8_t *p, size_t n)
+{
+    struct tls_session *session = owner;
+    struct chunk_pool *chunks = session->worker->config.chunks;
+    if (session->state == TLS_STATE_OPEN)
+        return tls_stream_take(session, p, n);
+    if (session->state == TLS_STATE_LINGER || session->state == TLS_STATE_FREE)
+        return n;
+    size_t room = byte_queue_room(&session->cipher, chunks, TLS_CIPHER_LIMIT);
+    size_t taken = byte_queue_append(&session->cipher, chunks, p, n < room ? n : room);
+    session->lower_held = taken < n;
+    if (session->state == TLS_STATE_HANDSHAKE) {
+        if (session->cipher.bytes > 0)
+            tls_session_advance(session);
+        else
+            tls_session_stall(session); /* no chunk to be had now */
+    }
+    return taken;
+}
+
+static void on_writable(void *owner)
+{
+    tls_stream_proceed(owner);
+}
+
+static void on_ended(void *owner)
+{
+    struct tls_session *session = owner;
+    session->lower_ended = true;
+    tls_session_enter(session);
+    if (session->state == TLS_STATE_OPEN)
+        tls_stream_lower_ended(session);
+    else if (session->state == TLS_STATE_HANDSHAKE && !session->lower_held)
+        tls_session_want_input(session);
+    tls_session_leave(session);
+}
+
+static void on_closed(void *owner, enum stream_end why)
+{
+    struct tls_session *session = owner;
+    tls_session_enter(session);
+    const char *reason = stream_reason(session->lower);
+    session->lower = NULL;
+    switch (session->state) {
+    case TLS_STATE_FREE:
+        break;
+    case TLS_STATE_LINGER:
+        stop_deadline(session);
+        vanish(session);
+        break;
+    case TLS_STATE_OPEN:
+        tls_stream_lower_closed(session, why);
+        break;
+    case TLS_STATE_LOWER:
+        tls_session_close(session, why, reason, false);
+        break;
+    case TLS_STATE_HANDSHAKE:
+    case TLS_STATE_WAITING:
+    case TLS_STATE_AWAY:
+        fail_protocol(session, why == STREAM_END_DONE ? STREAM_END_RESET : why,
+                      "server closed the connection during the TLS handshake");
+        break;
+    }
+    tls_session_leave(session);
+}
+
+static const struct stream_handler lower_handler = {on_opened, on_data, on_writable, on_ended, on_closed};
+
+struct stream *tls_connect(struct tls_worker *worker, struct tls_context *context, const char *identity,
+                           struct stream *lower, const struct stream_handler *handler, void *owner,
+                           uint64_t now_us)
+{
+    worker->now_us = now_us;
+    if (!tls_identity_name_good(identity)) {
+        worker->counters[TLS_FAILED_IDENTITY]++;
+        return NULL;
+    }
+    struct tls_session *session = slab_alloc(worker->sessions);
+    if (session == NULL) {
+        worker->counters[TLS_TABLE_FULL]++;
+        return NULL;
+    }
+    session->upper = (struct stream){.ops = &tls_stream_ops, .handler = handler, .owner = owner};
+    session->worker = worker;
+    session->context = tls_context_ref(context);
+    session->lower = lower;
+    session->state = TLS_STATE_LOWER;
+    session->has_identity = identity != NULL;
+    if (identity != NULL)
+        memcpy(session->identity, identity, strlen(identity) + 1);
+    lower->handler = &lower_handler;
+    lower->owner = session;
+    if (stream_room(lower) > 0)
+        on_opened(session);
+    return &session->upper;
+}
+
+/* ---- the worker ---------------------------------------------------------------------------------------- */
+
+struct tls_worker *tls_worker_create(const struct tls_worker_config *config)
+{
+    struct tls_worker *worker = calloc(1, sizeof(*worker));
+    if (worker == NULL)
+        return NULL;
+    worker->config = *config;
+    TAILQ_INIT(&worker->deadlines);
+    TAILQ_INIT(&worker->waiting);
+    TAILQ_INIT(&worker->stalled);
+    worker->jobs_n = config->pool == NULL ? JOBS_WITHOUT_POOL : handshake_pool_slots(config->pool);
+    worker->pool_number = config->pool == NULL ? 0 : handshake_pool_join(config->pool);
+    worker->jobs = calloc(worker->jobs_n, sizeof(*worker->jobs));
+    worker->sessions = slab_create(config->sessions, sizeof(struct tls_session));
+    worker->keys = aes_offload_cache_create(config->sessions);
+    bool no_keys = worker->keys == NULL && aes_offload_device() == AES_OFFLOAD_DEVICE;
+    if (worker->jobs == NULL || worker->sessions == NULL || worker->pool_number < 0 || no_keys) {
+        tls_worker_destroy(worker);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < worker->jobs_n; i++) {
+        worker->jobs[i].next = worker->spare;
+        worker->spare = &worker->jobs[i];
+    }
+    return worker;
+}
+
+void tls_worker_destroy(struct tls_worker *worker)
+{
+    if (worker == NULL)
+        return;
+    for (uint32_t i = 0; worker->jobs != NULL && i < worker->jobs_n; i++) {
+        wolfSSL_free(worker->jobs[i].ssl);
+        tls_context_unref(worker->jobs[i].context);
+    }
+    uint32_t at = 0;
+    for (struct tls_session *session; worker->sessions != NULL;) {
+        session = slab_next(worker->sessions, &at);
+        if (session == NULL)
+            break;
+        release(session);
+        vanish(session);
+    }
+    aes_offload_use(NULL, 0);
+    aes_offload_cache_destroy(worker->keys);
+    slab_destroy(worker->sessions);
+    free(worker->jobs);
+    free(worker);
+}
+
+static void time_out(struct tls_worker *worker, struct tls_session *session)
+{
+    if (session->state == TLS_STATE_LINGER) {
+        tls_session_enter(session);
+        tls_session_abort(session);
+        tls_session_leave(session);
+        return;
+    }
+    worker->counters[TLS_FAILED_TIMEOUT]++;
+    tls_session_close(session, STREAM_END_TIMEOUT, "TLS handshake took too long", false);
+}
+
+static void poll_sessions(struct tls_worker *worker)
+{
+    struct tls_session *session;
+    while ((session = TAILQ_FIRST(&worker->deadlines)) != NULL && session->deadline_us <= worker->now_us)
+        time_out(worker, session);
+    while ((session = TAILQ_FIRST(&worker->waiting)) != NULL && worker->spare != NULL) {
+        TAILQ_REMOVE(&worker->waiting, session, by_turn);
+        submit(session, take_spare(worker));
+    }
+    /* Those that stall again join behind. */
+    struct tls_session *last = TAILQ_LAST(&worker->stalled, tls_session_list);
+    for (int i = 0; i < STALLED_PER_POLL && (session = TAILQ_FIRST(&worker->stalled)) != NULL; i++) {
+        TAILQ_REMOVE(&worker->stalled, session, by_turn);
+        session->stalled = false;
+        bool was_last = session == last;
+        tls_stream_proceed(session);
+        if (was_last)
+            break;
+    }
+}
+
+void tls_worker_poll(struct tls_worker *worker, uint64_t now_us)
+{
+    worker->now_us = now_us;
+    struct tls_job *job = worker->finished;
+    worker->finished = NULL;
+    while (job != NULL) {
+        struct tls_job *next = job->next;
+        finish_job(worker, job);
+        job = next;
+    }
+    while (worker->config.pool != NULL &&
+           (job = handshake_pool_collect(worker->config.pool, worker->pool_number)) != NULL)
+        finish_job(worker, job);
+    poll_sessions(worker);
+}
+
+uint64_t tls_worker_counter(const struct tls_worker *worker, enum tls_counter counter)
+{
+    return worker->counters[counter];
+}
+
+const char *tls_counter_id(enum tls_counter counter)
+{
+#define TLS_COUNTER_ID(name, id) id,
+    static const char *const ids[TLS_COUNTER_COUNT] = {TLS_COUNTER_TABLE(TLS_COUNTER_ID)};
+#undef TLS_COUNTER_ID
+    return ids[counter];
+}
+
+uint32_t tls_worker_sessions(const struct tls_worker *worker)
+{
+    return slab_used(worker->sessions);
+}
