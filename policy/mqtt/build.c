@@ -177,6 +177,9 @@ static bool has_packet_id(enum mqtt_type type)
 static bool auth_sayable(const struct mqtt_packet *packet)
 {
     bool bare = packet->reason_code == 0 && packet->properties.present == 0;
+    if (!mqtt_reason_allowed(MQTT_AUTH, MQTT_FROM_CLIENT, MQTT_5, packet->reason_code) &&
+        !mqtt_reason_allowed(MQTT_AUTH, MQTT_FROM_SERVER, MQTT_5, packet->reason_code))
+        return false;
     return bare || (packet->properties.present & MQTT_PROP_BIT(MQTT_PROP_AUTH_METHOD)) != 0;
 }
 
@@ -453,7 +456,10 @@ size_t mqtt_build_disconnect(uint8_t *to, size_t room, enum mqtt_version version
         return 0;
     if (version != MQTT_5)
         code = 0;
-    else if (!mqtt_reason_allowed(MQTT_DISCONNECT, sender, version, code))
+    else
+        code = mqtt_reason_nearest(MQTT_DISCONNECT, code);
+    /* The nearest is one of either side's: a client has fewer, and only it has 0x04. */
+    if (code != 0 && !mqtt_reason_allowed(MQTT_DISCONNECT, sender, version, code))
         code = code < 0x80 ? 0 : 0x80;
     build_header(&w, MQTT_DISCONNECT, 0, code != 0 ? 1 : 0);
     if (code != 0)

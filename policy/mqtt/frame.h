@@ -34,7 +34,8 @@ enum mqtt_step {
     MQTT_STEP_PACKET,      /* `out` is a whole packet (PUBLISH: its payload is whole too) */
     MQTT_STEP_PUBLISH, /* `out` is the head of a PUBLISH with the first part of its payload (perhaps empty);
                           more follows */
-    MQTT_STEP_PAYLOAD, /* `out->publish.payload` is the next part; framer->payload_left bytes follow */
+    MQTT_STEP_PAYLOAD, /* `out->publish.payload` is the next part (nothing else of `out` is set);
+                          framer->payload_left bytes follow */
 };
 
 struct mqtt_framer {

@@ -110,7 +110,7 @@ uint8_t mqtt_reason_nearest(enum mqtt_type type, uint8_t code)
     if (allowed_by_either(type, code))
         return code;
     if (code < 0x80)
-        return type == MQTT_AUTH ? 0x18 : 0x00;
+        return 0x00;
     if (type == MQTT_PUBREL || type == MQTT_PUBCOMP)
         return 0x92;
     return allowed_by_either(type, relative_of(code)) ? relative_of(code) : 0x80;

@@ -13,7 +13,7 @@ bool mqtt_reason_allowed(enum mqtt_type type, enum mqtt_sender sender, enum mqtt
                          uint8_t code);
 
 /* `code` when either side may put it into a MQTT 5 packet of `type`, else the nearest that may be. A refusal
- * (0x80 and above) stays one. For types that carry a code. */
+ * (0x80 and above) stays one. For types that carry a code, and not AUTH, which has none to refuse with. */
 uint8_t mqtt_reason_nearest(enum mqtt_type type, uint8_t code);
 
 #endif
