@@ -46,6 +46,8 @@
     OUTCOME(KEEPALIVE_RANGE, "keepalive-range", "the keep-alive is outside the role's range", 0x83)          \
     OUTCOME(QUEUE_FULL, "queue-full", "too much waits for this client", 0x97)                                \
     OUTCOME(NO_RESOURCES, "no-resources", "a table of the gateway is full", 0x97)                            \
+    OUTCOME(FILTER_TOO_WIDE, "filter-too-wide", "the filter meets more rules than one decision looks at",    \
+            0x97)                                                                                            \
     /* protocol law (D1, D2, D3, D6) */                                                                      \
     OUTCOME(MALFORMED, "malformed", "malformed packet", 0x81)                                                \
     OUTCOME(MALFORMED_LENGTH, "malformed-length", "Remaining Length is not valid", 0x81)                     \

@@ -127,7 +127,7 @@ struct policy_spec {
 struct policy_problem {
     const char *file; /* borrowed from the spec */
     uint32_t line;
-    char text[224];
+    char text[288];
 };
 
 struct snapshot;
