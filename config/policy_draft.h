@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The policy while it is read: what all files of policy.d say, before it is checked and compiled. Private to
+ * config/policy_*.c and print.c.
+ */
+#ifndef CONFIG_POLICY_DRAFT_H
+#define CONFIG_POLICY_DRAFT_H
+
+#include "config/policy_config.h"
+#include "config/schema.h"
+
+#define POLICY_FILES_MAX 1024
+#define POLICY_VARIABLES_MAX 16
+
+struct draft_role {
+    struct policy_role_spec spec; /* first: the schema reads into it */
+    struct acl_rule_spec *rules;
+    uint32_t rules_n;
+    uint32_t rules_room;
+    struct policy_variable variables[POLICY_VARIABLES_MAX];
+    uint32_t variables_n;
+    struct config_origin listener; /* where match.listener and match.port are written */
+    struct config_origin port;
+};
+
+struct draft_device {
+    struct policy_device_spec spec; /* first */
+    struct policy_variable *variables;
+};
+
+/* tests = ( { as = "truck-017"; publish = "..."; expect = "deny"; } ) */
+struct policy_test {
+    struct config_origin origin;
+    const char *as; /* client id */
+    bool connect;
+    uint32_t actions; /* how many of connect, publish, subscribe and methods are written: must be one */
+    enum acl_action action;
+    const char *topic;
+    bool expect_allow;
+    uint8_t qos;
+    bool retain;
+    bool will;
+    uint32_t payload_bytes;
+    /* Facts that are not told are taken from the role that is tried. */
+    bool has_source;
+    uint8_t source[16];
+    bool has_mac;
+    uint8_t mac[6];
+    int32_t vlan; /* -1: not told */
+    const char *listener;
+    const char *port;
+    const char *user;
+    const char *cert_cn;
+    const char *cert_ou;
+    const char *psk_id;
+};
+
+struct policy_draft {
+    struct arena *arena;
+    struct load **loads; /* strings point into them */
+    uint32_t loads_n;
+    struct draft_role **roles;
+    uint32_t roles_n;
+    uint32_t roles_room;
+    struct draft_device *devices;
+    uint32_t devices_n;
+    uint32_t devices_room;
+    const struct draft_device **by_id; /* devices sorted by id: made by policy_check */
+    struct policy_test *tests;
+    uint32_t tests_n;
+    uint32_t tests_room;
+};
+
+/* The table of policy.d/x.conf; objects are read into a struct policy_draft. */
+extern const struct schema_table policy_keys;
+
+/* What no single setting can tell: unique names, references to the gateway (NULL: not checked), warnings. */
+void policy_check(struct policy_draft *draft, const struct gateway_config *gateway, struct diagnostics *d);
+/* The device of that id, or NULL. After policy_check. */
+const struct draft_device *policy_check_device(const struct policy_draft *draft, const char *id);
+
+/* Runs one test on the compiled policy. True when it came out as expected, else told in `d`. */
+bool policy_test_run(const struct policy_test *test, const struct snapshot *snapshot,
+                     const struct policy_draft *draft, struct diagnostics *d);
+
+#endif
