@@ -114,7 +114,8 @@ void tls_failure_from(struct tls_failure *failure, WOLFSSL *ssl, int error, enum
     failure->counter = TLS_FAILED_VERIFY;
     if (error == DOMAIN_NAME_MISMATCH || error == IPADDR_MISMATCH) {
         snprintf(failure->reason, sizeof(failure->reason), "certificate is not for '%.128s'", server_name);
-    } else if (error == VERIFY_CERT_ERROR && note == TLS_VERIFY_NOTE_WEAK_SIGNATURE) {
+    } else if (refusal != NULL && note == TLS_VERIFY_NOTE_WEAK_SIGNATURE) {
+        /* An intermediate that we refuse makes wolfSSL miss the leaf's issuer. */
         snprintf(failure->reason, sizeof(failure->reason), "certificate is signed with SHA-1 or older");
     } else if (refusal != NULL) {
         snprintf(failure->reason, sizeof(failure->reason), "%s", refusal);
