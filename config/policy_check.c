@@ -287,7 +287,8 @@ static void check_role(const struct draft_role *role, struct diagnostics *d)
     }
 }
 
-void policy_check(struct policy_draft *draft, const struct gateway_config *gateway, struct diagnostics *d)
+void policy_check(struct policy_draft *draft, const struct gateway_config *gateway, bool whole,
+                  struct diagnostics *d)
 {
     check_role_names(draft, d);
     check_devices(draft, d);
@@ -304,7 +305,8 @@ void policy_check(struct policy_draft *draft, const struct gateway_config *gatew
     }
     for (uint32_t i = 0; i < draft->roles_n; i++)
         check_role(draft->roles[i], d);
-    check_shadowed(draft, d);
+    if (whole)
+        check_shadowed(draft, d);
     if (gateway == NULL)
         return;
     for (uint32_t i = 0; i < draft->roles_n; i++) {

@@ -217,7 +217,7 @@ struct snapshot *policy_config_load(const char *directory, const struct gateway_
     if (draft->roles_n == 0 && diagnostics_errors(d) == errors)
         diagnostics_add(d, DIAGNOSTIC_ERROR, shown, 0,
                         "there is no role, so nobody may connect; add 'roles'");
-    policy_check(draft, gateway, d);
+    policy_check(draft, gateway, diagnostics_errors(d) == errors, d);
     summarize(draft, &sum);
     snapshot = compile(draft, generation, d);
     if (diagnostics_errors(d) == errors)

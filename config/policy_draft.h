@@ -74,8 +74,12 @@ struct policy_draft {
 /* The table of policy.d/x.conf; objects are read into a struct policy_draft. */
 extern const struct schema_table policy_keys;
 
-/* What no single setting can tell: unique names, references to the gateway (NULL: not checked), warnings. */
-void policy_check(struct policy_draft *draft, const struct gateway_config *gateway, struct diagnostics *d);
+/*
+ * What no single setting can tell: unique names, references to the gateway (NULL: not checked), warnings;
+ * and, when the draft is `whole` (no condition was left out for an error), roles that can never match.
+ */
+void policy_check(struct policy_draft *draft, const struct gateway_config *gateway, bool whole,
+                  struct diagnostics *d);
 /* The device of that id, or NULL. After policy_check. */
 const struct draft_device *policy_check_device(const struct policy_draft *draft, const char *id);
 

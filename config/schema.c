@@ -128,9 +128,12 @@ static void wrong_type(struct schema_read *read, const struct schema_key *key,
                        const config_setting_t *setting)
 {
     char place[PLACE_TEXT_MAX];
-    schema_error(read, load_origin(read->load, setting), "'%s'%s is %s; it must be %s; write %s = %s;",
-                 key->name, describe(read->place, place), type_text(setting), type_forms[key->type].wanted,
-                 key->name, example_of(key));
+    const char *name = config_setting_name(setting) != NULL ? config_setting_name(setting) : key->name;
+    bool member = key->type == SCHEMA_FREE && strcmp(name, key->name) != 0;
+    enum schema_type type = member ? SCHEMA_TEXT : key->type;
+    schema_error(read, load_origin(read->load, setting), "'%.64s'%s is %s; it must be %s; write %.64s = %s;",
+                 name, describe(read->place, place), type_text(setting), type_forms[type].wanted, name,
+                 member ? type_forms[type].example : example_of(key));
 }
 
 static void bad_value(struct schema_read *read, const struct schema_value *value, const char *text,
@@ -506,6 +509,7 @@ static void take_group(struct schema_read *read, const struct schema_place *plac
 {
     const struct schema_table *table = place->table;
     uint64_t seen = 0;
+    bool mistyped = false;
     read->place = place;
     int n = place->setting == NULL ? 0 : config_setting_length(place->setting);
     for (int i = 0; i < n; i++) {
@@ -514,6 +518,7 @@ static void take_group(struct schema_read *read, const struct schema_place *plac
         if (key == NULL) {
             key = unknown_key(read, table, setting);
             seen |= key == NULL ? 0 : UINT64_C(1) << (key - table->keys);
+            mistyped |= key != NULL;
             continue;
         }
         seen |= UINT64_C(1) << (key - table->keys);
@@ -522,7 +527,7 @@ static void take_group(struct schema_read *read, const struct schema_place *plac
     for (size_t i = 0; i < table->keys_n; i++)
         if ((seen >> i & 1) == 0)
             take_absent(read, &table->keys[i], into);
-    if (table->done != NULL && place->setting != NULL)
+    if (table->done != NULL && place->setting != NULL && !mistyped)
         table->done(read, place->setting, into);
 }
 

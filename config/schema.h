@@ -72,7 +72,7 @@ struct schema_table {
     const char *label; /* the key that names an entry: "id"; NULL: none */
     const struct schema_key *keys;
     size_t keys_n; /* at most 64 */
-    /* When a group has been read, whether or not it was all good; may be NULL. */
+    /* When a group has been read, whether or not it was all good, unless a key was mistyped; may be NULL. */
     void (*done)(struct schema_read *read, const config_setting_t *setting, void *into);
 };
 
