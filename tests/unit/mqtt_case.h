@@ -65,6 +65,88 @@ static inline void check_canonical(const struct mqtt_case *row, struct vector pa
     free(twice.at);
 }
 
+/* Decodes `len` bytes as a body of their own, right before the end of allocated memory. */
+static inline enum outcome decode_exact(const struct mqtt_case *row, uint8_t first, const uint8_t *at,
+                                        size_t len, struct mqtt_packet *out, uint8_t **copy)
+{
+    *copy = malloc(len);
+    assert(*copy != NULL);
+    memcpy(*copy, at, len);
+    return mqtt_packet_decode(out, first >> 4, first & 0x0F, bytes_of(*copy, len), (uint32_t)len,
+                              row->version, row->sender, UTF8_SPEC);
+}
+
+/* What was accepted can be built, damaged or not. */
+static inline bool accepted_and_sane(const struct mqtt_case *row, uint8_t first, const uint8_t *at,
+                                     size_t len)
+{
+    struct mqtt_packet packet;
+    uint8_t *copy;
+    enum outcome outcome = decode_exact(row, first, at, len, &packet, &copy);
+    if (outcome == OUTCOME_ALLOWED) {
+        size_t bound = mqtt_build_bound(&packet);
+        uint8_t *to = malloc(bound);
+        CU_ASSERT_NOT_EQUAL(mqtt_build(to, bound, &packet, packet.version), 0);
+        free(to);
+    }
+    free(copy);
+    return outcome == OUTCOME_ALLOWED;
+}
+
+/* Where a body of this type may end before its end: nowhere but in a payload, between the entries of a list,
+ * or in the short forms of MQTT 5 and the missing strings of MQTT 3.1. */
+static inline bool may_end_early(const struct mqtt_case *row, const struct mqtt_packet *whole,
+                                 size_t body_len, size_t cut)
+{
+    switch (whole->type) {
+    case MQTT_CONNECT:
+        return whole->connect.version == MQTT_3_1;
+    case MQTT_CONNACK:
+        return false;
+    case MQTT_PUBLISH:
+        return cut >= body_len - whole->publish.payload_bytes;
+    case MQTT_SUBSCRIBE:
+    case MQTT_SUBACK:
+    case MQTT_UNSUBSCRIBE:
+    case MQTT_UNSUBACK:
+        return cut > body_len - whole->list.len;
+    case MQTT_AUTH:
+        return cut == 0 && row->sender == MQTT_FROM_SERVER;
+    default:
+        return row->version == MQTT_5 && cut <= 3;
+    }
+}
+
+/* Every body cut at every byte, and every pair of its bytes taken for a length that is off by one or huge. */
+static inline void check_damaged(const struct mqtt_case *row, struct vector packet)
+{
+    struct cursor c = cursor_of(bytes_of(packet.at + 1, packet.len - 1));
+    struct mqtt_packet whole;
+    uint8_t *copy;
+    uint32_t len;
+    CU_ASSERT_EQUAL_FATAL(cursor_vbi(&c, &len), READ_OK);
+    uint8_t first = packet.at[0], *body = packet.at + (packet.len - len);
+    CU_ASSERT_EQUAL_FATAL(decode_exact(row, first, body, len, &whole, &copy), OUTCOME_ALLOWED);
+    for (size_t cut = 0; cut < len; cut++)
+        if (accepted_and_sane(row, first, body, cut) && !may_end_early(row, &whole, len, cut)) {
+            fprintf(stderr, "\n%s: accepted when cut at %zu\n", row->name, cut);
+            CU_FAIL("cut");
+        }
+    free(copy);
+    for (size_t i = 0; i + 1 < len; i++) {
+        uint8_t high = body[i], low = body[i + 1];
+        uint16_t was = (uint16_t)(high << 8 | low);
+        const uint16_t lengths[] = {(uint16_t)(was + 1), (uint16_t)(was - 1), 0, 0x7FFF, 0xFFFF};
+        for (size_t k = 0; k < sizeof(lengths) / sizeof(lengths[0]); k++) {
+            body[i] = (uint8_t)(lengths[k] >> 8);
+            body[i + 1] = (uint8_t)lengths[k];
+            accepted_and_sane(row, first, body, len);
+        }
+        body[i] = high;
+        body[i + 1] = low;
+    }
+}
+
 static inline void check_case(const struct mqtt_case *row, enum utf8_level level)
 {
     struct feed feed = {.sender = row->sender, .version = row->version, .utf8 = level};
@@ -79,6 +161,7 @@ static inline void check_case(const struct mqtt_case *row, enum utf8_level level
         CU_FAIL("events");
     } else if (strncmp(row->events, "fault", 5) != 0) {
         check_canonical(row, packet);
+        check_damaged(row, packet);
     }
     free(events);
     free(packet.at);
