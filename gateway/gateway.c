@@ -153,8 +153,11 @@ static int make_workers(struct gateway *gateway)
     const struct gateway_config *config = gateway->generation->config;
     gateway->shared.ports = gateway->ports;
     gateway->shared.ports_n = gateway->ports_n;
-    gateway->shared.workers = gateway->workers_n;
     gateway->shared.idle_adaptive = config->idle_adaptive;
+    for (uint32_t p = 0; config->workers == 0 && p < gateway->ports_n; p++)
+        if (gateway->ports[p].queues < gateway->workers_n)
+            gateway->workers_n = gateway->ports[p].queues; /* "auto": as many as the devices can feed */
+    gateway->shared.workers = gateway->workers_n;
     for (uint32_t p = 0; p < gateway->ports_n; p++)
         if (gateway->ports[p].queues < gateway->workers_n) {
             gateway_say(gateway, -1,

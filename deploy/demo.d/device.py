@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A device for demonstrations and tests: paho, or raw bytes, told what to do by JSON lines on standard input.
 

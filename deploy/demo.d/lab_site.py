@@ -64,7 +64,7 @@ class Agent:
 
     def __init__(self, where="iot"):
         script = pathlib.Path(__file__).with_name("device.py")
-        self.process = subprocess.Popen(inside(where, "python3", str(script)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen(inside(where, "/usr/bin/python3", str(script)), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         text=True, bufsize=1)
 
     def __getattr__(self, method):

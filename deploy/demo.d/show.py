@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The demonstration: what Sallyport is for, step by step, with what was expected and what was seen. Called by deploy/demo, in
 a lab that is up."""
