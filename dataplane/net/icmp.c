@@ -7,6 +7,10 @@
 #define CODE_FRAGMENTATION_NEEDED 4
 #define QUOTED_TRANSPORT_MIN 8
 
+/* Room for the quote: RFC 1812 s.4.3.2.3 (576 bytes in all), RFC 4443 s.3.1 (1,280). */
+#define ERROR_V4_MAX 576
+#define ERROR_V6_MAX 1280
+
 bool icmp_is_error(const struct frame *frame)
 {
     uint8_t type = frame->transport[0];
@@ -133,9 +137,12 @@ static enum frame_outcome error_in(struct ip_stack *stack, const struct ip_inter
     const struct wire_udp *ports = (const void *)quote.transport;
     quote.key.local_port = be16_get(ports->source_port);
     quote.key.remote_port = be16_get(ports->destination_port);
+    uint16_t next_mtu = next_mtu_of(frame);
+    if (next_mtu != 0 && quote.key.protocol == WIRE_PROTOCOL_UDP)
+        path_mtu_set(&stack->path_mtu, &quote.key.remote, next_mtu, stack->now_us);
     if (stack->handler->unreachable != NULL)
-        stack->handler->unreachable(stack->owner, &quote.key, quote.transport, quote.transport_len,
-                                    next_mtu_of(frame), stack->now_us);
+        stack->handler->unreachable(stack->owner, &quote.key, quote.transport, quote.transport_len, next_mtu,
+                                    stack->now_us);
     return FRAME_OK;
 }
 
@@ -150,4 +157,40 @@ enum frame_outcome icmp_input(struct ip_stack *stack, const struct ip_interface 
                         : type == WIRE_ICMPV6_UNREACHABLE || type == WIRE_ICMPV6_TOO_BIG ||
                               type == WIRE_ICMPV6_TIME_EXCEEDED;
     return passed_up ? error_in(stack, interface, frame) : FRAME_NOT_FOR_US;
+}
+
+void icmp_send_error(struct ip_stack *stack, const struct ip_packet *packet, enum ip_stack_refusal why)
+{
+    const struct frame *frame = &packet->frame;
+    const struct ip_interface *interface = &stack->interfaces[packet->interface];
+    bool v4 = ip_address_is_v4(&frame->source);
+    if (frame->multicast_mac || !ip_stack_rate_take(&stack->error_rate, stack->now_us))
+        return;
+    const struct ip_address *source = ip_stack_owns(interface, &frame->destination)
+                                          ? &frame->destination
+                                          : ip_stack_own_for(interface, &frame->source);
+    if (source == NULL)
+        return;
+    struct wire_icmp head = {.type = v4 ? WIRE_ICMP_UNREACHABLE : WIRE_ICMPV6_UNREACHABLE};
+    if (why == IP_STACK_REFUSE_PORT)
+        head.code = v4 ? 3 : 4;
+    else
+        head.code = v4 ? 13 : 1; /* administratively prohibited */
+    uint32_t room = v4 ? ERROR_V4_MAX - WIRE_IPV4_BYTES : ERROR_V6_MAX - WIRE_IPV6_BYTES;
+    uint32_t quote_len = RTE_MIN(frame->network_len, room - WIRE_ICMP_BYTES);
+    uint8_t protocol = v4 ? WIRE_PROTOCOL_ICMP : WIRE_PROTOCOL_ICMPV6;
+    uint64_t sum = v4 ? 0 : checksum_pseudo(source, &frame->source, protocol, WIRE_ICMP_BYTES + quote_len);
+    sum = checksum_add(sum, (const uint8_t *)&head, sizeof(head));
+    checksum_store(head.checksum, (uint16_t)~checksum_fold(checksum_add(sum, frame->network, quote_len)));
+    struct ip_datagram error = {.source = source,
+                                .destination = &frame->source,
+                                .protocol = protocol,
+                                .head = (const uint8_t *)&head,
+                                .head_len = sizeof(head),
+                                .body = frame->network,
+                                .body_len = quote_len};
+    uint32_t path =
+        packet->path != IP_STACK_PATH_NONE ? packet->path : IP_STACK_PATH_OUT_OF(packet->interface);
+    if (ip_stack_send_datagram(stack, &path, &error) == 0)
+        stack->counters.errors_sent++;
 }

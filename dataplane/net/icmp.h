@@ -13,6 +13,8 @@
  * sender. */
 enum frame_outcome icmp_input(struct ip_stack *stack, const struct ip_interface *interface,
                               const struct frame *frame, uint32_t path);
+/* Tells the sender of a packet that it is refused, unless too many were told lately or it went to a group. */
+void icmp_send_error(struct ip_stack *stack, const struct ip_packet *packet, enum ip_stack_refusal why);
 /* It is an error message, as opposed to a query. */
 bool icmp_is_error(const struct frame *frame);
 

@@ -4,6 +4,8 @@
 #include "dataplane/net/ip_stack_internal.h"
 
 #include "dataplane/net/arp.h"
+#include "dataplane/net/icmp.h"
+#include "dataplane/net/mld.h"
 #include "dataplane/net/nd.h"
 
 #include <rte_malloc.h>
@@ -148,12 +150,31 @@ static void neighbor_resolved(void *host, const struct neighbor *n, struct rte_m
     }
 }
 
+/* Whose packet it was learns that nobody answers as from a router's ICMP error (RFC 4861 s.7.2.2). */
+static void report_unreachable(struct ip_stack *stack, uint16_t interface, const struct rte_mbuf *mbuf)
+{
+    struct frame frame;
+    if (stack->handler->unreachable == NULL ||
+        frame_parse(&frame, rte_pktmbuf_mtod(mbuf, const uint8_t *), mbuf->data_len) != FRAME_OK ||
+        (frame.protocol != WIRE_PROTOCOL_TCP && frame.protocol != WIRE_PROTOCOL_UDP))
+        return;
+    const struct wire_udp *ports = (const void *)frame.transport;
+    const struct flow_key key = {.local = frame.source,
+                                 .remote = frame.destination,
+                                 .local_port = be16_get(ports->source_port),
+                                 .remote_port = be16_get(ports->destination_port),
+                                 .interface = interface,
+                                 .protocol = frame.protocol};
+    stack->handler->unreachable(stack->owner, &key, frame.transport, frame.transport_len, 0, stack->now_us);
+}
+
 static void neighbor_failed(void *host, const struct neighbor *n, struct rte_mbuf **waiting, uint32_t count)
 {
     struct ip_stack *stack = host;
-    (void)n;
+    uint16_t interface = n->interface; /* the entry may be reused meanwhile */
     for (uint32_t i = 0; i < count; i++) {
         ip_stack_count(stack, FRAME_NO_NEIGHBOR);
+        report_unreachable(stack, interface, waiting[i]);
         rte_pktmbuf_free(waiting[i]);
     }
 }
@@ -175,6 +196,7 @@ static bool stack_init(struct ip_stack *stack, const struct ip_stack_config *con
     stack->echo_rate = (struct ip_rate){ECHO_PER_S, ECHO_BURST, ECHO_BURST, stack->now_us};
     stack->error_rate = (struct ip_rate){ERRORS_PER_S, ERRORS_BURST, ERRORS_BURST, stack->now_us};
     stack->random_key = siphash_key_of(secret);
+    stack->path_mtu.key = stack->random_key;
     memset(stack->interface_of_vlan, IP_STACK_NO_INTERFACE, sizeof(stack->interface_of_vlan));
     for (uint16_t i = 0; i < config->interfaces_n; i++)
         if (!interface_init(stack, i, &config->interfaces[i]))
@@ -296,6 +318,7 @@ void ip_stack_announce(struct ip_stack *stack, uint64_t now_us)
     stack->now_us = now_us;
     for (uint32_t i = 0; i < stack->interfaces_n; i++) {
         const struct ip_interface *interface = &stack->interfaces[i];
+        mld_announce(stack, interface);
         for (uint32_t a = 0; a < interface->addresses_n; a++) {
             if (ip_address_is_v4(&interface->addresses[a]))
                 arp_announce(stack, interface, &interface->addresses[a]);
@@ -303,4 +326,9 @@ void ip_stack_announce(struct ip_stack *stack, uint64_t now_us)
                 nd_announce(stack, interface, &interface->addresses[a]);
         }
     }
+}
+
+void ip_stack_refuse(struct ip_stack *stack, const struct ip_packet *packet, enum ip_stack_refusal why)
+{
+    icmp_send_error(stack, packet, why);
 }

@@ -74,6 +74,12 @@ struct ip_stack_handler {
                         uint16_t next_mtu, uint64_t now_us);
 };
 
+/* How a packet is refused whose sender is to know (by default nobody is told anything). */
+enum ip_stack_refusal {
+    IP_STACK_REFUSE_PORT = 0,   /* nobody listens on this port */
+    IP_STACK_REFUSE_PROHIBITED, /* the policy forbids it */
+};
+
 struct ip_stack;
 
 struct ip_stack *ip_stack_create(const struct ip_stack_config *config, const struct ip_stack_handler *handler,
@@ -112,9 +118,13 @@ uint8_t *ip_stack_begin(struct ip_stack *stack, uint32_t *path, const struct ip_
                         struct rte_mbuf **mbuf);
 void ip_stack_send(struct ip_stack *stack, uint32_t path, struct rte_mbuf *mbuf, uint32_t checksum_offset,
                    uint64_t now_us);
-/* A whole UDP datagram, fragmented when it does not fit (IPv4 and IPv6). */
+/* A whole UDP datagram, fragmented when it does not fit the path (IPv4 and IPv6; what routers said counts).
+ * 0, -EHOSTUNREACH, -EMSGSIZE, -ENOBUFS; each is counted. */
 int ip_stack_send_udp(struct ip_stack *stack, uint32_t *path, const struct flow_key *key,
                       const uint8_t *payload, size_t n, uint64_t now_us);
+/* Answers a packet with an ICMP error, limited in rate; from handler->claims (then answer false), ->tcp or
+ * ->udp. */
+void ip_stack_refuse(struct ip_stack *stack, const struct ip_packet *packet, enum ip_stack_refusal why);
 /* Sends what is queued for every port; what the device does not take is kept for the next call up to a burst,
  * then dropped and counted. */
 void ip_stack_flush(struct ip_stack *stack);
@@ -133,7 +143,7 @@ void ip_stack_announce(struct ip_stack *stack, uint64_t now_us);
 struct ip_stack_counters {
     uint64_t frames[FRAME_OUTCOME_COUNT];
     uint64_t rx_packets[PORT_MAX], rx_bytes[PORT_MAX], tx_packets[PORT_MAX], tx_bytes[PORT_MAX];
-    uint64_t arp_answered, neighbor_answered, echo_answered, reassembled, fragments_sent;
+    uint64_t arp_answered, neighbor_answered, echo_answered, errors_sent, reassembled, fragments_sent;
     uint64_t reassembly_expired; /* datagrams whose other fragments did not come in time */
     uint64_t address_conflicts;  /* others that claimed an address of ours */
 };

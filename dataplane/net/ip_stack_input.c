@@ -5,6 +5,7 @@
 
 #include "dataplane/net/arp.h"
 #include "dataplane/net/icmp.h"
+#include "dataplane/net/mld.h"
 #include "dataplane/net/nd.h"
 
 /* How the destination concerns us. */
@@ -90,7 +91,9 @@ static enum frame_outcome icmp_packet(struct ip_stack *stack, struct ip_interfac
     /* Discovery may come from the unspecified address, and goes to groups. */
     if (v6 && type >= WIRE_ICMPV6_ROUTER_SOLICITATION && type <= WIRE_ICMPV6_REDIRECT)
         return nd_input(stack, interface, frame);
-    if (kind == DESTINATION_GROUP)
+    if (v6 && type == WIRE_ICMPV6_LISTENER_QUERY)
+        return mld_query_in(stack, interface, frame);
+    if (kind == DESTINATION_GROUP || frame->multicast_mac)
         return FRAME_NOT_FOR_US;
     if (!source_plausible(stack, interface, &frame->source))
         return FRAME_BAD_SOURCE;

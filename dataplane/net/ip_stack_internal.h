@@ -9,6 +9,7 @@
 #include "dataplane/net/fragment.h"
 #include "dataplane/net/ip_stack.h"
 #include "dataplane/net/neighbor.h"
+#include "dataplane/net/path_mtu.h"
 #include "dataplane/net/route.h"
 #include "dataplane/net/wire.h"
 #include "dataplane/siphash.h"
@@ -22,6 +23,9 @@
 /* A path is the interface in the high bits and the neighbour's number in the low ones. */
 #define IP_STACK_PATH_SHIFT 24
 #define IP_STACK_NEIGHBORS_MAX ((1u << IP_STACK_PATH_SHIFT) - 1)
+/* A path that says no more than the interface. */
+#define IP_STACK_PATH_OUT_OF(interface)                                                                      \
+    (((uint32_t)(interface) << IP_STACK_PATH_SHIFT) | IP_STACK_NEIGHBORS_MAX)
 
 struct ip_interface {
     char name[PORT_NAME_MAX];
@@ -36,6 +40,7 @@ struct ip_interface {
     struct ip_address addresses[IP_STACK_ADDRESSES + 1];
     struct route_prefix on_link[IP_STACK_ADDRESSES + 1];
     uint64_t defended_us; /* when we last announced ourselves against a conflict */
+    uint64_t reported_us; /* when we last answered a listener query */
 };
 
 struct ip_tx {
@@ -64,6 +69,7 @@ struct ip_stack {
     struct fragment_table *fragments;
     struct ip_rate echo_rate;
     struct ip_rate error_rate;
+    struct path_mtu path_mtu;
     struct siphash_key random_key;
     uint64_t random_count;
     struct ip_stack_counters counters;

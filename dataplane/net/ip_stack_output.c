@@ -272,7 +272,8 @@ static bool send_fragment(struct ip_stack *stack, const struct fragmenting *f, s
 }
 
 /* Fragment ids are drawn, so that nobody can aim forged fragments at ours (RFC 7739). */
-static int send_fragments(struct ip_stack *stack, struct neighbor *n, const struct ip_datagram *datagram)
+static int send_fragments(struct ip_stack *stack, struct neighbor *n, const struct ip_datagram *datagram,
+                          uint16_t mtu)
 {
     struct fragmenting f = {.datagram = datagram,
                             .interface = &stack->interfaces[n->interface],
@@ -281,7 +282,7 @@ static int send_fragments(struct ip_stack *stack, struct neighbor *n, const stru
                             .v4 = ip_address_is_v4(datagram->destination)};
     uint32_t header = f.v4 ? WIRE_IPV4_BYTES : WIRE_IPV6_BYTES + WIRE_IPV6_FRAGMENT_BYTES;
     size_t total = datagram->head_len + datagram->body_len;
-    size_t step = (f.interface->mtu - header) & ~(size_t)7;
+    size_t step = (mtu - header) & ~(size_t)7;
     for (size_t from = 0; from < total; from += step) {
         size_t part = total - from < step ? total - from : step;
         if (!send_fragment(stack, &f, from, part, from + part < total))
@@ -304,8 +305,10 @@ int ip_stack_send_datagram(struct ip_stack *stack, uint32_t *path, const struct 
         ip_stack_count(stack, FRAME_TOO_LARGE);
         return -EMSGSIZE;
     }
-    if (total + header > stack->interfaces[n->interface].mtu)
-        return send_fragments(stack, n, datagram);
+    uint16_t mtu = path_mtu_get(&stack->path_mtu, datagram->destination, stack->interfaces[n->interface].mtu,
+                                stack->now_us);
+    if (total + header > mtu)
+        return send_fragments(stack, n, datagram, mtu);
     struct rte_mbuf *mbuf;
     uint8_t *at = ip_stack_begin(stack, path, datagram->source, datagram->destination, datagram->protocol,
                                  (uint32_t)total, &mbuf);

@@ -18,8 +18,7 @@ static bool is_multicast(const struct ip_address *a)
     return a->bytes[0] == 0xff;
 }
 
-/* RFC 4291 s.2.7.1. */
-static struct ip_address solicited_node(const struct ip_address *target)
+struct ip_address nd_solicited_node(const struct ip_address *target)
 {
     struct ip_address a = {.bytes = {0xff, 0x02, [11] = 1, [12] = 0xff}};
     memcpy(a.bytes + 13, target->bytes + 13, 3);
@@ -91,7 +90,7 @@ void nd_solicit(struct ip_stack *stack, const struct ip_interface *interface, co
     uint8_t mac[6];
     memcpy(mac, n->mac, 6);
     if (!unicast) {
-        destination = solicited_node(&n->address);
+        destination = nd_solicited_node(&n->address);
         multicast_mac(&destination, mac);
     }
     send_nd(stack, interface, WIRE_ICMPV6_NEIGHBOR_SOLICITATION, 0, mac, source, &destination, &n->address);
@@ -112,7 +111,7 @@ static enum frame_outcome solicitation_in(struct ip_stack *stack, const struct i
 {
     const struct wire_ethernet *ethernet = (const void *)frame->ethernet;
     const uint8_t *mac;
-    struct ip_address node = solicited_node(target);
+    struct ip_address node = nd_solicited_node(target);
     bool to_node = ip_address_equal(&frame->destination, &node);
     if (!find_mac(frame, WIRE_ND_SOURCE_MAC, &mac) || (is_multicast(&frame->destination) && !to_node))
         return FRAME_BAD_NEIGHBOR_MESSAGE;

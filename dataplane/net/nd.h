@@ -12,6 +12,8 @@
 /* A parsed ICMPv6 packet of types 133 to 137 with a good checksum. */
 enum frame_outcome nd_input(struct ip_stack *stack, struct ip_interface *interface,
                             const struct frame *frame);
+/* The group in which a node is asked for (RFC 4291 s.2.7.1). */
+struct ip_address nd_solicited_node(const struct ip_address *target);
 /* Asks for n->address. */
 void nd_solicit(struct ip_stack *stack, const struct ip_interface *interface, const struct neighbor *n,
                 bool unicast);

@@ -431,10 +431,15 @@ void port_eal_stop(struct port *ports, uint32_t ports_n)
         close_ethdev(ports[i].id);
     rte_mempool_free(mempool);
     mempool = NULL;
-    char directory[PATH_MAX];
-    snprintf(directory, sizeof(directory), "%s", rte_eal_get_runtime_dir());
+    char path[PATH_MAX];
+    int n = snprintf(path, sizeof(path), "%s/dpdk_telemetry.v2", rte_eal_get_runtime_dir());
     rte_eal_cleanup();
-    rmdir(directory); /* one per process, and empty now */
+    if (n < 0 || (size_t)n >= sizeof(path))
+        return;
+    /* The directory is this process's own. Telemetry would remove its socket at exit, too late for it. */
+    unlink(path);
+    *strrchr(path, '/') = '\0';
+    rmdir(path);
 }
 
 /* ---- rings --------------------------------------------------------------------------------------------- */
