@@ -2,6 +2,7 @@
 #include "config/gateway_config.h"
 
 #include "config/gateway_draft.h"
+#include "config/policy_draft.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -37,8 +38,12 @@ static void check_all(struct gateway_owned *owned, struct diagnostics *d)
 {
     struct gateway_config *config = &owned->config;
     struct gateway_draft *draft = calloc(1, sizeof(*draft));
-    struct schema_read read = {
-        .load = owned->load, .d = d, .arena = owned->arena, .directory = config->directory, .owner = draft};
+    struct schema_read read = {.load = owned->load,
+                               .d = d,
+                               .arena = owned->arena,
+                               .directory = config->directory,
+                               .owner = draft,
+                               .beside = &policy_keys};
     if (draft == NULL) {
         diagnostics_add(d, DIAGNOSTIC_ERROR, config->file, 0, "no memory to read it");
         return;
@@ -92,6 +97,15 @@ void gateway_config_destroy(struct gateway_config *config)
     load_destroy(owned->load);
     arena_destroy(owned->arena);
     free(owned);
+}
+
+bool gateway_config_holds_policy(const struct gateway_config *config)
+{
+    const struct load *load = ((const struct gateway_owned *)(const void *)config)->load;
+    for (size_t i = 0; i < policy_keys.keys_n; i++)
+        if (config_setting_get_member(load_root(load), policy_keys.keys[i].name) != NULL)
+            return true;
+    return false;
 }
 
 /* ---- what a reload cannot change ----------------------------------------------------------------------- */

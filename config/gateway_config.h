@@ -139,6 +139,9 @@ struct gateway_config *gateway_config_load(const char *file, struct diagnostics 
  */
 struct gateway_config *gateway_config_read(const char *file, struct diagnostics *d);
 void gateway_config_destroy(struct gateway_config *config);
+/* Whether the file holds a policy too (a small site, or what `sallyport -T` printed), so that the policy
+ * directory is not read. */
+bool gateway_config_holds_policy(const struct gateway_config *config);
 
 /*
  * Whether `next` may replace `running` without a restart: names each setting that needs one

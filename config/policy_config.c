@@ -1,89 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config/policy_config.h"
 
+#include "config/gateway_draft.h"
 #include "config/policy_draft.h"
+#include "config/policy_files.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* ---- the files of the directory ------------------------------------------------------------------------ */
-
-struct file_names {
-    char *name[POLICY_FILES_MAX];
-    uint32_t n;
-};
-
-static int compare_names(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool is_policy_name(const char *name)
-{
-    size_t len = strlen(name);
-    return name[0] != '.' && len > 5 && strcmp(name + len - 5, ".conf") == 0;
-}
-
-static void free_names(struct file_names *names)
-{
-    for (uint32_t i = 0; i < names->n; i++)
-        free(names->name[i]);
-    names->n = 0;
-}
-
-/* All names that end in ".conf", in byte order. False when that cannot be told, or there are none. */
-static bool list_files(const char *directory, const char *shown, struct file_names *names,
-                       struct diagnostics *d)
-{
-    DIR *dir = opendir(directory);
-    if (dir == NULL) {
-        diagnostics_add(d, DIAGNOSTIC_ERROR, shown, 0, "the policy directory cannot be read: %s; %s",
-                        strerror(errno),
-                        errno == ENOENT ? "create it or correct its name" : "let this user read it");
-        return false;
-    }
-    const char *problem = NULL;
-    errno = 0;
-    for (struct dirent *entry; problem == NULL && (entry = readdir(dir)) != NULL; errno = 0) {
-        if (!is_policy_name(entry->d_name))
-            continue;
-        if (names->n == POLICY_FILES_MAX)
-            problem = "there are more than 1024 files; join some";
-        else if ((names->name[names->n] = strdup(entry->d_name)) == NULL)
-            problem = "no memory to read it";
-        else
-            names->n++;
-    }
-    if (problem == NULL && errno != 0)
-        problem = strerror(errno);
-    closedir(dir);
-    if (problem == NULL && names->n == 0)
-        problem = "there is no file here that ends in .conf; without a policy nobody may connect; add one";
-    if (problem != NULL) {
-        diagnostics_add(d, DIAGNOSTIC_ERROR, shown, 0, "%s", problem);
-        free_names(names);
-        return false;
-    }
-    qsort(names->name, names->n, sizeof(names->name[0]), compare_names);
-    return true;
-}
-
-/* The directory as the operator would type it from where sallyport.conf is. */
-static const char *shown_directory(struct arena *arena, const char *directory,
-                                   const struct gateway_config *gateway)
-{
-    char *real = gateway == NULL ? NULL : realpath(directory, NULL);
-    const char *shown = directory;
-    if (real != NULL) {
-        size_t len = strlen(gateway->directory);
-        if (len > 1 && strncmp(real, gateway->directory, len) == 0 && real[len] == '/')
-            shown = arena_text(arena, real + len + 1, strlen(real + len + 1));
-    }
-    free(real);
-    return shown != NULL ? shown : directory;
-}
 
 /* ---- reading ------------------------------------------------------------------------------------------- */
 
@@ -119,18 +41,40 @@ static struct policy_draft *draft_create(uint32_t files)
     return draft;
 }
 
-static void read_file(struct policy_draft *draft, const char *directory, const char *shown, const char *name,
-                      const char *base, struct diagnostics *d)
+static void take_policy(struct policy_draft *draft, const struct load *load,
+                        const struct schema_table *beside, const char *base, struct diagnostics *d)
 {
-    char *path = arena_format(draft->arena, "%s/%s", directory, name);
-    char *label = arena_format(draft->arena, "%s/%s", shown, name);
-    struct load *load = path == NULL || label == NULL ? NULL : load_file(path, label, base, d);
-    if (load == NULL)
-        return;
-    draft->loads[draft->loads_n++] = load;
     struct schema_read read = {
-        .load = load, .d = d, .arena = draft->arena, .directory = base, .owner = draft};
+        .load = load, .d = d, .arena = draft->arena, .directory = base, .owner = draft, .beside = beside};
     schema_take(&read, &policy_keys, draft);
+}
+
+/* The files of the directory, or sallyport.conf itself when it holds the policy. False when nothing can be
+ * said of the policy as a whole. */
+static bool read_all(struct policy_draft *draft, const char *directory, const struct gateway_config *gateway,
+                     struct policy_summary *sum, struct diagnostics *d)
+{
+    if (gateway != NULL && gateway_config_holds_policy(gateway)) {
+        const struct load *load = ((const struct gateway_owned *)(const void *)gateway)->load;
+        diagnostics_add(d, DIAGNOSTIC_WARNING, gateway->file, 0, "the policy is in this file; %s is not read",
+                        directory);
+        take_policy(draft, load, &gateway_keys, gateway->directory, d);
+        sum->files = 1;
+        return true;
+    }
+    const char *base = gateway != NULL ? gateway->directory : directory;
+    struct policy_files *files = policy_files_list(directory, gateway != NULL ? base : NULL, d);
+    for (uint32_t i = 0; files != NULL && i < files->n; i++) {
+        struct load *load = load_file(files->file[i].path, files->file[i].shown, base, d);
+        if (load == NULL)
+            continue;
+        draft->loads[draft->loads_n++] = load;
+        take_policy(draft, load, NULL, base, d);
+    }
+    sum->files = draft->loads_n;
+    bool listed = files != NULL;
+    policy_files_free(files);
+    return listed;
 }
 
 /* ---- compiling ----------------------------------------------------------------------------------------- */
@@ -187,7 +131,6 @@ static struct snapshot *compile(struct policy_draft *draft, uint32_t generation,
 
 static void summarize(const struct policy_draft *draft, struct policy_summary *summary)
 {
-    summary->files = draft->loads_n;
     summary->roles = draft->roles_n;
     summary->devices = draft->devices_n;
     summary->tests = draft->tests_n;
@@ -199,41 +142,29 @@ struct snapshot *policy_config_load(const char *directory, const struct gateway_
                                     uint32_t generation, struct diagnostics *d,
                                     struct policy_summary *summary)
 {
-    struct file_names *names = calloc(1, sizeof(*names));
-    struct policy_draft *draft = draft_create(POLICY_FILES_MAX);
     struct policy_summary sum = {.files = 0};
+    struct policy_draft *draft = draft_create(POLICY_FILES_MAX);
     struct snapshot *snapshot = NULL;
     uint32_t errors = diagnostics_errors(d);
-    if (names == NULL || draft == NULL) {
+    if (draft == NULL) {
         diagnostics_add(d, DIAGNOSTIC_ERROR, directory, 0, "no memory to read it");
-        goto done;
+    } else if (read_all(draft, directory, gateway, &sum, d)) {
+        if (draft->roles_n == 0 && diagnostics_errors(d) == errors)
+            diagnostics_add(d, DIAGNOSTIC_ERROR, directory, 0,
+                            "there is no role, so nobody may connect; add 'roles'");
+        policy_check(draft, gateway, diagnostics_errors(d) == errors, d);
+        summarize(draft, &sum);
+        snapshot = compile(draft, generation, d);
+        if (diagnostics_errors(d) == errors)
+            for (uint32_t i = 0; i < draft->tests_n; i++)
+                sum.tests_passed += policy_test_run(&draft->tests[i], snapshot, draft, d);
     }
-    const char *shown = shown_directory(draft->arena, directory, gateway);
-    if (!list_files(directory, shown, names, d))
-        goto done;
-    for (uint32_t i = 0; i < names->n; i++)
-        read_file(draft, directory, shown, names->name[i], gateway != NULL ? gateway->directory : directory,
-                  d);
-    if (draft->roles_n == 0 && diagnostics_errors(d) == errors)
-        diagnostics_add(d, DIAGNOSTIC_ERROR, shown, 0,
-                        "there is no role, so nobody may connect; add 'roles'");
-    policy_check(draft, gateway, diagnostics_errors(d) == errors, d);
-    summarize(draft, &sum);
-    snapshot = compile(draft, generation, d);
-    if (diagnostics_errors(d) == errors)
-        for (uint32_t i = 0; i < draft->tests_n; i++)
-            sum.tests_passed += policy_test_run(&draft->tests[i], snapshot, draft, d);
-    if (diagnostics_errors(d) != errors || gateway == NULL) {
-        if (snapshot != NULL)
-            snapshot_destroy(snapshot);
+    if (snapshot != NULL && (diagnostics_errors(d) != errors || gateway == NULL)) {
+        snapshot_destroy(snapshot);
         snapshot = NULL;
     }
-done:
     if (summary != NULL)
         *summary = sum;
-    if (names != NULL)
-        free_names(names);
-    free(names);
     draft_destroy(draft);
     return snapshot;
 }

@@ -6,7 +6,8 @@
  * Every file ending in .conf of the directory is read, in byte order of names (libconfig's @include takes no
  * wildcard); roles, devices and tests of all files are joined in that order. Listener, port and upstream
  * names are checked against the gateway's configuration. The policy's own `tests` are run on the compiled
- * snapshot; a failing one is an error at its line. Control thread.
+ * snapshot; a failing one is an error at its line. A sallyport.conf that holds roles itself is read instead
+ * of the directory. Control thread.
  */
 #ifndef CONFIG_POLICY_CONFIG_H
 #define CONFIG_POLICY_CONFIG_H
@@ -23,7 +24,11 @@ struct policy_summary {
     uint32_t tests_passed;
 };
 
-/* NULL when there is any error; all of them are in `d`. The snapshot is the caller's to destroy. */
+/*
+ * NULL when the policy has any error; all of them are in `d`. The snapshot is the caller's to destroy.
+ * `gateway` may come from gateway_config_read; NULL checks as much as can be told without it, and answers
+ * NULL.
+ */
 struct snapshot *policy_config_load(const char *directory, const struct gateway_config *gateway,
                                     uint32_t generation, struct diagnostics *d,
                                     struct policy_summary *summary);

@@ -9,7 +9,6 @@
 #include "config/policy_config.h"
 #include "config/schema.h"
 
-#define POLICY_FILES_MAX 1024
 #define POLICY_VARIABLES_MAX 16
 
 struct draft_role {

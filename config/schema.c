@@ -387,7 +387,7 @@ static void take_array(struct schema_read *read, const struct schema_key *key,
     }
     int n = config_setting_length(setting);
     char place[PLACE_TEXT_MAX];
-    if (n == 0 && !key->plural)
+    if (n == 0)
         schema_error(read, load_origin(read->load, setting), "'%s'%s is empty; write %s = %s; or remove it",
                      key->name, describe(read->place, place), key->name, example_of(key));
     for (int i = 0; i < n; i++)
@@ -515,6 +515,9 @@ static void take_group(struct schema_read *read, const struct schema_place *plac
     for (int i = 0; i < n; i++) {
         const config_setting_t *setting = config_setting_get_elem(place->setting, (unsigned int)i);
         const struct schema_key *key = schema_find(table, config_setting_name(setting));
+        if (key == NULL && place->outer == NULL && read->beside != NULL &&
+            schema_find(read->beside, config_setting_name(setting)) != NULL)
+            continue;
         if (key == NULL) {
             key = unknown_key(read, table, setting);
             seen |= key == NULL ? 0 : UINT64_C(1) << (key - table->keys);

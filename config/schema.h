@@ -51,7 +51,6 @@ struct schema_key {
     const char *name;
     enum schema_type type;
     bool required;
-    bool plural; /* SCHEMA_TEXTS, SCHEMA_NUMBERS: an empty array is good */
     enum feature feature;
     int64_t min;
     int64_t max;
@@ -89,7 +88,8 @@ struct schema_read {
     const struct load *load;
     struct diagnostics *d;
     struct arena *arena;
-    const char *directory; /* of relative paths */
+    const char *directory;             /* of relative paths */
+    const struct schema_table *beside; /* the file may hold these too, which are passed over; or NULL */
     void *owner;
     const struct schema_place *place; /* of the group being read */
 };

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config/print.h"
+
+#include "config/gateway_draft.h"
+#include "config/policy_draft.h"
+#include "config/policy_files.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct printer {
+    FILE *to;
+    const struct load *load; /* of what is being printed */
+    const char *directory;
+    unsigned int depth;
+};
+
+static void indent(const struct printer *p)
+{
+    for (unsigned int i = 0; i < p->depth; i++)
+        fputs("  ", p->to);
+}
+
+static void put_origin(const struct printer *p, const config_setting_t *setting)
+{
+    struct config_origin at = load_origin(p->load, setting);
+    fprintf(p->to, " # %s:%u\n", at.file, at.line);
+}
+
+static void put_text(const struct printer *p, const char *text)
+{
+    fputc('"', p->to);
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            fputc('\\', p->to);
+        fputc(*text, p->to);
+    }
+    fputc('"', p->to);
+}
+
+static void put_path(const struct printer *p, const char *path)
+{
+    if (*path == '/') {
+        put_text(p, path);
+        return;
+    }
+    char *absolute = NULL;
+    if (asprintf(&absolute, "%s/%s", p->directory, path) < 0)
+        absolute = NULL;
+    put_text(p, absolute != NULL ? absolute : path);
+    free(absolute);
+}
+
+static void put_scalar(const struct printer *p, const config_setting_t *setting, enum schema_type type)
+{
+    switch (config_setting_type(setting)) {
+    case CONFIG_TYPE_STRING:
+        if (type == SCHEMA_PATH)
+            put_path(p, config_setting_get_string(setting));
+        else
+            put_text(p, config_setting_get_string(setting));
+        break;
+    case CONFIG_TYPE_BOOL:
+        fputs(config_setting_get_bool(setting) != CONFIG_FALSE ? "true" : "false", p->to);
+        break;
+    default:
+        fprintf(p->to, "%lld", config_setting_get_int64(setting));
+        break;
+    }
+}
+
+static void put_array(const struct printer *p, const config_setting_t *setting, enum schema_type type)
+{
+    int n = config_setting_length(setting);
+    fputs("[ ", p->to);
+    for (int i = 0; i < n; i++) {
+        if (i != 0)
+            fputs(", ", p->to);
+        put_scalar(p, config_setting_get_elem(setting, (unsigned int)i), type);
+    }
+    fputs(" ]", p->to);
+}
+
+static void put_fallback(const struct printer *p, const struct schema_key *key)
+{
+    bool bare = key->type == SCHEMA_NUMBER || key->type == SCHEMA_NUMBERS || key->type == SCHEMA_FLAG;
+    indent(p);
+    fprintf(p->to, "%s = ", key->name);
+    if (bare)
+        fputs(key->fallback, p->to);
+    else if (key->type == SCHEMA_PATH)
+        put_path(p, key->fallback);
+    else
+        put_text(p, key->fallback);
+    fputs("; # default\n", p->to);
+}
+
+static void put_settings(struct printer *p, const struct schema_table *table, const config_setting_t *group);
+
+static bool has_defaults(const struct schema_table *table)
+{
+    for (size_t i = 0; i < table->keys_n; i++)
+        if (table->keys[i].fallback != NULL)
+            return true;
+    return false;
+}
+
+/* `setting` is NULL for a group of nothing but defaults. */
+static void put_group(struct printer *p, const struct schema_key *key, const config_setting_t *setting)
+{
+    indent(p);
+    fprintf(p->to, "%s = {", key->name);
+    if (setting != NULL)
+        put_origin(p, setting);
+    else
+        fputc('\n', p->to);
+    p->depth++;
+    put_settings(p, key->inside, setting);
+    p->depth--;
+    indent(p);
+    fputs("};\n", p->to);
+}
+
+static void put_free(struct printer *p, const config_setting_t *setting)
+{
+    int n = config_setting_length(setting);
+    indent(p);
+    fprintf(p->to, "%s = {", config_setting_name(setting));
+    put_origin(p, setting);
+    p->depth++;
+    for (int i = 0; i < n; i++) {
+        const config_setting_t *member = config_setting_get_elem(setting, (unsigned int)i);
+        indent(p);
+        fprintf(p->to, "%s = ", config_setting_name(member));
+        put_scalar(p, member, SCHEMA_TEXT);
+        fputc(';', p->to);
+        put_origin(p, member);
+    }
+    p->depth--;
+    indent(p);
+    fputs("};\n", p->to);
+}
+
+/* The entries of a list; a list of several files is put in pieces, the first of which opens it. */
+static void put_entries(struct printer *p, const struct schema_key *key, const config_setting_t *list,
+                        bool *opened)
+{
+    int n = config_setting_length(list);
+    for (int i = 0; i < n; i++) {
+        const config_setting_t *entry = config_setting_get_elem(list, (unsigned int)i);
+        if (!*opened) {
+            indent(p);
+            fprintf(p->to, "%s = (\n", key->name);
+        } else {
+            fputs(",\n", p->to);
+        }
+        *opened = true;
+        p->depth++;
+        indent(p);
+        fputc('{', p->to);
+        put_origin(p, entry);
+        p->depth++;
+        put_settings(p, key->inside, entry);
+        p->depth--;
+        indent(p);
+        fputc('}', p->to);
+        p->depth--;
+    }
+}
+
+static void close_list(struct printer *p, bool opened)
+{
+    if (!opened)
+        return;
+    fputc('\n', p->to);
+    indent(p);
+    fputs(");\n", p->to);
+}
+
+static void put_setting(struct printer *p, const struct schema_key *key, const config_setting_t *setting)
+{
+    bool opened = false;
+    switch (key->type) {
+    case SCHEMA_GROUP:
+        put_group(p, key, setting);
+        return;
+    case SCHEMA_LIST:
+        put_entries(p, key, setting, &opened);
+        close_list(p, opened);
+        return;
+    case SCHEMA_FREE:
+        put_free(p, setting);
+        return;
+    default:
+        break;
+    }
+    indent(p);
+    fprintf(p->to, "%s = ", key->name);
+    if (config_setting_is_aggregate(setting))
+        put_array(p, setting, key->type);
+    else
+        put_scalar(p, setting, key->type);
+    fputc(';', p->to);
+    put_origin(p, setting);
+}
+
+static void put_settings(struct printer *p, const struct schema_table *table, const config_setting_t *group)
+{
+    for (size_t i = 0; i < table->keys_n; i++) {
+        const struct schema_key *key = &table->keys[i];
+        const config_setting_t *setting = group == NULL ? NULL : config_setting_get_member(group, key->name);
+        if (setting != NULL)
+            put_setting(p, key, setting);
+        else if (key->fallback != NULL)
+            put_fallback(p, key);
+        else if (key->type == SCHEMA_GROUP && !key->required && has_defaults(key->inside))
+            put_group(p, key, NULL);
+    }
+}
+
+/* Each list of the policy holds the entries of all files, in their order. */
+static void put_policy(struct printer *p, struct load *const *loads, uint32_t n)
+{
+    for (size_t i = 0; i < policy_keys.keys_n; i++) {
+        const struct schema_key *key = &policy_keys.keys[i];
+        bool opened = false;
+        for (uint32_t k = 0; k < n; k++) {
+            const config_setting_t *setting = config_setting_get_member(load_root(loads[k]), key->name);
+            p->load = loads[k];
+            if (setting != NULL && key->type == SCHEMA_LIST)
+                put_entries(p, key, setting, &opened);
+            else if (setting != NULL)
+                put_setting(p, key, setting);
+        }
+        close_list(p, opened);
+    }
+}
+
+static bool put_policy_files(struct printer *p, const char *directory, struct diagnostics *d)
+{
+    struct policy_files *files = policy_files_list(directory, p->directory, d);
+    if (files == NULL)
+        return false;
+    struct load **loads = calloc(files->n, sizeof(struct load *));
+    bool good = loads != NULL;
+    for (uint32_t i = 0; good && i < files->n; i++) {
+        loads[i] = load_file(files->file[i].path, files->file[i].shown, p->directory, d);
+        good = loads[i] != NULL;
+    }
+    if (good)
+        put_policy(p, loads, files->n);
+    for (uint32_t i = 0; loads != NULL && i < files->n; i++)
+        load_destroy(loads[i]);
+    free(loads);
+    policy_files_free(files);
+    return good;
+}
+
+bool config_print(const char *config_file, const char *policy_directory, FILE *to)
+{
+    struct diagnostics *d = diagnostics_create();
+    struct gateway_config *config = d == NULL ? NULL : gateway_config_load(config_file, d);
+    bool good = config != NULL;
+    if (good) {
+        struct load *load = ((struct gateway_owned *)(void *)config)->load;
+        struct printer printer = {.to = to, .load = load, .directory = config->directory};
+        put_settings(&printer, &gateway_keys, load_root(load));
+        if (gateway_config_holds_policy(config))
+            put_policy(&printer, &load, 1);
+        else
+            good = put_policy_files(&printer, policy_directory, d);
+    }
+    gateway_config_destroy(config);
+    diagnostics_destroy(d);
+    return fflush(to) == 0 && ferror(to) == 0 && good;
+}
