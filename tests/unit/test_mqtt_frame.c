@@ -141,6 +141,7 @@ static void test_limits(void)
         {"topic one above", "30 FF01 0009", 1000, 10, OUTCOME_PACKET_TOO_LARGE},
         {"topic and id at the head limit", "32 FF01 0006", 1000, 10, OUTCOME_UNDECIDED},
         {"topic and id one above", "32 FF01 0007", 1000, 10, OUTCOME_PACKET_TOO_LARGE},
+        {"room for an empty topic", "30 05 0000", 1000, 2, OUTCOME_BAD_TOPIC},
         {"no room for a topic at all", "30 05 00", 1000, 1, OUTCOME_PACKET_TOO_LARGE},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -212,6 +212,8 @@ static void test_ranges(void)
         {"Subscription Identifier of five bytes", "SUBSCRIBE", "0B 8080808001", OUTCOME_MALFORMED_PROPERTY},
         {"Subscription Identifier not minimal", "SUBSCRIBE", "0B 8000", OUTCOME_MALFORMED_PROPERTY},
         {"Session Expiry, for ever", "CONNECT", "11 FFFFFFFF", OUTCOME_ALLOWED},
+        {"Session Expiry 0", "CONNECT", "11 00000000", OUTCOME_ALLOWED},
+        {"Will Delay 0", "WILL", "18 00000000", OUTCOME_ALLOWED},
         {"Server Keep Alive 0", "CONNACK", "13 0000", OUTCOME_ALLOWED},
         {"Request Problem Information 2 (s.3.1.2.11.7)", "CONNECT", "17 02", OUTCOME_BAD_PROPERTY},
         {"Request Response Information 2 (s.3.1.2.11.6)", "CONNECT", "19 02", OUTCOME_BAD_PROPERTY},
