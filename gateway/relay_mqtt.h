@@ -40,6 +40,7 @@ struct mqtt_relays_config {
     struct event_ring *events;                  /* borrowed */
     const struct generation *const *generation; /* the worker's current one, changed only between calls */
     const uint64_t *now_us;                     /* the worker's loop time */
+    uint64_t wall_offset_us;                    /* from loop time to CLOCK_REALTIME, for events */
     /*
      * Opens a stream to upstream `upstream` of the current generation for the client called `identity`, TLS
      * included where configured; handler->opened comes when it is ready. `*server` is which of the upstream's

@@ -558,6 +558,7 @@ static bool create_relays(struct worker *w, const struct secrets *secrets)
                                         .events = w->events,
                                         .generation = &w->generation,
                                         .now_us = &w->now_us,
+                                        .wall_offset_us = w->clock.wall_at_base_us,
                                         .dial = on_dial,
                                         .dialled = on_dialled,
                                         .gone = on_gone,

@@ -30,6 +30,7 @@
     OUTCOME(UNSAFE_VARIABLE, "unsafe-variable", "an identity value holds '+', '#', '/' or NUL", 0x85)        \
     OUTCOME(WILL_REQUIRED, "will-required", "the role requires a Last Will", 0x83)                           \
     OUTCOME(RIGHTS_LOST, "rights-lost", "the new policy no longer allows this client", 0x98)                 \
+    OUTCOME(TAKEN_OVER, "taken-over", "a new connection of the same client took over", 0x8E)                 \
     OUTCOME(ADMIN_KICK, "admin-kick", "ended by an administrator", 0x98)                                     \
     /* limits (D8, D9, F) */                                                                                 \
     OUTCOME(QOS_CAP, "qos-cap", "the QoS is above the cap of the role", 0x9B)                                \

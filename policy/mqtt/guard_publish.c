@@ -255,8 +255,7 @@ void guard_check_delivery(struct mqtt_guard *g, struct mqtt_packet *p, bool whol
                                   .qos = p->publish.qos,
                                   .payload_bytes = p->publish.payload_bytes};
     struct acl_decision decision = acl_decide(g->role->acl, g->values, &request);
-    /* A grant's QoS is that of the subscription; what comes of it may have a lower one. */
-    enum outcome outcome = decision.outcome == OUTCOME_QOS_CAP ? OUTCOME_ALLOWED : decision.outcome;
+    enum outcome outcome = decision.outcome;
     v->rule = decision.rule;
     if (outcome == OUTCOME_ALLOWED && (decision.payload != ACL_PAYLOAD_ANY || is_text(g, p))) {
         if (p->publish.payload_bytes > g->role->limits.packet_bytes) {

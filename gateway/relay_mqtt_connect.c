@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From CONNECT to an open upstream: who it is, whether it may, and the dialling (C1, C3, D2, D10, F2). */
+#include "gateway/relay_mqtt_private.h"
+
+/* FNV-1a: names of listeners are told apart across reloads by it. */
+uint64_t relay_name_digest(const char *name)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* ---- who it is ---------------------------------------------------------------------------------------- */
+
+static bool keep_text(struct relay *r, struct bytes client_id, bool has_user, struct bytes user)
+{
+    uint32_t given;
+    uint32_t bytes = (uint32_t)(sizeof(struct relay_text) + client_id.len + user.len);
+    struct relay_text *text = packet_buffer_get(r->all->buffers, bytes, &given);
+    if (text == NULL)
+        return false;
+    *text = (struct relay_text){
+        .client_id_len = (uint16_t)client_id.len, .user_len = (uint16_t)user.len, .has_user = has_user};
+    if (client_id.len != 0)
+        memcpy(text->data, client_id.at, client_id.len);
+    if (user.len != 0)
+        memcpy(text->data + client_id.len, user.at, user.len);
+    if (r->text != NULL)
+        packet_buffer_put(r->all->buffers, r->text);
+    r->text = text;
+    return true;
+}
+
+enum outcome relay_identify(struct relay *r)
+{
+    const struct generation *generation = relay_generation(r);
+    const struct config_listener *listener = &generation->config->listeners[r->origin.listener];
+    const struct config_interface *interface = &generation->config->interfaces[r->origin.interface];
+    struct client_facts facts = {.listener = bytes_of_text(listener->name),
+                                 .port = bytes_of_text(interface->name),
+                                 .vlan = interface->vlan,
+                                 .has_mac = r->origin.has_mac,
+                                 .client_id = relay_client_id(r),
+                                 .user = relay_user(r)};
+    memcpy(facts.mac, r->origin.mac, sizeof(facts.mac));
+    memcpy(facts.source, r->origin.key.remote.bytes, sizeof(facts.source));
+    enum outcome outcome = identity_resolve(generation->policy, &facts, &r->identity);
+    r->named = r->identity.role != NULL;
+    if (outcome == OUTCOME_ALLOWED && r->client != NULL)
+        mqtt_guard_bind(&r->guard, r->identity.role, &r->identity.values, generation->config->observe,
+                        &r->client->rates);
+    return outcome;
+}
+
+enum outcome relay_assigned(struct relay *r, struct bytes client_id)
+{
+    if (client_id.len > RELAY_TEXT_MAX)
+        return OUTCOME_BAD_CLIENT_ID;
+    if (!keep_text(r, client_id, r->text->has_user, relay_user(r)))
+        return OUTCOME_NO_RESOURCES;
+    return relay_identify(r);
+}
+
+/* ---- whether it may ----------------------------------------------------------------------------------- */
+
+/* The same device at the same place: it lost its connection and we have not heard of it yet. */
+static bool same_place(const struct relay *a, const struct relay *b)
+{
+    return ip_address_equal(&a->origin.key.remote, &b->origin.key.remote) &&
+           a->origin.has_mac == b->origin.has_mac &&
+           memcmp(a->origin.mac, b->origin.mac, sizeof(a->origin.mac)) == 0;
+}
+
+/* A second session with the same client identifier takes over from the same place and is refused from any
+ * other; others count against the cap (C3, D9). */
+static enum outcome claim_session(struct relay *r, struct client *client)
+{
+    struct bytes id = relay_client_id(r);
+    for (struct relay *other = client->sessions; other != NULL; other = other->next_of_client) {
+        if (other->state == RELAY_ENDING || id.len == 0 || !bytes_equal(relay_client_id(other), id))
+            continue;
+        if (!same_place(other, r))
+            return OUTCOME_SESSION_TAKEN;
+        relay_end(other, OUTCOME_TAKEN_OVER);
+    }
+    uint32_t live = 0;
+    for (const struct relay *other = client->sessions; other != NULL; other = other->next_of_client)
+        live += other->state != RELAY_ENDING;
+    return live < r->identity.role->limits.sessions ? OUTCOME_ALLOWED : OUTCOME_SESSION_TAKEN;
+}
+
+static enum outcome admit(struct relay *r, const struct mqtt_packet *packet)
+{
+    const struct mqtt_connect *c = &packet->connect;
+    if (c->client_id.len > RELAY_TEXT_MAX)
+        return OUTCOME_BAD_CLIENT_ID;
+    if (c->user_name.len > RELAY_TEXT_MAX)
+        return OUTCOME_BAD_CREDENTIALS;
+    if (!keep_text(r, c->client_id, c->has_user_name, c->user_name))
+        return OUTCOME_NO_RESOURCES;
+    enum outcome outcome = relay_identify(r);
+    if (outcome != OUTCOME_ALLOWED)
+        return outcome;
+    struct client *client =
+        client_table_get(r->all->clients, bytes_of(r->identity.name, r->identity.name_len));
+    if (client == NULL)
+        return OUTCOME_NO_RESOURCES;
+    if (!rate_limit_take(&client->connects, &r->identity.role->limits.connects, 1, relay_now(r)))
+        return OUTCOME_RATE_CONNECTS;
+    outcome = claim_session(r, client);
+    if (outcome != OUTCOME_ALLOWED)
+        return outcome;
+    r->client = client;
+    r->next_of_client = client->sessions;
+    client->sessions = r;
+    client_table_open(r->all->clients, client);
+    mqtt_guard_bind(&r->guard, r->identity.role, &r->identity.values, relay_generation(r)->config->observe,
+                    &client->rates);
+    return OUTCOME_ALLOWED;
+}
+
+/* ---- dialling ----------------------------------------------------------------------------------------- */
+
+static enum outcome dial(struct relay *r)
+{
+    const struct mqtt_relays_config *config = &r->all->config;
+    enum outcome why = OUTCOME_UPSTREAM_REFUSED;
+    r->upstream_index = relay_generation(r)->config->listeners[r->origin.listener].upstream;
+    r->upstream.stream = config->dial(config->worker, r->upstream_index, r->identity.name, &r->origin.key,
+                                      &relay_upstream_handler, r, &r->server, &why);
+    if (r->upstream.stream == NULL)
+        return why;
+    r->dial_generation = relay_generation(r)->number;
+    r->dial_due_us =
+        relay_now(r) + relay_generation(r)->config->upstreams[r->upstream_index].connect_timeout_us;
+    relay_set_state(r, RELAY_DIALLING);
+    return OUTCOME_ALLOWED;
+}
+
+/* A server of an older configuration may be another one by now. */
+void relay_dialled(struct relay *r, bool good)
+{
+    const struct mqtt_relays_config *config = &r->all->config;
+    if (r->dial_generation == relay_generation(r)->number)
+        config->dialled(config->worker, r->upstream_index, r->server, good);
+}
+
+/* CONNECT as it goes upstream waits in the upstream's box until there is an upstream. */
+static bool queue_connect(struct relay *r, const struct mqtt_packet *packet)
+{
+    uint8_t *scratch = r->all->scratch;
+    size_t n = mqtt_build(scratch, RELAY_SCRATCH_BYTES, packet, packet->connect.version);
+    bool good = n != 0 && relay_box_append(r, &r->upstream.out, scratch, n);
+    explicit_bzero(scratch, n);
+    if (good)
+        r->upstream.out->secret = true;
+    return good;
+}
+
+static void set_framers(struct relay *r)
+{
+    uint32_t limit = r->identity.role->limits.packet_bytes;
+    struct mqtt_framer *device = &r->device.framer;
+    device->version = (enum mqtt_version)r->version;
+    device->packet_limit_bytes = limit;
+    device->head_limit_bytes = limit < RELAY_HEAD_BYTES_MAX ? limit : RELAY_HEAD_BYTES_MAX;
+    mqtt_framer_init(&r->upstream.framer, MQTT_FROM_SERVER, device->version, UINT32_MAX,
+                     RELAY_HEAD_BYTES_MAX);
+}
+
+/* Refused before there was a session: CONNACK says why. */
+static void refuse(struct relay *r, enum outcome outcome, const struct mqtt_packet *packet,
+                   const struct guard_verdict *v)
+{
+    bool will = v != NULL && packet->connect.will.present && outcome != OUTCOME_KEEPALIVE_RANGE &&
+                outcome != OUTCOME_WILL_REQUIRED;
+    relay_report(r, &(struct relay_report){
+                        .kind = will ? EVENT_MQTT_WILL_DENIED : EVENT_MQTT_CONNECT_REFUSED,
+                        .outcome = outcome,
+                        .rule = v == NULL ? ACL_RULE_NONE : v->rule,
+                        .told = true,
+                        .reason_code = mqtt_guard_code(MQTT_CONNACK, packet->connect.version, outcome),
+                        .packet = packet,
+                        .topic = will ? packet->connect.will.topic : bytes_of(NULL, 0)});
+    relay_end(r, outcome);
+}
+
+enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
+{
+    struct guard_verdict v;
+    r->version = (uint8_t)packet->connect.version;
+    enum outcome outcome = admit(r, packet);
+    if (outcome != OUTCOME_ALLOWED) {
+        refuse(r, outcome, packet, NULL);
+        return outcome;
+    }
+    mqtt_guard_check(&r->guard, MQTT_FROM_CLIENT, packet, true, relay_now(r), &v);
+    if (v.action != GUARD_FORWARD) {
+        refuse(r, v.outcome, packet, &v);
+        return v.outcome;
+    }
+    if (v.outcome != OUTCOME_ALLOWED)
+        relay_report_verdict(r, MQTT_FROM_CLIENT, packet, &v);
+    set_framers(r);
+    outcome = queue_connect(r, packet) ? dial(r) : OUTCOME_NO_RESOURCES;
+    if (outcome != OUTCOME_ALLOWED) {
+        refuse(r, outcome, packet, NULL);
+        return outcome;
+    }
+    mqtt_guard_advance(&r->guard, MQTT_FROM_CLIENT, packet, &v, relay_now(r));
+    return OUTCOME_ALLOWED;
+}
+
+void relay_opened(struct relay *r)
+{
+    if (r->state != RELAY_DIALLING)
+        return;
+    relay_dialled(r, true);
+    relay_set_state(r, RELAY_CONNACK);
+    relay_flush_out(r, &r->upstream);
+}

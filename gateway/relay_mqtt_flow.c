@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Bytes between the two sides of a relay: framing, judging, rebuilding, back pressure. */
+#include "gateway/relay_mqtt_private.h"
+
+/* What a side offers: the slice, and how far it was taken. */
+struct offer {
+    struct cursor in;
+    const uint8_t *begin;
+};
+
+static enum mqtt_sender sender_of(const struct relay *r, const struct relay_side *from)
+{
+    return relay_is_device(r, from) ? MQTT_FROM_CLIENT : MQTT_FROM_SERVER;
+}
+
+static void wrote(struct relay *r, struct relay_side *to)
+{
+    to->dirty = true;
+    if (to == &r->upstream)
+        r->last_upstream_us = relay_now(r);
+    relay_list(r);
+}
+
+static void stalled(struct relay *r, struct relay_side *to)
+{
+    if (to->stalled_since_us == 0) {
+        to->stalled_since_us = relay_now(r);
+        r->all->counters.count[RELAY_BACK_PRESSURE]++;
+        relay_arm(r);
+    }
+}
+
+/* ---- what waits --------------------------------------------------------------------------------------- */
+
+void relay_drop_box(struct relay *r, struct relay_box **box)
+{
+    if (*box == NULL)
+        return;
+    if ((*box)->secret)
+        explicit_bzero((*box)->data, (*box)->end);
+    packet_buffer_put(r->all->buffers, *box);
+    *box = NULL;
+}
+
+static struct relay_box *make_box(struct relay *r, size_t bytes)
+{
+    uint32_t given;
+    if (bytes > PACKET_BUFFER_MAX - sizeof(struct relay_box))
+        return NULL;
+    struct relay_box *box =
+        packet_buffer_get(r->all->buffers, (uint32_t)(sizeof(struct relay_box) + bytes), &given);
+    if (box != NULL)
+        *box = (struct relay_box){.capacity = given - (uint32_t)sizeof(struct relay_box)};
+    return box;
+}
+
+bool relay_box_append(struct relay *r, struct relay_box **box, const uint8_t *p, size_t n)
+{
+    struct relay_box *old = *box;
+    size_t held = old == NULL ? 0 : old->end - old->start;
+    if (n == 0)
+        return true;
+    if (old == NULL || n > old->capacity - old->end) {
+        struct relay_box *box_new = make_box(r, held + n);
+        if (box_new == NULL)
+            return false;
+        if (old != NULL) {
+            memcpy(box_new->data, old->data + old->start, held);
+            box_new->end = (uint32_t)held;
+            box_new->secret = old->secret;
+            relay_drop_box(r, box);
+        }
+        *box = box_new;
+    }
+    memcpy((*box)->data + (*box)->end, p, n);
+    (*box)->end += (uint32_t)n;
+    return true;
+}
+
+static uint32_t waits(const struct relay_box *box)
+{
+    return box == NULL ? 0 : box->end - box->start;
+}
+
+/* True while a message from the other side is on its way to `to`: no other packet may go between. */
+static bool is_passing_to(struct relay *r, const struct relay_side *to)
+{
+    return relay_other(r, to)->payload == RELAY_PAYLOAD_PASS;
+}
+
+/* Bytes that come next for this side, all in order. */
+static bool put(struct relay *r, struct relay_side *to, const uint8_t *p, size_t n)
+{
+    size_t k = 0;
+    if (to->out == NULL && to->stream != NULL) {
+        k = stream_write(to->stream, p, n);
+        if (k != 0)
+            wrote(r, to);
+    }
+    if (k == n)
+        return true;
+    if (to->stream != NULL)
+        stalled(r, to);
+    return relay_box_append(r, &to->out, p + k, n - k);
+}
+
+bool relay_send(struct relay *r, struct relay_side *to, const uint8_t *packet, size_t n)
+{
+    if (is_passing_to(r, to))
+        return relay_box_append(r, &to->later, packet, n);
+    return put(r, to, packet, n);
+}
+
+/* The message that was passing to `to` is over: what had to wait for that follows. */
+static void release_later(struct relay *r, struct relay_side *to)
+{
+    struct relay_box *later = to->later;
+    if (later == NULL)
+        return;
+    to->later = NULL;
+    bool good = put(r, to, later->data + later->start, later->end - later->start);
+    relay_drop_box(r, &later);
+    if (!good)
+        relay_end(r, OUTCOME_NO_RESOURCES);
+}
+
+void relay_flush_out(struct relay *r, struct relay_side *side)
+{
+    struct relay_box *box = side->out;
+    if (side->stream == NULL)
+        return;
+    if (box != NULL) {
+        size_t k = stream_write(side->stream, box->data + box->start, box->end - box->start);
+        box->start += (uint32_t)k;
+        if (k != 0)
+            wrote(r, side);
+        if (box->start != box->end) {
+            if (k != 0)
+                side->stalled_since_us = 0;
+            stalled(r, side);
+            return;
+        }
+        relay_drop_box(r, &side->out);
+    }
+    side->stalled_since_us = 0;
+    if (side->finish && !side->finished) {
+        side->finished = true;
+        stream_finish(side->stream);
+        wrote(r, side);
+    }
+    relay_mark_resume(r, &r->device);
+    relay_mark_resume(r, &r->upstream);
+}
+
+/* ---- answers ------------------------------------------------------------------------------------------ */
+
+static bool send_answer(struct relay *r, struct relay_side *to, const struct guard_answer *answer)
+{
+    uint8_t *scratch = r->all->scratch;
+    enum mqtt_version version = (enum mqtt_version)r->version;
+    size_t n =
+        answer->type == MQTT_SUBACK || answer->type == MQTT_UNSUBACK
+            ? mqtt_build_suback(scratch, RELAY_SCRATCH_BYTES, version, answer->type, answer->id,
+                                r->all->workspace.codes, answer->n)
+            : mqtt_build_ack(scratch, RELAY_SCRATCH_BYTES, version, answer->type, answer->id, answer->code);
+    return n != 0 && relay_send(r, to, scratch, n);
+}
+
+/* Answers of ours whose turn has come, to the publisher on `to`. */
+static void release_answers(struct relay *r, struct relay_side *to)
+{
+    struct guard_answer answer;
+    while (mqtt_guard_holds(&r->guard, sender_of(r, to)) &&
+           mqtt_guard_release(&r->guard, sender_of(r, to), &answer))
+        if (!send_answer(r, to, &answer)) {
+            relay_end(r, OUTCOME_NO_RESOURCES);
+            return;
+        }
+}
+
+/* ---- payloads ----------------------------------------------------------------------------------------- */
+
+static void payload_is_over(struct relay *r, struct relay_side *from)
+{
+    bool passed = from->payload == RELAY_PAYLOAD_PASS;
+    from->payload = RELAY_PAYLOAD_NONE;
+    if (passed)
+        release_later(r, relay_other(r, from));
+}
+
+/*
+ * Passes a part of a payload on. What the other side does not take now is given back to the slice it came
+ * from and will be offered again, past the framer, which has counted it. A part that lies in a buffer of ours
+ * has to wait in another one.
+ */
+static bool pass_payload(struct relay *r, struct relay_side *from, struct offer *offer, struct bytes part)
+{
+    struct relay_side *to = relay_other(r, from);
+    bool in_slice = part.at >= offer->begin && part.at + part.len == offer->in.at;
+    size_t k = 0;
+    if (part.len != 0 && to->out == NULL) {
+        k = stream_write(to->stream, part.at, part.len);
+        if (k != 0)
+            wrote(r, to);
+    }
+    if (k == part.len)
+        return true;
+    stalled(r, to);
+    if (!in_slice)
+        return relay_box_append(r, &to->out, part.at + k, part.len - k);
+    offer->in.at -= part.len - k;
+    from->raw_left = (uint32_t)(part.len - k);
+    return true;
+}
+
+/* The rest of a part that was given back. */
+static void pass_raw(struct relay *r, struct relay_side *from, struct cursor *in)
+{
+    struct relay_side *to = relay_other(r, from);
+    size_t left = cursor_left(in);
+    size_t part = left < from->raw_left ? left : from->raw_left;
+    if (to->out != NULL || to->stream == NULL)
+        return;
+    size_t k = stream_write(to->stream, in->at, part);
+    if (k != 0)
+        wrote(r, to);
+    in->at += k;
+    from->raw_left -= (uint32_t)k;
+    if (k < part)
+        stalled(r, to);
+    else
+        to->stalled_since_us = 0;
+    if (from->raw_left == 0 && from->framer.payload_left == 0)
+        payload_is_over(r, from);
+}
+
+/* ---- one packet --------------------------------------------------------------------------------------- */
+
+/* True when the other side's next packets may have been waiting for this one. */
+static void passed_on(struct relay *r, struct relay_side *from, const struct guard_verdict *v)
+{
+    if (v->record == 0)
+        return;
+    struct relay_side *other = relay_other(r, from);
+    release_answers(r, other);
+    if (other->blocked && other->wait_until_us == 0)
+        relay_mark_resume(r, other);
+    if (r->revoke && from == &r->upstream)
+        relay_revoke(r);
+}
+
+static void after_last(struct relay *r, struct relay_side *from, const struct mqtt_packet *packet)
+{
+    enum outcome why = from == &r->device             ? OUTCOME_CLIENT_DISCONNECT
+                       : packet->type == MQTT_CONNACK ? OUTCOME_UPSTREAM_REFUSED
+                                                      : OUTCOME_UPSTREAM_LOST;
+    relay_end_quietly(r, why, packet->reason_code);
+}
+
+/* The packet in the form that goes on; 0 when it may not be sent like that. */
+static size_t build(struct relay *r, const struct relay_side *to, const struct mqtt_packet *packet)
+{
+    size_t n = mqtt_build(r->all->scratch, RELAY_SCRATCH_BYTES, packet, (enum mqtt_version)r->version);
+    uint64_t whole = n + (packet->type == MQTT_PUBLISH ? (uint64_t)packet->publish.payload_bytes : 0);
+    return to == &r->upstream && !mqtt_guard_fits(&r->guard, whole) ? 0 : n;
+}
+
+static void forward(struct relay *r, struct relay_side *from, struct offer *offer, struct mqtt_packet *packet,
+                    bool whole, const struct guard_verdict *v, size_t n)
+{
+    struct relay_side *to = relay_other(r, from);
+    bool publish = packet->type == MQTT_PUBLISH;
+    bool good = publish ? put(r, to, r->all->scratch, n) : relay_send(r, to, r->all->scratch, n);
+    mqtt_guard_advance(&r->guard, sender_of(r, from), packet, v, relay_now(r));
+    if (publish) {
+        if (from == &r->device) {
+            r->publishes_up++;
+            r->all->counters.count[RELAY_PUBLISH_UP]++;
+        } else {
+            r->publishes_down++;
+            r->all->counters.count[RELAY_PUBLISH_DOWN]++;
+        }
+        good = good && pass_payload(r, from, offer, packet->publish.payload);
+        if (!whole || from->raw_left != 0)
+            from->payload = RELAY_PAYLOAD_PASS;
+    }
+    if (!good) {
+        relay_end(r, OUTCOME_NO_RESOURCES);
+        return;
+    }
+    if (v->last)
+        after_last(r, from, packet);
+    else
+        passed_on(r, from, v);
+}
+
+static void forward_connack(struct relay *r, struct offer *offer, struct mqtt_packet *packet,
+                            const struct guard_verdict *v, size_t n)
+{
+    const struct mqtt_properties *props = &packet->properties;
+    if (!v->last && (props->present & MQTT_PROP_BIT(MQTT_PROP_ASSIGNED_CLIENT_ID)) != 0) {
+        enum outcome outcome = relay_assigned(r, props->assigned_client_id);
+        if (outcome != OUTCOME_ALLOWED) {
+            relay_end(r, outcome);
+            return;
+        }
+    }
+    if (v->last)
+        relay_report(r, &(struct relay_report){.kind = EVENT_MQTT_CONNECT_REFUSED,
+                                               .outcome = OUTCOME_UPSTREAM_REFUSED,
+                                               .rule = ACL_RULE_NONE,
+                                               .told = true,
+                                               .reason_code = packet->reason_code});
+    else
+        relay_set_state(r, RELAY_RUNNING);
+    forward(r, &r->upstream, offer, packet, true, v, n);
+    if (r->state == RELAY_RUNNING) {
+        r->last_packet_us = relay_now(r);
+        r->all->counters.count[RELAY_SESSIONS_OPENED]++;
+        r->connected_told = true;
+        relay_report(r, &(struct relay_report){
+                            .kind = EVENT_MQTT_CONNECT, .outcome = OUTCOME_ALLOWED, .rule = ACL_RULE_NONE});
+        relay_mark_resume(r, &r->device);
+        relay_arm(r);
+    }
+}
+
+/* Not passed on: answered, or only taken away. */
+static void withhold(struct relay *r, struct relay_side *from, struct mqtt_packet *packet, bool whole,
+                     const struct guard_verdict *v)
+{
+    if (!whole)
+        from->payload = RELAY_PAYLOAD_DISCARD;
+    mqtt_guard_advance(&r->guard, sender_of(r, from), packet, v, relay_now(r));
+    if (v->action == GUARD_ANSWER && !send_answer(r, from, &v->answer))
+        relay_end(r, OUTCOME_NO_RESOURCES);
+    else
+        passed_on(r, from, v);
+}
+
+static void count_packet(struct relay *r, const struct relay_side *from, enum outcome outcome)
+{
+    struct mqtt_relays_counters *c = &r->all->counters;
+    if (from == &r->device) {
+        c->count[RELAY_PACKETS_UP]++;
+        c->from_device[outcome]++;
+        r->last_packet_us = relay_now(r);
+    } else {
+        c->count[RELAY_PACKETS_DOWN]++;
+        c->from_upstream[outcome]++;
+    }
+}
+
+static void handle(struct relay *r, struct relay_side *from, struct offer *offer, struct mqtt_packet *packet,
+                   bool whole)
+{
+    enum mqtt_sender sender = sender_of(r, from);
+    struct guard_verdict v;
+    size_t n = 0;
+    if (r->state == RELAY_CONNECT) {
+        count_packet(r, from, relay_connect(r, packet));
+        return;
+    }
+    mqtt_guard_check(&r->guard, sender, packet, whole, relay_now(r), &v);
+    if (v.action == GUARD_HOLD) {
+        mqtt_framer_hold(&from->framer);
+        return;
+    }
+    if (v.action == GUARD_FORWARD) {
+        n = build(r, relay_other(r, from), packet);
+        if (n == 0) {
+            mqtt_guard_abandon(&r->guard, &v);
+            if (packet->type == MQTT_PUBLISH)
+                mqtt_guard_refuse(&r->guard, sender, packet, OUTCOME_PACKET_TOO_LARGE, &v);
+            else
+                v = (struct guard_verdict){
+                    .action = GUARD_CLOSE,
+                    .outcome = OUTCOME_PACKET_TOO_LARGE,
+                    .rule = ACL_RULE_NONE,
+                    .enforced = true,
+                    .code = mqtt_guard_code(MQTT_DISCONNECT, MQTT_5, OUTCOME_PACKET_TOO_LARGE)};
+        }
+    }
+    count_packet(r, from, v.outcome);
+    if (v.outcome != OUTCOME_ALLOWED && !v.quiet)
+        relay_report_verdict(r, sender, packet, &v);
+    if (v.action == GUARD_CLOSE)
+        relay_end_code(r, v.outcome, v.code);
+    else if (v.action != GUARD_FORWARD)
+        withhold(r, from, packet, whole, &v);
+    else if (packet->type == MQTT_CONNACK)
+        forward_connack(r, offer, packet, &v, n);
+    else
+        forward(r, from, offer, packet, whole, &v, n);
+}
+
+/* ---- a slice ------------------------------------------------------------------------------------------ */
+
+/* False: what comes from this side stays where it is, because what would come of it has no place. */
+static bool may_read(struct relay *r, const struct relay_side *from)
+{
+    const struct relay_side *to = relay_other(r, from);
+    if (r->state == RELAY_CONNECT)
+        return true;
+    return to->stream != NULL && to->out == NULL && waits(from->out) < RELAY_WAITING_BYTES_MAX &&
+           waits(from->later) < RELAY_WAITING_BYTES_MAX;
+}
+
+static bool admitted(struct relay *r, struct relay_side *from, uint8_t first_byte)
+{
+    uint64_t until_us;
+    if (mqtt_guard_admits(&r->guard, sender_of(r, from), first_byte, relay_now(r), &until_us))
+        return true;
+    r->all->counters.count[RELAY_BACK_PRESSURE]++;
+    if (until_us != GUARD_NEVER_US) {
+        from->wait_until_us = until_us;
+        relay_arm(r);
+    }
+    return false;
+}
+
+static bool lend(struct relay *r, struct relay_side *from)
+{
+    uint32_t given;
+    uint8_t *old = from->framer.buffer;
+    uint8_t *buffer = packet_buffer_get(r->all->buffers, from->framer.want, &given);
+    if (buffer == NULL)
+        return false;
+    mqtt_framer_lend(&from->framer, buffer, given);
+    if (old != NULL)
+        packet_buffer_put(r->all->buffers, old);
+    return true;
+}
+
+/* A CONNECT that is not understood is answered as far as its version is known. In 3.x only what a return code
+ * exists for is [3.1.1: 3.1.4-1]. */
+static void learn_version(struct relay *r, const struct mqtt_packet *packet, enum outcome outcome)
+{
+    if (outcome == OUTCOME_BAD_PROTOCOL_VERSION)
+        r->version = packet->connect.version >= MQTT_5 ? MQTT_5 : MQTT_3_1_1;
+    else if (packet->version == MQTT_5 || outcome == OUTCOME_BAD_CLIENT_ID)
+        r->version = (uint8_t)packet->version;
+}
+
+static void fault(struct relay *r, struct relay_side *from, const struct mqtt_packet *packet)
+{
+    bool device = from == &r->device;
+    enum outcome outcome = from->framer.fault;
+    if (r->state == RELAY_CONNECT)
+        learn_version(r, packet, outcome);
+    count_packet(r, from, outcome);
+    relay_report(r, &(struct relay_report){.kind = EVENT_PROTOCOL_ERROR,
+                                           .outcome = device ? outcome : OUTCOME_UPSTREAM_PROTOCOL,
+                                           .rule = ACL_RULE_NONE,
+                                           .told = device && r->version == MQTT_5,
+                                           .reason_code = device ? outcome_mqtt5_code(outcome) : 0,
+                                           .detail = device ? NULL : outcome_text(outcome)});
+    relay_end(r, device ? outcome : OUTCOME_UPSTREAM_PROTOCOL);
+}
+
+static void take_step(struct relay *r, struct relay_side *from, struct offer *offer)
+{
+    struct mqtt_packet packet;
+    packet.version = MQTT_VERSION_UNKNOWN;
+    switch (mqtt_framer_next(&from->framer, &offer->in, &packet)) {
+    case MQTT_STEP_PACKET:
+        handle(r, from, offer, &packet, true);
+        break;
+    case MQTT_STEP_PUBLISH:
+        handle(r, from, offer, &packet, false);
+        break;
+    case MQTT_STEP_PAYLOAD:
+        if (from->payload == RELAY_PAYLOAD_PASS && !pass_payload(r, from, offer, packet.publish.payload))
+            relay_end(r, OUTCOME_NO_RESOURCES);
+        else if (from->framer.payload_left == 0 && from->raw_left == 0)
+            payload_is_over(r, from);
+        break;
+    case MQTT_STEP_NEED_BUFFER:
+        if (!lend(r, from))
+            relay_end(r, OUTCOME_NO_RESOURCES);
+        break;
+    case MQTT_STEP_NEED_MORE:
+        break;
+    case MQTT_STEP_FAULT:
+        fault(r, from, &packet);
+        break;
+    }
+}
+
+/* After a slice: buffers go back between packets, and half packets are given a time. */
+static void settle(struct relay *r, struct relay_side *from, size_t taken)
+{
+    uint64_t now_us = relay_now(r);
+    if (mqtt_framer_idle(&from->framer)) {
+        if (from->framer.buffer != NULL)
+            packet_buffer_put(r->all->buffers, mqtt_framer_reclaim(&from->framer));
+        from->packet_since_us = 0;
+        return;
+    }
+    if (from->packet_since_us == 0 || from->blocked) {
+        from->packet_since_us = now_us;
+        relay_arm(r);
+        return;
+    }
+    from->packet_since_us += taken * RELAY_PACKET_US_PER_BYTE;
+    if (from->packet_since_us > now_us)
+        from->packet_since_us = now_us;
+}
+
+size_t relay_take(struct relay *r, struct relay_side *from, const uint8_t *p, size_t n)
+{
+    struct offer offer = {.in = {.at = p, .end = p + n}, .begin = p};
+    struct cursor *in = &offer.in;
+    from->blocked = false;
+    from->wait_until_us = 0;
+    if (from->raw_left != 0 && r->state != RELAY_ENDING)
+        pass_raw(r, from, in);
+    while (in->at != in->end && r->state != RELAY_ENDING) {
+        if (from->raw_left != 0 || !may_read(r, from) ||
+            (mqtt_framer_idle(&from->framer) && !admitted(r, from, *in->at))) {
+            from->blocked = true;
+            break;
+        }
+        take_step(r, from, &offer);
+    }
+    if (r->state == RELAY_ENDING)
+        return n;
+    size_t taken = (size_t)(in->at - p);
+    if (from == &r->device) {
+        r->all->counters.count[RELAY_BYTES_UP] += taken;
+        mqtt_guard_took(&r->guard, taken);
+    } else {
+        r->all->counters.count[RELAY_BYTES_DOWN] += taken;
+    }
+    settle(r, from, taken);
+    return taken;
+}
+
+/* ---- what a new policy takes away --------------------------------------------------------------------- */
+
+void relay_revoke(struct relay *r)
+{
+    struct mqtt_packet packet;
+    r->revoke = false;
+    while (r->state == RELAY_RUNNING && mqtt_guard_revoke(&r->guard, &packet, &r->revoke)) {
+        size_t n = mqtt_build(r->all->scratch, RELAY_SCRATCH_BYTES, &packet, (enum mqtt_version)r->version);
+        if (n == 0 || !relay_send(r, &r->upstream, r->all->scratch, n))
+            relay_end(r, OUTCOME_NO_RESOURCES);
+    }
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Time, generations and ends of a relay (D2, D10, G3). */
+#include "gateway/relay_mqtt_private.h"
+
+#define SECOND_US UINT64_C(1000000)
+#define NEVER_US UINT64_MAX
+
+/* ---- generations -------------------------------------------------------------------------------------- */
+
+/* The listener keeps its name; its place in the configuration may have changed. */
+static bool find_listener(struct relay *r)
+{
+    const struct gateway_config *config = relay_generation(r)->config;
+    for (uint32_t i = 0; i < config->listeners_n; i++)
+        if (relay_name_digest(config->listeners[i].name) == r->listener_name) {
+            r->origin.listener = (uint16_t)i;
+            return true;
+        }
+    return false;
+}
+
+/* Whatever part of a new policy shuts the client out, it is told that its rights are lost (G3). */
+static enum outcome why_lost(enum outcome outcome)
+{
+    return outcome == OUTCOME_QUARANTINED || outcome == OUTCOME_NO_LISTENER ? outcome : OUTCOME_RIGHTS_LOST;
+}
+
+void relay_make_current(struct relay *r)
+{
+    uint32_t number = relay_generation(r)->number;
+    if (r->generation == number)
+        return;
+    r->generation = number;
+    if (r->state ==
+        RELAY_ENDING) { /* nothing of the old generation may be looked at, and nothing is judged */
+        r->named = false;
+        return;
+    }
+    if (!find_listener(r)) {
+        r->named = false;
+        r->origin.listener = UINT16_MAX;
+        relay_end(r, OUTCOME_NO_LISTENER);
+        return;
+    }
+    if (r->state == RELAY_CONNECT)
+        return;
+    char before[IDENTITY_NAME_MAX + 1];
+    memcpy(before, r->identity.name, sizeof(before));
+    enum outcome outcome = relay_identify(r);
+    /* Another name would be another certificate upstream. */
+    if (outcome == OUTCOME_ALLOWED && strcmp(before, r->identity.name) != 0)
+        outcome = OUTCOME_RIGHTS_LOST;
+    if (outcome != OUTCOME_ALLOWED) {
+        relay_report(r, &(struct relay_report){.kind = EVENT_MQTT_END,
+                                               .outcome = outcome,
+                                               .rule = ACL_RULE_NONE,
+                                               .told = r->version == MQTT_5,
+                                               .reason_code = outcome_mqtt5_code(why_lost(outcome))});
+        relay_end(r, why_lost(outcome));
+        return;
+    }
+    r->device.framer.packet_limit_bytes = r->identity.role->limits.packet_bytes;
+    if (r->device.blocked)
+        relay_mark_resume(r, &r->device);
+    relay_revoke(r);
+}
+
+/* ---- ends --------------------------------------------------------------------------------------------- */
+
+void relay_set_state(struct relay *r, enum relay_state state)
+{
+    r->state = (uint8_t)state;
+    r->since_us = relay_now(r);
+    relay_arm(r);
+}
+
+/* Closes a side after what waits for it. A side in the middle of a message gets no more of it: `broken` says
+ * that it must not take what it has for a whole session. */
+static void close_side(struct relay *r, struct relay_side *side, bool broken)
+{
+    relay_drop_box(r, &side->later);
+    side->raw_left = 0;
+    if (side->stream == NULL)
+        return;
+    if (broken) {
+        relay_drop_box(r, &side->out);
+        side->abort = true;
+        relay_list(r);
+        return;
+    }
+    side->finish = true;
+    relay_flush_out(r, side);
+}
+
+/* CONNACK before the session runs, DISCONNECT after; version 3 knows only the first. */
+static void tell_device(struct relay *r, enum outcome why, uint8_t code)
+{
+    uint8_t packet[16];
+    enum mqtt_version version = (enum mqtt_version)r->version;
+    size_t n = 0;
+    if (r->device.stream == NULL || r->upstream.payload == RELAY_PAYLOAD_PASS)
+        return;
+    if (r->state == RELAY_RUNNING)
+        n = mqtt_build_disconnect(packet, sizeof(packet), version, MQTT_FROM_SERVER, code);
+    else if (version != MQTT_VERSION_UNKNOWN)
+        n = mqtt_build_connack(packet, sizeof(packet), version, mqtt_guard_code(MQTT_CONNACK, version, why));
+    if (n != 0)
+        (void)relay_send(r, &r->device, packet, n);
+}
+
+static void begin_ending(struct relay *r)
+{
+    bool up_broken = r->device.payload == RELAY_PAYLOAD_PASS;
+    bool early = r->state == RELAY_DIALLING;
+    r->guard.state = GUARD_OVER;
+    relay_report_folded(r);
+    relay_set_state(r, RELAY_ENDING);
+    r->device.payload = r->upstream.payload = RELAY_PAYLOAD_NONE;
+    r->device.raw_left = r->upstream.raw_left = 0;
+    close_side(r, &r->upstream, up_broken || early);
+    close_side(r, &r->device, false);
+    r->all->counters.count[RELAY_SESSIONS_ENDED]++;
+    /* What waits in the streams is taken and thrown away, so that they can close. */
+    r->device.resume = r->upstream.resume = true;
+    relay_list(r);
+}
+
+void relay_end_code(struct relay *r, enum outcome why, uint8_t code)
+{
+    if (r->state == RELAY_ENDING)
+        return;
+    tell_device(r, why, code);
+    begin_ending(r);
+}
+
+void relay_end(struct relay *r, enum outcome why)
+{
+    relay_end_code(r, why, mqtt_guard_code(MQTT_DISCONNECT, (enum mqtt_version)r->version, why));
+}
+
+void relay_end_quietly(struct relay *r, enum outcome why, uint8_t reason_code)
+{
+    if (r->state == RELAY_ENDING)
+        return;
+    if (r->connected_told)
+        relay_report(r, &(struct relay_report){.kind = EVENT_MQTT_END,
+                                               .outcome = why,
+                                               .rule = ACL_RULE_NONE,
+                                               .told = why == OUTCOME_UPSTREAM_LOST && r->version == MQTT_5,
+                                               .reason_code = reason_code});
+    begin_ending(r);
+}
+
+static void report_end(struct relay *r, enum event_kind kind, enum outcome outcome, const char *detail)
+{
+    relay_report(r, &(struct relay_report){.kind = kind,
+                                           .outcome = outcome,
+                                           .rule = ACL_RULE_NONE,
+                                           .told = outcome == OUTCOME_UPSTREAM_LOST && r->version == MQTT_5,
+                                           .reason_code = mqtt_guard_code(MQTT_DISCONNECT, MQTT_5, outcome),
+                                           .detail = detail});
+}
+
+/* The device is gone without DISCONNECT: the upstream must notice, for the Will. */
+static void device_lost(struct relay *r, const char *detail)
+{
+    if (r->state == RELAY_RUNNING)
+        report_end(r, EVENT_UNGRACEFUL_END, OUTCOME_CLIENT_LOST, detail);
+    begin_ending(r);
+}
+
+void relay_side_ended(struct relay *r, struct relay_side *side)
+{
+    if (r->state == RELAY_ENDING)
+        return;
+    if (side == &r->device) {
+        device_lost(r, "the device closed its connection without DISCONNECT");
+    } else {
+        report_end(r, EVENT_UPSTREAM_FAILED, OUTCOME_UPSTREAM_LOST, "the upstream closed the connection");
+        relay_end(r, OUTCOME_UPSTREAM_LOST);
+    }
+}
+
+static enum outcome outcome_of_end(enum stream_end why)
+{
+    switch (why) {
+    case STREAM_END_TLS_VERIFY:
+    case STREAM_END_TLS_ALERT:
+    case STREAM_END_TLS_PROTOCOL:
+        return OUTCOME_UPSTREAM_TLS;
+    case STREAM_END_TIMEOUT:
+        return OUTCOME_UPSTREAM_TIMEOUT;
+    case STREAM_END_REFUSED:
+    case STREAM_END_UNREACHABLE:
+        return OUTCOME_UPSTREAM_REFUSED;
+    case STREAM_END_UNKNOWN:
+    case STREAM_END_DONE:
+    case STREAM_END_RESET:
+    case STREAM_END_ABORTED:
+        break;
+    }
+    return OUTCOME_UPSTREAM_LOST;
+}
+
+static void upstream_lost(struct relay *r, enum stream_end why, const char *reason)
+{
+    enum outcome outcome = outcome_of_end(why);
+    if (r->state == RELAY_DIALLING) {
+        relay_dialled(r, false);
+        if (outcome == OUTCOME_UPSTREAM_LOST)
+            outcome = OUTCOME_UPSTREAM_REFUSED;
+    }
+    report_end(r, outcome == OUTCOME_UPSTREAM_TLS ? EVENT_TLS_FAILED : EVENT_UPSTREAM_FAILED, outcome,
+               reason);
+    relay_end(r, outcome);
+}
+
+void relay_side_closed(struct relay *r, struct relay_side *side, enum stream_end why, const char *reason)
+{
+    side->stream = NULL;
+    relay_list(r);
+    if (r->state == RELAY_ENDING)
+        return;
+    if (side == &r->device)
+        device_lost(r, "the device's connection was lost");
+    else
+        upstream_lost(r, why, reason);
+}
+
+/* ---- time --------------------------------------------------------------------------------------------- */
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When the device must have been heard: 1.5 times its keep-alive [MQTT-3.1.2-22]. */
+static uint64_t silence_due(const struct relay *r)
+{
+    uint64_t limit_us = (uint64_t)r->guard.keep_alive_s * SECOND_US * 3 / 2;
+    return limit_us == 0 ? NEVER_US : r->last_packet_us + limit_us;
+}
+
+/* Our own PINGREQ, for a 3.x device that need not send one as often as the upstream wants to hear it. */
+static uint64_t ping_due(const struct relay *r)
+{
+    uint64_t limit_us = (uint64_t)r->guard.upstream_keep_alive_s * SECOND_US / 10 * 9;
+    bool device_pings =
+        r->guard.asked_keep_alive_s != 0 && r->guard.asked_keep_alive_s <= r->guard.upstream_keep_alive_s;
+    if (limit_us == 0 || r->version == MQTT_5 || device_pings)
+        return NEVER_US;
+    return r->last_upstream_us + limit_us;
+}
+
+static uint64_t side_due(const struct relay_side *side)
+{
+    uint64_t due = NEVER_US;
+    if (side->packet_since_us != 0 && !side->blocked)
+        due = side->packet_since_us + RELAY_PACKET_TIMEOUT_US;
+    if (side->stalled_since_us != 0)
+        due = sooner(due, side->stalled_since_us + RELAY_STALL_TIMEOUT_US);
+    if (side->wait_until_us != 0)
+        due = sooner(due, side->wait_until_us);
+    return due;
+}
+
+static uint64_t next_due(const struct relay *r)
+{
+    uint64_t due = sooner(side_due(&r->device), side_due(&r->upstream));
+    switch ((enum relay_state)r->state) {
+    case RELAY_CONNECT:
+        return sooner(due, r->accepted_us + RELAY_CONNECT_TIMEOUT_US);
+    case RELAY_DIALLING:
+        return sooner(due, r->dial_due_us);
+    case RELAY_CONNACK:
+        return sooner(due, r->since_us + RELAY_CONNACK_TIMEOUT_US);
+    case RELAY_RUNNING:
+        return sooner(due, sooner(silence_due(r), ping_due(r)));
+    case RELAY_ENDING:
+        break;
+    }
+    return r->since_us + RELAY_LINGER_US;
+}
+
+void relay_arm(struct relay *r)
+{
+    uint64_t due = next_due(r);
+    if (due == NEVER_US)
+        return;
+    if (!timer_running(&r->timer) || due < r->timer.due_us)
+        timer_start(r->all->config.timers, &r->timer, due);
+}
+
+static void time_out(struct relay *r, enum event_kind kind, enum outcome outcome)
+{
+    report_end(r, kind, outcome, NULL);
+    relay_end(r, outcome);
+}
+
+static void ping(struct relay *r)
+{
+    uint8_t packet[2];
+    size_t n = mqtt_build_ping(packet, sizeof(packet), MQTT_PINGREQ);
+    mqtt_guard_pinged(&r->guard);
+    r->last_upstream_us = relay_now(r);
+    if (!relay_send(r, &r->upstream, packet, n))
+        relay_end(r, OUTCOME_NO_RESOURCES);
+}
+
+/* What concerns one side; true when it ended the session. */
+static bool fire_side(struct relay *r, struct relay_side *side, uint64_t now_us)
+{
+    bool device = side == &r->device;
+    if (side->wait_until_us != 0 && side->wait_until_us <= now_us) {
+        side->wait_until_us = 0;
+        relay_mark_resume(r, side);
+    }
+    if (side->stalled_since_us != 0 && side->stalled_since_us + RELAY_STALL_TIMEOUT_US <= now_us) {
+        time_out(r, device ? EVENT_LIMIT_EXCEEDED : EVENT_UPSTREAM_FAILED,
+                 device ? OUTCOME_WRITE_STALL : OUTCOME_UPSTREAM_TIMEOUT);
+        return true;
+    }
+    if (side->packet_since_us != 0 && !side->blocked &&
+        side->packet_since_us + RELAY_PACKET_TIMEOUT_US <= now_us) {
+        time_out(r, device ? EVENT_PROTOCOL_ERROR : EVENT_UPSTREAM_FAILED,
+                 device ? OUTCOME_PACKET_TIMEOUT : OUTCOME_UPSTREAM_TIMEOUT);
+        return true;
+    }
+    return false;
+}
+
+static void fire_running(struct relay *r, uint64_t now_us)
+{
+    if (r->device.blocked) /* its silence is our doing */
+        r->last_packet_us = now_us;
+    if (silence_due(r) <= now_us) {
+        bool idle = r->guard.asked_keep_alive_s == 0 && r->version != MQTT_5;
+        report_end(r, EVENT_UNGRACEFUL_END, idle ? OUTCOME_IDLE_TIMEOUT : OUTCOME_KEEPALIVE_TIMEOUT, NULL);
+        relay_end(r, idle ? OUTCOME_IDLE_TIMEOUT : OUTCOME_KEEPALIVE_TIMEOUT);
+    } else if (ping_due(r) <= now_us) {
+        ping(r);
+    }
+}
+
+void relay_fire(struct timer *timer, uint64_t now_us)
+{
+    struct relay *r = (struct relay *)(void *)((uint8_t *)timer - offsetof(struct relay, timer));
+    relay_make_current(r);
+    if (r->state != RELAY_ENDING && (fire_side(r, &r->device, now_us) || fire_side(r, &r->upstream, now_us)))
+        return;
+    switch ((enum relay_state)r->state) {
+    case RELAY_CONNECT:
+        if (r->accepted_us + RELAY_CONNECT_TIMEOUT_US <= now_us)
+            time_out(r, EVENT_PROTOCOL_ERROR, OUTCOME_CONNECT_TIMEOUT);
+        break;
+    case RELAY_DIALLING:
+    case RELAY_CONNACK:
+        if (next_due(r) <= now_us) {
+            if (r->state == RELAY_DIALLING)
+                relay_dialled(r, false);
+            time_out(r, EVENT_UPSTREAM_FAILED, OUTCOME_UPSTREAM_TIMEOUT);
+        }
+        break;
+    case RELAY_RUNNING:
+        fire_running(r, now_us);
+        break;
+    case RELAY_ENDING:
+        if (r->since_us + RELAY_LINGER_US <= now_us) {
+            r->device.abort = r->upstream.abort = true;
+            relay_list(r);
+            return;
+        }
+        break;
+    }
+    relay_report_folded(r);
+    relay_arm(r);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the parts of the MQTT relay share: relay_mqtt.c (all relays of a worker), relay_mqtt_flow.c (bytes
+ * between the sides), relay_mqtt_connect.c (from CONNECT to an open upstream), relay_mqtt_life.c (time,
+ * generations, ends), relay_mqtt_event.c (what is told). Everybody else uses relay_mqtt.h.
+ *
+ * Rules that keep callbacks simple: a relay is freed, and a stream resumed or flushed, only in
+ * mqtt_relays_flush, so no call up can find its relay gone or enter itself. Every way in from outside first
+ * makes the relay current (relay_make_current): nothing of an older generation is ever looked at.
+ */
+#ifndef GATEWAY_RELAY_MQTT_PRIVATE_H
+#define GATEWAY_RELAY_MQTT_PRIVATE_H
+
+#include "dataplane/slab.h"
+#include "gateway/client_table.h"
+#include "gateway/packet_buffer.h"
+#include "gateway/relay_mqtt.h"
+#include "policy/access/identity.h"
+#include "policy/mqtt/build.h"
+#include "policy/mqtt/frame.h"
+#include "policy/mqtt/guard.h"
+
+#define RELAY_CONNECT_TIMEOUT_US UINT64_C(5000000)  /* accepted to CONNECT (D2) */
+#define RELAY_CONNACK_TIMEOUT_US UINT64_C(10000000) /* CONNECT passed on to CONNACK */
+#define RELAY_PACKET_TIMEOUT_US UINT64_C(10000000)  /* a packet that was begun, beyond its share of bytes: */
+#define RELAY_PACKET_US_PER_BYTE UINT64_C(1000)     /* about 1 kB/s is the slowest that is put up with */
+#define RELAY_STALL_TIMEOUT_US UINT64_C(30000000)   /* a side that does not take what waits for it */
+#define RELAY_LINGER_US UINT64_C(5000000)           /* an orderly close that does not end */
+#define RELAY_CONNECT_BYTES_MAX UINT32_C(65536)     /* of a CONNECT: nobody is known yet */
+#define RELAY_HEAD_BYTES_MAX UINT32_C(65536)        /* of what is gathered: all but payloads */
+#define RELAY_TEXT_MAX 1024                         /* client identifier; user name */
+#define RELAY_WAITING_BYTES_MAX 2048                /* answers that may wait before a side is not read */
+#define RELAY_SCRATCH_BYTES (RELAY_HEAD_BYTES_MAX * 2)
+
+enum relay_state {
+    RELAY_ENDING = 0, /* what arrives is thrown away; streams are closing */
+    RELAY_CONNECT,
+    RELAY_DIALLING,
+    RELAY_CONNACK,
+    RELAY_RUNNING,
+};
+
+/* What becomes of a payload that streams. */
+enum relay_payload {
+    RELAY_PAYLOAD_NONE = 0,
+    RELAY_PAYLOAD_DISCARD,
+    RELAY_PAYLOAD_PASS,
+};
+
+/* Bytes that wait to be written to a side; the head of a pool block. */
+struct relay_box {
+    uint32_t start, end, capacity;
+    bool secret; /* holds a password: is wiped */
+    uint8_t data[];
+};
+
+struct relay_side {
+    struct stream *stream;   /* NULL: not yet or no longer */
+    struct relay_box *out;   /* goes to this side before anything else */
+    struct relay_box *later; /* goes to this side after the message that is passing to it */
+    uint32_t
+        raw_left; /* payload bytes from this side that the framer has counted and the other has not taken */
+    uint8_t payload;           /* enum relay_payload: of the message that is coming from this side */
+    bool blocked;              /* not all that was offered was taken */
+    bool resume;               /* ask for it again at the next flush */
+    bool dirty;                /* something was written */
+    bool finish;               /* close once `out` is empty */
+    bool abort;                /* at the next flush */
+    bool finished;             /* stream_finish was called */
+    uint64_t packet_since_us;  /* a packet is half read; 0: none */
+    uint64_t stalled_since_us; /* something waits for this side to read; 0: nothing */
+    uint64_t wait_until_us;    /* not read before (rate limit); 0: no such time */
+    struct mqtt_framer framer; /* of what comes from this side */
+};
+
+/* Client identifier, then user name. */
+struct relay_text {
+    uint16_t client_id_len;
+    uint16_t user_len;
+    bool has_user;
+    uint8_t data[];
+};
+
+#define RELAY_FOLDS 4
+
+/* Repeats of one kind of event within a second. */
+struct relay_fold {
+    uint8_t kind;
+    uint8_t outcome;
+    uint16_t told;
+    uint32_t folded;
+};
+
+struct relay {
+    struct mqtt_relays *all;
+    struct relay_side device;
+    struct relay_side upstream;
+    uint64_t last_packet_us;   /* of the device, whole */
+    uint64_t last_upstream_us; /* something was written to the upstream */
+    uint8_t state;             /* enum relay_state */
+    bool listed;               /* in the list for the next flush */
+    bool named;                /* identity was resolved */
+    bool connected_told;       /* the event of the connection was sent */
+    bool revoke;               /* lost subscriptions may still have to be taken back */
+    uint8_t version;
+    uint8_t server; /* of the upstream */
+    uint32_t generation;
+    uint32_t upstream_index; /* in the configuration of dial_generation */
+    uint32_t dial_generation;
+    uint64_t dial_due_us;
+    uint64_t since_us; /* of the state */
+    struct relay *next_listed;
+    struct timer timer;
+    struct mqtt_guard guard;
+    uint64_t accepted_us;
+    uint64_t number;
+    uint64_t listener_name; /* digest */
+    uint64_t publishes_up, publishes_down, denied;
+    struct client *client;
+    struct relay *next_of_client;
+    struct relay_text *text;
+    struct relay_origin origin;
+    uint64_t fold_second;
+    struct relay_fold folds[RELAY_FOLDS];
+    struct identity identity;
+};
+
+struct mqtt_relays {
+    struct mqtt_workspace workspace; /* first: get and put find the rest from it */
+    struct mqtt_relays_config config;
+    struct slab *slab;
+    struct packet_buffers *buffers;
+    struct client_table *clients;
+    struct relay *listed;
+    uint64_t next_number;
+    uint32_t sweep_position;
+    bool draining;
+    struct mqtt_relays_counters counters;
+    uint8_t *scratch; /* RELAY_SCRATCH_BYTES: packets are built here */
+};
+
+static inline uint64_t relay_now(const struct relay *r)
+{
+    return *r->all->config.now_us;
+}
+
+static inline const struct generation *relay_generation(const struct relay *r)
+{
+    return *r->all->config.generation;
+}
+
+static inline struct relay_side *relay_other(struct relay *r, const struct relay_side *side)
+{
+    return side == &r->device ? &r->upstream : &r->device;
+}
+
+static inline bool relay_is_device(const struct relay *r, const struct relay_side *side)
+{
+    return side == &r->device;
+}
+
+static inline struct bytes relay_client_id(const struct relay *r)
+{
+    return r->text == NULL ? bytes_of(NULL, 0) : bytes_of(r->text->data, r->text->client_id_len);
+}
+
+static inline struct bytes relay_user(const struct relay *r)
+{
+    if (r->text == NULL || !r->text->has_user)
+        return bytes_of(NULL, 0);
+    return bytes_of(r->text->data + r->text->client_id_len, r->text->user_len);
+}
+
+/* ---- relay_mqtt.c ---- */
+/* Puts it on the list for the next flush. */
+void relay_list(struct relay *r);
+void relay_mark_resume(struct relay *r, struct relay_side *side);
+extern const struct stream_handler relay_device_handler;
+extern const struct stream_handler relay_upstream_handler;
+
+/* ---- relay_mqtt_flow.c ---- */
+size_t relay_take(struct relay *r, struct relay_side *from, const uint8_t *p, size_t n);
+/* A whole packet to a side, behind what waits. False when there is no memory (the caller ends the session).
+ */
+bool relay_send(struct relay *r, struct relay_side *to, const uint8_t *packet, size_t n);
+/* Writes what waits for a side, as far as it goes. */
+void relay_flush_out(struct relay *r, struct relay_side *side);
+/* Sends the UNSUBSCRIBEs that a new policy makes necessary. */
+void relay_revoke(struct relay *r);
+void relay_drop_box(struct relay *r, struct relay_box **box);
+/* Appends, also when it has to wait; false when there is no memory. */
+bool relay_box_append(struct relay *r, struct relay_box **box, const uint8_t *p, size_t n);
+
+/* ---- relay_mqtt_connect.c ---- */
+/* Answers what became of it. */
+enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet);
+void relay_opened(struct relay *r);
+/* Tells whoever chooses servers what became of the dialling. */
+void relay_dialled(struct relay *r, bool good);
+/* Judges who it is, after CONNECT and with every generation. */
+enum outcome relay_identify(struct relay *r);
+/* A client identifier that the upstream gave. */
+enum outcome relay_assigned(struct relay *r, struct bytes client_id);
+uint64_t relay_name_digest(const char *name);
+
+/* ---- relay_mqtt_life.c ---- */
+void relay_make_current(struct relay *r);
+/* Ends the session: the device is told as far as its version and state allow, the upstream is closed without
+ * DISCONNECT, so that the Will survives. */
+void relay_end(struct relay *r, enum outcome why);
+/* The same with a code of the guard's choice. */
+void relay_end_code(struct relay *r, enum outcome why, uint8_t code);
+/* After a DISCONNECT that was passed on, or a refused CONNACK. */
+void relay_end_quietly(struct relay *r, enum outcome why, uint8_t reason_code);
+void relay_side_ended(struct relay *r, struct relay_side *side);
+void relay_side_closed(struct relay *r, struct relay_side *side, enum stream_end why, const char *reason);
+void relay_set_state(struct relay *r, enum relay_state state);
+/* Starts the timer when something may be due before it. */
+void relay_arm(struct relay *r);
+void relay_fire(struct timer *timer, uint64_t now_us);
+
+/* ---- relay_mqtt_event.c ---- */
+struct relay_report {
+    enum event_kind kind;
+    enum outcome outcome;
+    uint32_t rule;
+    bool observed; /* not enforced */
+    bool told;
+    uint8_t reason_code;
+    const struct mqtt_packet *packet; /* or NULL */
+    struct bytes topic;
+    const char *detail; /* or NULL */
+};
+void relay_report(struct relay *r, const struct relay_report *report);
+/* Reports a judged packet that was not simply allowed. */
+void relay_report_verdict(struct relay *r, enum mqtt_sender sender, const struct mqtt_packet *packet,
+                          const struct guard_verdict *verdict);
+/* Sends what was folded. */
+void relay_report_folded(struct relay *r);
+
+#endif
