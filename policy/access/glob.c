@@ -176,6 +176,20 @@ const char *glob_check(struct bytes pattern)
     return c.inside ? "a capture {name} or {name:pattern} is not closed" : NULL;
 }
 
+uint32_t glob_capture_names(struct bytes pattern, struct bytes names[GLOB_CAPTURES_MAX])
+{
+    uint32_t n = 0;
+    for (size_t at = 0; at < pattern.len && n < GLOB_CAPTURES_MAX;) {
+        struct token t = scan(pattern, at);
+        if (t.kind == TOKEN_MALFORMED)
+            break;
+        if (t.kind == TOKEN_BEGIN)
+            names[n++] = t.text;
+        at = t.next;
+    }
+    return n;
+}
+
 static bool in_set(const struct token *t, uint8_t c)
 {
     bool found = false;

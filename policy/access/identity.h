@@ -4,11 +4,13 @@
  * role's variables.
  *
  * The first role whose conditions all hold wins. Captures of the globs that matched become variables, beside
- * ${client_id}, ${user}, ${cert.cn},
- * ${cert.ou}, ${psk.id}, ${id}, ${mac}, ${source}, ${listener} and ${var.NAME}. A value that holds '+', '#',
- * '/' or a control character is refused when it is substituted into a topic (UNSAFE_VARIABLE). The identity
- * copies what it needs, so it outlives the packet; on a new policy generation it is made anew from the same
- * facts.
+ * ${client_id}, ${user}, ${cert.cn}, ${cert.ou}, ${psk.id}, ${id}, ${mac}, ${source}, ${listener} and
+ * ${var.NAME} (of the device, else of the role). A fact that is absent (at == NULL) fits no glob, not even
+ * '*'; a variable without a value matches nothing. A value that is put into a topic and holds '+', '#', '/'
+ * or a control character, or begins with '$', is refused (UNSAFE_VARIABLE); so is a name with '/' or a
+ * control character, since names stand in paths of files. The identity copies what it needs, so it outlives
+ * the packet; on a new policy generation it is made anew from the same facts. Any thread; nothing is
+ * allocated.
  */
 #ifndef POLICY_ACCESS_IDENTITY_H
 #define POLICY_ACCESS_IDENTITY_H
@@ -46,7 +48,8 @@ struct identity {
 /*
  * Fills in `out`, whose address must not change afterwards (values point into it). OUTCOME_ALLOWED, or
  * NO_ROLE, CLIENT_ID_MISMATCH, IDENTITY_MISMATCH (MAC or address of the device table), QUARANTINED,
- * UNSAFE_VARIABLE. On a refusal role and name are set as far as they are known, for the event.
+ * UNSAFE_VARIABLE, BAD_CLIENT_ID (no name comes of it, or one that is too long). On a refusal role, device
+ * and name are set as far as they are known, for the event.
  */
 enum outcome identity_resolve(const struct snapshot *snapshot, const struct client_facts *facts,
                               struct identity *out);

@@ -87,7 +87,8 @@ struct policy_role_spec {
     const char *file;
     uint32_t line;
     struct policy_match match;
-    const char *id;        /* template of the identity; NULL: "${client_id}" */
+    const char *id; /* template of the identity; NULL: "${client_id}", and for a client of a protocol that has
+                       none the PSK identity, the certificate's CN or the source address */
     const char *client_id; /* template or glob that the client id must fit, or NULL */
     enum policy_mode mode;
     bool subscribe_trim; /* subscribe_mode = "filter" */
@@ -158,8 +159,10 @@ struct policy_device {
     uint8_t mac[6];
 };
 
-/* Compiles. NULL when something is wrong: then `problem` (called once for each, in no order) has been told.
- * Takes copies of all it keeps. */
+/* Compiles. NULL when something is wrong: then `problem` (called once for each, in no order; `file` may be
+ * NULL) has been told all of it: names that are missing or there twice, globs, templates and rules that are
+ * malformed, variables that nothing sets, roles that nobody or everybody before them reaches, rules that can
+ * never decide. Takes copies of all it keeps. */
 struct snapshot *snapshot_create(const struct policy_spec *spec, uint32_t generation,
                                  void (*problem)(void *owner, const struct policy_problem *problem),
                                  void *owner);
@@ -168,6 +171,7 @@ void snapshot_destroy(struct snapshot *snapshot);
 uint32_t snapshot_generation(const struct snapshot *snapshot);
 /* Eight hex digits of a digest over the meaning of the policy: equal policies, equal fingerprints. */
 const char *snapshot_fingerprint(const struct snapshot *snapshot);
+size_t snapshot_memory_bytes(const struct snapshot *snapshot);
 uint32_t snapshot_roles(const struct snapshot *snapshot);
 const struct policy_role *snapshot_role(const struct snapshot *snapshot, uint32_t index);
 uint32_t snapshot_devices(const struct snapshot *snapshot);

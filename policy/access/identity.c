@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/access/identity.h"
+
+#include "policy/access/glob.h"
+#include "policy/access/snapshot_layout.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#define MAC_TEXT 18
+
+static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
+
+/* Everything that is known of a client while it is being resolved. */
+struct resolve {
+    const struct client_facts *facts;
+    struct identity *out;
+    const struct role *role;
+    const struct device *device;
+    struct glob_captures captures[MATCH_GLOBS];
+    char mac[MAC_TEXT];
+    char source[INET6_ADDRSTRLEN];
+};
+
+static bool in_prefix(const struct policy_source *prefix, const uint8_t address[16])
+{
+    size_t whole = prefix->bits / 8, rest = prefix->bits % 8;
+    if (memcmp(prefix->address, address, whole) != 0)
+        return false;
+    return rest == 0 || ((prefix->address[whole] ^ address[whole]) >> (8 - rest)) == 0;
+}
+
+static bool in_any(const struct policy_source *prefixes, uint32_t n, const uint8_t address[16])
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (in_prefix(&prefixes[i], address))
+            return true;
+    return false;
+}
+
+static void write_texts(struct resolve *r)
+{
+    const uint8_t *mac = r->facts->mac, *source = r->facts->source;
+    snprintf(r->mac, sizeof(r->mac), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+             mac[5]);
+    if (memcmp(source, mapped_prefix, sizeof(mapped_prefix)) == 0)
+        inet_ntop(AF_INET, source + sizeof(mapped_prefix), r->source, sizeof(r->source));
+    else
+        inet_ntop(AF_INET6, source, r->source, sizeof(r->source));
+}
+
+static struct bytes mac_text(const struct resolve *r)
+{
+    return r->facts->has_mac ? bytes_of_text(r->mac) : bytes_of(NULL, 0);
+}
+
+/* The facts in the order of snapshot_globs. */
+static void facts_by_glob(const struct resolve *r, struct bytes facts[MATCH_GLOBS])
+{
+    const struct client_facts *f = r->facts;
+    const struct bytes all[MATCH_GLOBS] = {f->listener, f->port,    mac_text(r), f->client_id, f->user,
+                                           f->cert_cn,  f->cert_ou, f->psk_id,   f->client_id};
+    memcpy(facts, all, sizeof(all));
+}
+
+/* Whether all that a role asks in `match` holds, with the captures of its globs. */
+static bool role_matches(struct resolve *r, const struct role *role)
+{
+    const struct policy_match *match = &role->match;
+    struct match_glob globs[MATCH_GLOBS];
+    struct bytes facts[MATCH_GLOBS];
+    memset(r->captures, 0, sizeof(r->captures));
+    if (match->any)
+        return true;
+    if (match->vlan >= 0 && match->vlan != r->facts->vlan)
+        return false;
+    if (match->sources_n > 0 && !in_any(match->sources, match->sources_n, r->facts->source))
+        return false;
+    snapshot_globs(match, NULL, globs);
+    facts_by_glob(r, facts);
+    for (size_t i = 0; i < MATCH_GLOBS; i++)
+        if (globs[i].glob != NULL && !glob_match(bytes_of_text(globs[i].glob), facts[i], &r->captures[i]))
+            return false;
+    return true;
+}
+
+static const struct role *find_role(struct resolve *r, const struct snapshot *snapshot)
+{
+    for (uint32_t i = 0; i < snapshot->roles_n; i++)
+        if (role_matches(r, &snapshot->roles[i]))
+            return &snapshot->roles[i];
+    return NULL;
+}
+
+static struct bytes capture_value(const struct resolve *r, struct bytes name)
+{
+    for (size_t i = 0; i < MATCH_GLOBS; i++)
+        for (uint32_t k = 0; k < r->captures[i].n; k++)
+            if (bytes_equal(r->captures[i].capture[k].name, name))
+                return r->captures[i].capture[k].value;
+    return bytes_of(NULL, 0);
+}
+
+static struct bytes var_in(const struct policy_variable *vars, uint32_t n, struct bytes name)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (bytes_equal(bytes_of_text(vars[i].name), name))
+            return bytes_of_text(vars[i].value);
+    return bytes_of(NULL, 0);
+}
+
+static struct bytes var_value(const struct resolve *r, struct bytes name)
+{
+    struct bytes value = bytes_of(NULL, 0);
+    if (r->device != NULL)
+        value = var_in(r->device->vars, r->device->vars_n, name);
+    return value.at != NULL ? value : var_in(r->role->vars, r->role->vars_n, name);
+}
+
+/* at == NULL: not known. */
+static struct bytes value_of(const struct resolve *r, enum variable_source source, struct bytes name)
+{
+    switch (source) {
+    case VARIABLE_UNKNOWN:
+        break;
+    case VARIABLE_CLIENT_ID:
+        return r->facts->client_id;
+    case VARIABLE_USER:
+        return r->facts->user;
+    case VARIABLE_CERT_CN:
+        return r->facts->cert_cn;
+    case VARIABLE_CERT_OU:
+        return r->facts->cert_ou;
+    case VARIABLE_PSK_ID:
+        return r->facts->psk_id;
+    case VARIABLE_ID:
+        return bytes_of(r->out->name_len > 0 ? r->out->name : NULL, r->out->name_len);
+    case VARIABLE_MAC:
+        return mac_text(r);
+    case VARIABLE_SOURCE:
+        return bytes_of_text(r->source);
+    case VARIABLE_LISTENER:
+        return r->facts->listener;
+    case VARIABLE_VAR:
+        return var_value(r, name);
+    case VARIABLE_CAPTURE:
+        return capture_value(r, name);
+    }
+    return bytes_of(NULL, 0);
+}
+
+/* The value of a variable by the name that a template has for it. */
+static struct bytes named_value(const struct resolve *r, struct bytes name)
+{
+    enum variable_source source = snapshot_variable_source(name, &r->role->match, r->role->client_id);
+    size_t prefix = source == VARIABLE_VAR ? strlen(VARIABLE_VAR_PREFIX) : 0;
+    return value_of(r, source, bytes_of(name.at + prefix, name.len - prefix));
+}
+
+/* ---- the name -------------------------------------------------------------------------------------------
+ */
+
+/* A name stands in paths of certificate files: no '/', no control character, not "." or "..". */
+static bool name_safe(struct bytes name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (name.at[i] < 0x20 || name.at[i] == 0x7F || name.at[i] == '/')
+            return false;
+    return !bytes_equal(name, bytes_of_text(".")) && !bytes_equal(name, bytes_of_text(".."));
+}
+
+static bool name_append(struct identity *out, struct bytes piece)
+{
+    if (piece.len > (size_t)(IDENTITY_NAME_MAX - out->name_len))
+        return false;
+    if (piece.len > 0)
+        memcpy(out->name + out->name_len, piece.at, piece.len);
+    out->name_len = (uint16_t)(out->name_len + piece.len);
+    out->name[out->name_len] = 0;
+    return true;
+}
+
+static bool is_set(struct bytes value)
+{
+    return value.at != NULL && value.len > 0;
+}
+
+/* For a role without `id`. */
+static struct bytes default_name(const struct resolve *r)
+{
+    const struct client_facts *f = r->facts;
+    if (f->client_id.at != NULL)
+        return f->client_id;
+    return is_set(f->psk_id) ? f->psk_id : is_set(f->cert_cn) ? f->cert_cn : bytes_of_text(r->source);
+}
+
+static bool make_name(struct resolve *r)
+{
+    struct identity *out = r->out;
+    struct bytes piece;
+    enum template_piece kind;
+    if (r->role->id == NULL)
+        return name_append(out, default_name(r)) && out->name_len > 0;
+    struct cursor rest = cursor_of(bytes_of_text(r->role->id));
+    while ((kind = template_next(&rest, &piece)) >= TEMPLATE_TEXT) {
+        if (kind == TEMPLATE_VARIABLE) {
+            piece = named_value(r, piece);
+            if (!is_set(piece))
+                return false;
+        }
+        if (!name_append(out, piece))
+            return false;
+    }
+    return out->name_len > 0;
+}
+
+/* ---- the client id --------------------------------------------------------------------------------------
+ */
+
+struct pattern {
+    size_t n;
+    uint8_t at[GLOB_PATTERN_MAX];
+};
+
+/* A value is literal text in a pattern, whatever it holds. */
+static bool pattern_append(struct pattern *p, struct bytes piece, bool literal)
+{
+    for (size_t i = 0; i < piece.len; i++) {
+        bool special = literal && memchr("*?[{}", piece.at[i], 5) != NULL;
+        if (sizeof(p->at) - p->n < (special ? 3 : 1))
+            return false;
+        if (special)
+            p->at[p->n++] = '[';
+        p->at[p->n++] = piece.at[i];
+        if (special)
+            p->at[p->n++] = ']';
+    }
+    return true;
+}
+
+static bool client_id_fits(struct resolve *r)
+{
+    struct bytes text = bytes_of_text(r->role->client_id), piece;
+    struct cursor rest = cursor_of(text);
+    struct pattern pattern = {0};
+    enum template_piece kind;
+    /* Captures of a plain glob become variables. */
+    if (!snapshot_is_template(r->role->client_id))
+        return glob_match(text, r->facts->client_id, &r->captures[MATCH_GLOBS - 1]);
+    while ((kind = template_next(&rest, &piece)) >= TEMPLATE_TEXT) {
+        bool literal = kind == TEMPLATE_VARIABLE;
+        if (literal)
+            piece = named_value(r, piece);
+        if ((literal && !is_set(piece)) || !pattern_append(&pattern, piece, literal))
+            return false;
+    }
+    return glob_match(bytes_of(pattern.at, pattern.n), r->facts->client_id, NULL);
+}
+
+/* ---- the device and its variables -----------------------------------------------------------------------
+ */
+
+static enum outcome check_device(const struct resolve *r)
+{
+    const struct device *device = r->device;
+    if (device == NULL)
+        return OUTCOME_ALLOWED;
+    if (device->seen.quarantine != NULL)
+        return OUTCOME_QUARANTINED;
+    /* A MAC address that is asked for and not known is as wrong as a wrong one. */
+    if (device->seen.has_mac &&
+        (!r->facts->has_mac || memcmp(device->seen.mac, r->facts->mac, sizeof(device->seen.mac)) != 0))
+        return OUTCOME_IDENTITY_MISMATCH;
+    if (device->addresses_n > 0 && !in_any(device->addresses, device->addresses_n, r->facts->source))
+        return OUTCOME_IDENTITY_MISMATCH;
+    return OUTCOME_ALLOWED;
+}
+
+static enum outcome set_values(struct resolve *r)
+{
+    struct identity *out = r->out;
+    for (uint32_t i = 0; i < r->role->variables_n; i++) {
+        const struct role_variable *variable = &r->role->variables[i];
+        struct bytes value = value_of(r, variable->source, bytes_of_text(variable->name));
+        if (!is_set(value))
+            continue; /* matches nothing */
+        if (!template_value_safe(value))
+            return OUTCOME_UNSAFE_VARIABLE;
+        if (value.len > (size_t)(IDENTITY_TEXT_BYTES - out->text_used))
+            return OUTCOME_BAD_CLIENT_ID;
+        memcpy(out->text + out->text_used, value.at, value.len);
+        out->values.value[i] = bytes_of(out->text + out->text_used, value.len);
+        out->text_used = (uint16_t)(out->text_used + value.len);
+    }
+    return OUTCOME_ALLOWED;
+}
+
+static void clear(struct identity *out, const struct snapshot *snapshot)
+{
+    out->role = NULL;
+    out->device = NULL;
+    out->generation = snapshot->generation;
+    out->name_len = 0;
+    out->name[0] = 0;
+    out->text_used = 0;
+    memset(&out->values, 0, sizeof(out->values));
+}
+
+enum outcome identity_resolve(const struct snapshot *snapshot, const struct client_facts *facts,
+                              struct identity *out)
+{
+    struct resolve r = {.facts = facts, .out = out};
+    clear(out, snapshot);
+    write_texts(&r);
+    r.role = find_role(&r, snapshot);
+    if (r.role == NULL)
+        return OUTCOME_NO_ROLE;
+    out->role = &r.role->seen;
+    /* Captures of the role's own client_id may stand in its id. */
+    if (r.role->client_id != NULL && !snapshot_is_template(r.role->client_id) && !client_id_fits(&r))
+        return OUTCOME_CLIENT_ID_MISMATCH;
+    if (!make_name(&r))
+        return OUTCOME_BAD_CLIENT_ID;
+    if (!name_safe(bytes_of(out->name, out->name_len)))
+        return OUTCOME_UNSAFE_VARIABLE;
+    if (r.role->client_id != NULL && snapshot_is_template(r.role->client_id) && !client_id_fits(&r))
+        return OUTCOME_CLIENT_ID_MISMATCH;
+    r.device = (const struct device *)snapshot_device(snapshot, bytes_of(out->name, out->name_len));
+    out->device = r.device != NULL ? &r.device->seen : NULL;
+    enum outcome outcome = check_device(&r);
+    return outcome == OUTCOME_ALLOWED ? set_values(&r) : outcome;
+}

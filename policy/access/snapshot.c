@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "policy/access/snapshot_layout.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define DEFAULT_PACKET_BYTES (256U << 10)
+#define DEFAULT_SUBSCRIPTIONS 64
+#define DEFAULT_SESSIONS 1
+#define DEFAULT_TOPIC_LEVELS 32
+#define DEFAULT_TOPIC_BYTES 1024
+#define DEFAULT_USER_PROPERTIES 16
+#define DEFAULT_KEEPALIVE_MAX_S 3600
+#define DEFAULT_INFLIGHT 20
+#define DEFAULT_QUEUE 100
+
+static uint32_t or_default(uint32_t value, uint32_t otherwise)
+{
+    return value == 0 ? otherwise : value;
+}
+
+static struct policy_limits limits_of(const struct policy_limits *spec)
+{
+    struct policy_limits limits = *spec;
+    limits.packet_bytes = or_default(spec->packet_bytes, DEFAULT_PACKET_BYTES);
+    limits.subscriptions = or_default(spec->subscriptions, DEFAULT_SUBSCRIPTIONS);
+    limits.sessions = or_default(spec->sessions, DEFAULT_SESSIONS);
+    limits.topic_levels = or_default(spec->topic_levels, DEFAULT_TOPIC_LEVELS);
+    limits.topic_bytes = or_default(spec->topic_bytes, DEFAULT_TOPIC_BYTES);
+    limits.user_properties = or_default(spec->user_properties, DEFAULT_USER_PROPERTIES);
+    limits.keepalive_max_s = or_default(spec->keepalive_max_s, DEFAULT_KEEPALIVE_MAX_S);
+    return limits;
+}
+
+static const struct policy_variable *keep_variables(struct store *store, const struct policy_variable *vars,
+                                                    uint32_t n, int *failed)
+{
+    struct policy_variable *kept = n == 0 ? NULL : store_take(store, n * sizeof(*kept));
+    if (kept == NULL) {
+        *failed |= n > 0;
+        return NULL;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        kept[i] = (struct policy_variable){.name = store_text(store, vars[i].name, failed),
+                                           .value = store_text(store, vars[i].value, failed)};
+    return kept;
+}
+
+static struct policy_match keep_match(struct store *store, const struct policy_match *spec, int *failed)
+{
+    struct policy_match match = *spec;
+    const char **texts[] = {&match.listener, &match.port,    &match.mac,     &match.client_id,
+                            &match.user,     &match.cert_cn, &match.cert_ou, &match.psk_id};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        *texts[i] = store_text(store, *texts[i], failed);
+    return match;
+}
+
+/* The variables that the rules use, with where each comes from. */
+static void keep_rule_variables(struct store *store, struct role *role, const struct variable_names *names,
+                                int *failed)
+{
+    for (uint32_t i = 0; i < names->n; i++) {
+        struct bytes name = bytes_of_text(names->list[i]);
+        enum variable_source source = snapshot_variable_source(name, &role->match, role->client_id);
+        const char *kept = names->list[i];
+        if (source == VARIABLE_VAR)
+            kept += strlen(VARIABLE_VAR_PREFIX);
+        role->variables[role->variables_n++] =
+            (struct role_variable){.source = source, .name = store_text(store, kept, failed)};
+    }
+}
+
+static struct policy_role seen_role(const struct policy_role_spec *spec, uint32_t index)
+{
+    return (struct policy_role){
+        .line = spec->line,
+        .index = index,
+        .mode = spec->mode,
+        .subscribe_trim = spec->subscribe_trim,
+        .payload_utf8 = spec->payload_utf8,
+        .max_qos = spec->max_qos,
+        .inflight = (uint16_t)or_default(spec->inflight, DEFAULT_INFLIGHT),
+        .queue = (uint16_t)or_default(spec->queue, DEFAULT_QUEUE),
+        .will = spec->will,
+        .refusal = spec->refusal,
+        .limits = limits_of(&spec->limits),
+    };
+}
+
+static void compile_role(struct snapshot *s, const struct policy_role_spec *spec, uint32_t index,
+                         struct snapshot_problems *problems, int *failed)
+{
+    struct role *role = &s->roles[index];
+    struct variable_names names;
+    struct acl_problem problem;
+    role->seen = seen_role(spec, index);
+    role->seen.name = store_text(&s->store, spec->name, failed);
+    role->seen.file = store_text(&s->store, spec->file, failed);
+    role->match = keep_match(&s->store, &spec->match, failed);
+    role->id = store_text(&s->store, spec->id, failed);
+    role->client_id = store_text(&s->store, spec->client_id, failed);
+    role->vars = keep_variables(&s->store, spec->variables, spec->variables_n, failed);
+    role->vars_n = spec->variables_n;
+    snapshot_variables(spec, &names);
+    keep_rule_variables(&s->store, role, &names, failed);
+    role->seen.acl = role->acl = acl_compile(spec->rules, spec->rules_n, names.list, names.n, &problem);
+    if (role->acl == NULL) {
+        const struct acl_rule_spec *rule = problem.rule < spec->rules_n ? &spec->rules[problem.rule] : NULL;
+        snapshot_problem(problems, rule != NULL ? rule->file : spec->file,
+                         rule != NULL ? rule->line : spec->line, "role '%.60s': %s", spec->name,
+                         problem.text);
+        return;
+    }
+    role->seen.holds_payload = role->seen.payload_utf8 || acl_reads_payload(role->acl);
+    snapshot_check_idle(role->acl, problems);
+}
+
+static void keep_device(struct snapshot *s, const struct policy_device_spec *spec, struct device *device,
+                        int *failed)
+{
+    device->seen = (struct policy_device){
+        .id = store_text(&s->store, spec->id, failed),
+        .quarantine = store_text(&s->store, spec->quarantine, failed),
+        .has_mac = spec->has_mac,
+    };
+    memcpy(device->seen.mac, spec->mac, sizeof(spec->mac));
+    device->vars = keep_variables(&s->store, spec->variables, spec->variables_n, failed);
+    device->vars_n = spec->variables_n;
+    device->addresses_n = spec->addresses_n;
+    if (spec->addresses_n == 0)
+        return;
+    size_t bytes = spec->addresses_n * sizeof(spec->addresses[0]);
+    struct policy_source *addresses = store_take(&s->store, bytes);
+    if (addresses != NULL)
+        memcpy(addresses, spec->addresses, bytes);
+    *failed |= addresses == NULL;
+    device->addresses = addresses;
+}
+
+static void compile(struct snapshot *s, const struct policy_spec *spec, struct snapshot_problems *problems,
+                    int *failed)
+{
+    s->roles = calloc(spec->roles_n + 1U, sizeof(*s->roles));
+    s->devices = calloc(spec->devices_n + 1U, sizeof(*s->devices));
+    if (s->roles == NULL || s->devices == NULL || !name_index_init(&s->device_by_id, spec->devices_n)) {
+        *failed = 1;
+        return;
+    }
+    s->roles_n = spec->roles_n;
+    for (uint32_t i = 0; i < spec->roles_n && !*failed; i++)
+        compile_role(s, &spec->roles[i], i, problems, failed);
+    s->devices_n = spec->devices_n;
+    for (uint32_t i = 0; i < spec->devices_n && !*failed; i++) {
+        keep_device(s, &spec->devices[i], &s->devices[i], failed);
+        if (!*failed)
+            name_index_add(&s->device_by_id, bytes_of_text(s->devices[i].seen.id), i);
+    }
+}
+
+struct snapshot *snapshot_create(const struct policy_spec *spec, uint32_t generation,
+                                 void (*problem)(void *owner, const struct policy_problem *problem),
+                                 void *owner)
+{
+    struct snapshot_problems problems = {.told = problem, .owner = owner};
+    snapshot_check(spec, &problems);
+    if (problems.n > 0)
+        return NULL;
+    struct snapshot *s = calloc(1, sizeof(*s));
+    int failed = s == NULL;
+    if (!failed) {
+        s->generation = generation;
+        snprintf(s->fingerprint, sizeof(s->fingerprint), "%08x", (unsigned int)snapshot_digest(spec));
+        compile(s, spec, &problems, &failed);
+    }
+    if (failed)
+        snapshot_problem(&problems, NULL, 0, "out of memory");
+    if (problems.n == 0)
+        return s;
+    snapshot_destroy(s);
+    return NULL;
+}
+
+void snapshot_destroy(struct snapshot *s)
+{
+    if (s == NULL)
+        return;
+    for (uint32_t i = 0; i < s->roles_n; i++)
+        acl_destroy(s->roles[i].acl);
+    name_index_fini(&s->device_by_id);
+    store_free(&s->store);
+    free(s->roles);
+    free(s->devices);
+    free(s);
+}
+
+uint32_t snapshot_generation(const struct snapshot *s)
+{
+    return s->generation;
+}
+
+const char *snapshot_fingerprint(const struct snapshot *s)
+{
+    return s->fingerprint;
+}
+
+uint32_t snapshot_roles(const struct snapshot *s)
+{
+    return s->roles_n;
+}
+
+const struct policy_role *snapshot_role(const struct snapshot *s, uint32_t index)
+{
+    return index < s->roles_n ? &s->roles[index].seen : NULL;
+}
+
+uint32_t snapshot_devices(const struct snapshot *s)
+{
+    return s->devices_n;
+}
+
+const struct policy_device *snapshot_device(const struct snapshot *s, struct bytes id)
+{
+    uint32_t i = name_index_find(&s->device_by_id, id);
+    return i == NAME_INDEX_NONE ? NULL : &s->devices[i].seen;
+}
+
+size_t snapshot_memory_bytes(const struct snapshot *s)
+{
+    size_t bytes = sizeof(*s) + s->roles_n * sizeof(*s->roles) + s->devices_n * sizeof(*s->devices) +
+                   s->device_by_id.bytes + s->store.bytes;
+    for (uint32_t i = 0; i < s->roles_n; i++)
+        bytes += acl_memory_bytes(s->roles[i].acl);
+    return bytes;
+}

@@ -1,0 +1,610 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What can be wrong with a policy: all of it is told, in sentences that end in what to do. */
+#include "policy/access/glob.h"
+#include "policy/access/identity.h"
+#include "policy/access/snapshot_layout.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NEAR_DISTANCE 2
+#define VLAN_MAX 4094
+
+struct check {
+    const struct policy_spec *spec;
+    struct snapshot_problems *problems;
+    struct name_index device_vars; /* names that some device sets */
+    struct name_index topic_vars;  /* names that some rule uses */
+    struct name_index rule_ids;    /* number: place in `rules` */
+    const struct acl_rule_spec **rules;
+    uint32_t rules_n;
+};
+
+void snapshot_problem(struct snapshot_problems *problems, const char *file, uint32_t line, const char *format,
+                      ...)
+{
+    struct policy_problem problem = {.file = file, .line = line};
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(problem.text, sizeof(problem.text), format, arguments);
+    va_end(arguments);
+    problems->n++;
+    problems->told(problems->owner, &problem);
+}
+
+#define TELL_ROLE(c, role, ...) snapshot_problem((c)->problems, (role)->file, (role)->line, __VA_ARGS__)
+#define TELL_DEVICE(c, device, ...)                                                                          \
+    snapshot_problem((c)->problems, (device)->file, (device)->line, __VA_ARGS__)
+#define TELL_RULE(c, rule, ...) snapshot_problem((c)->problems, (rule)->file, (rule)->line, __VA_ARGS__)
+
+/* ---- variables ------------------------------------------------------------------------------------------
+ */
+
+static const struct {
+    const char *name;
+    enum variable_source source;
+} builtin[] = {
+    {"client_id", VARIABLE_CLIENT_ID},
+    {"user", VARIABLE_USER},
+    {"cert.cn", VARIABLE_CERT_CN},
+    {"cert.ou", VARIABLE_CERT_OU},
+    {"psk.id", VARIABLE_PSK_ID},
+    {"id", VARIABLE_ID},
+    {"mac", VARIABLE_MAC},
+    {"source", VARIABLE_SOURCE},
+    {"listener", VARIABLE_LISTENER},
+};
+#define BUILTINS (sizeof(builtin) / sizeof(builtin[0]))
+
+bool snapshot_is_template(const char *text)
+{
+    return strstr(text, "${") != NULL;
+}
+
+void snapshot_globs(const struct policy_match *match, const char *client_id,
+                    struct match_glob globs[MATCH_GLOBS])
+{
+    const struct match_glob all[MATCH_GLOBS] = {
+        {"match.listener", match->listener},
+        {"match.port", match->port},
+        {"match.mac", match->mac},
+        {"match.client_id", match->client_id},
+        {"match.user", match->user},
+        {"match.cert_cn", match->cert_cn},
+        {"match.cert_ou", match->cert_ou},
+        {"match.psk_id", match->psk_id},
+        {"client_id", client_id != NULL && !snapshot_is_template(client_id) ? client_id : NULL},
+    };
+    memcpy(globs, all, sizeof(all));
+}
+
+static uint32_t all_captures(const struct policy_match *match, const char *client_id,
+                             struct bytes names[MATCH_GLOBS * GLOB_CAPTURES_MAX])
+{
+    struct match_glob globs[MATCH_GLOBS];
+    uint32_t n = 0;
+    snapshot_globs(match, client_id, globs);
+    for (size_t i = 0; i < MATCH_GLOBS; i++)
+        if (globs[i].glob != NULL)
+            n += glob_capture_names(bytes_of_text(globs[i].glob), names + n);
+    return n;
+}
+
+static bool is_var(struct bytes name)
+{
+    size_t n = strlen(VARIABLE_VAR_PREFIX);
+    return name.len > n && memcmp(name.at, VARIABLE_VAR_PREFIX, n) == 0;
+}
+
+static struct bytes var_name(struct bytes name)
+{
+    size_t n = strlen(VARIABLE_VAR_PREFIX);
+    return bytes_of(name.at + n, name.len - n);
+}
+
+enum variable_source snapshot_variable_source(struct bytes name, const struct policy_match *match,
+                                              const char *client_id)
+{
+    struct bytes captures[MATCH_GLOBS * GLOB_CAPTURES_MAX];
+    for (size_t i = 0; i < BUILTINS; i++)
+        if (bytes_equal(name, bytes_of_text(builtin[i].name)))
+            return builtin[i].source;
+    if (is_var(name))
+        return VARIABLE_VAR;
+    uint32_t n = all_captures(match, client_id, captures);
+    for (uint32_t i = 0; i < n; i++)
+        if (bytes_equal(name, captures[i]))
+            return VARIABLE_CAPTURE;
+    return VARIABLE_UNKNOWN;
+}
+
+static void note_name(struct variable_names *names, struct bytes name)
+{
+    for (uint32_t i = 0; i < names->n; i++)
+        if (bytes_equal(bytes_of_text(names->name[i]), name))
+            return;
+    if (names->n == ACL_VARIABLES_MAX) {
+        names->too_many = true;
+        return;
+    }
+    memcpy(names->name[names->n], name.at, name.len);
+    names->name[names->n][name.len] = 0;
+    names->list[names->n] = names->name[names->n];
+    names->n++;
+}
+
+void snapshot_variables(const struct policy_role_spec *spec, struct variable_names *names)
+{
+    names->n = 0;
+    names->too_many = false;
+    for (uint32_t i = 0; i < spec->rules_n; i++) {
+        if (spec->rules[i].topic == NULL)
+            continue;
+        struct cursor rest = cursor_of(bytes_of_text(spec->rules[i].topic));
+        struct bytes piece;
+        enum template_piece kind;
+        while ((kind = template_next(&rest, &piece)) >= TEMPLATE_TEXT)
+            if (kind == TEMPLATE_VARIABLE)
+                note_name(names, piece);
+    }
+}
+
+/* Edits between two names, as far as they are few. */
+static unsigned int edits(struct bytes a, struct bytes b)
+{
+    unsigned int row[TEMPLATE_NAME_MAX + 2];
+    if (a.len > TEMPLATE_NAME_MAX || b.len > TEMPLATE_NAME_MAX)
+        return NEAR_DISTANCE + 1;
+    for (size_t j = 0; j <= b.len; j++)
+        row[j] = (unsigned int)j;
+    for (size_t i = 1; i <= a.len; i++) {
+        unsigned int diagonal = row[0];
+        row[0] = (unsigned int)i;
+        for (size_t j = 1; j <= b.len; j++) {
+            unsigned int least = diagonal + (a.at[i - 1] != b.at[j - 1]);
+            least = row[j] + 1 < least ? row[j] + 1 : least;
+            least = row[j - 1] + 1 < least ? row[j - 1] + 1 : least;
+            diagonal = row[j];
+            row[j] = least;
+        }
+    }
+    return row[b.len];
+}
+
+struct suggestion {
+    struct bytes wanted;
+    struct bytes best;
+    bool is_var; /* of ${var.NAME} */
+    unsigned int distance;
+};
+
+static void suggest(struct suggestion *s, struct bytes name, bool var)
+{
+    struct bytes wanted = var && is_var(s->wanted) ? var_name(s->wanted) : s->wanted;
+    unsigned int distance = edits(wanted, name);
+    if (distance < s->distance) {
+        s->best = name;
+        s->is_var = var;
+        s->distance = distance;
+    }
+}
+
+/* Tells that nothing sets a variable, and what may have been meant. */
+static void tell_unknown(struct check *c, const struct policy_role_spec *role, const char *file,
+                         uint32_t line, const char *what, struct bytes name)
+{
+    struct suggestion s = {.wanted = name, .distance = NEAR_DISTANCE + 1};
+    struct bytes captures[MATCH_GLOBS * GLOB_CAPTURES_MAX];
+    uint32_t n = all_captures(&role->match, role->client_id, captures);
+    for (size_t i = 0; i < BUILTINS; i++)
+        suggest(&s, bytes_of_text(builtin[i].name), false);
+    for (uint32_t i = 0; i < n; i++)
+        suggest(&s, captures[i], false);
+    for (uint32_t i = 0; i < role->variables_n; i++)
+        suggest(&s, bytes_of_text(role->variables[i].name), true);
+    if (s.distance > NEAR_DISTANCE)
+        snapshot_problem(c->problems, file, line,
+                         "unknown variable '${%.*s}' in %.80s; nothing sets it: capture it in 'match', or "
+                         "write it under 'vars'",
+                         (int)name.len, (const char *)name.at, what);
+    else
+        snapshot_problem(c->problems, file, line,
+                         "unknown variable '${%.*s}' in %.80s; did you mean '${%s%.*s}'?", (int)name.len,
+                         (const char *)name.at, what, s.is_var ? VARIABLE_VAR_PREFIX : "", (int)s.best.len,
+                         (const char *)s.best.at);
+}
+
+static bool role_sets(const struct policy_role_spec *role, struct bytes var)
+{
+    for (uint32_t i = 0; i < role->variables_n; i++)
+        if (bytes_equal(bytes_of_text(role->variables[i].name), var))
+            return true;
+    return false;
+}
+
+static bool variable_known(const struct check *c, const struct policy_role_spec *role, struct bytes name,
+                           bool of_devices)
+{
+    enum variable_source source = snapshot_variable_source(name, &role->match, role->client_id);
+    if (source != VARIABLE_VAR)
+        return source != VARIABLE_UNKNOWN;
+    return role_sets(role, var_name(name)) ||
+           (of_devices && name_index_find(&c->device_vars, var_name(name)) != NAME_INDEX_NONE);
+}
+
+/* ---- roles ----------------------------------------------------------------------------------------------
+ */
+
+static bool asks_nothing(const struct policy_match *match)
+{
+    struct match_glob globs[MATCH_GLOBS];
+    snapshot_globs(match, NULL, globs);
+    for (size_t i = 0; i < MATCH_GLOBS; i++)
+        if (globs[i].glob != NULL)
+            return false;
+    return match->vlan < 0 && match->sources_n == 0;
+}
+
+static bool sources_good(const struct policy_source *sources, uint32_t n, uint32_t max)
+{
+    if (n > max)
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (sources[i].bits > 128)
+            return false;
+    return true;
+}
+
+static void check_match(struct check *c, const struct policy_role_spec *role)
+{
+    struct match_glob globs[MATCH_GLOBS];
+    const struct policy_match *match = &role->match;
+    if (asks_nothing(match) && !match->any)
+        TELL_ROLE(
+            c, role,
+            "role '%.60s' asks nothing in 'match', so that nobody gets it; write match = { any = true; } "
+            "if everybody is meant",
+            role->name);
+    if (!asks_nothing(match) && match->any)
+        TELL_ROLE(c, role,
+                  "role '%.60s' has 'any' beside other conditions in 'match'; remove one or the other",
+                  role->name);
+    if (match->vlan < -1 || match->vlan > VLAN_MAX)
+        TELL_ROLE(c, role, "VLAN %d of role '%.60s' is not in 0 to 4094", (int)match->vlan, role->name);
+    if (!sources_good(match->sources, match->sources_n, POLICY_SOURCES_MAX))
+        TELL_ROLE(c, role, "a source prefix of role '%.60s' is longer than an address", role->name);
+    snapshot_globs(match, role->client_id, globs);
+    for (size_t i = 0; i < MATCH_GLOBS; i++) {
+        const char *wrong = globs[i].glob == NULL ? NULL : glob_check(bytes_of_text(globs[i].glob));
+        if (wrong != NULL)
+            TELL_ROLE(c, role, "'%s' of role '%.60s': %s", globs[i].what, role->name, wrong);
+    }
+}
+
+static void check_captures(struct check *c, const struct policy_role_spec *role)
+{
+    struct bytes names[MATCH_GLOBS * GLOB_CAPTURES_MAX];
+    uint32_t n = all_captures(&role->match, role->client_id, names);
+    for (uint32_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < BUILTINS; k++)
+            if (bytes_equal(names[i], bytes_of_text(builtin[k].name)))
+                TELL_ROLE(c, role, "capture '{%s}' of role '%.60s' has the name of a fact; rename it",
+                          builtin[k].name, role->name);
+        for (uint32_t k = 0; k < i; k++)
+            if (bytes_equal(names[i], names[k]))
+                TELL_ROLE(c, role, "role '%.60s' captures '{%.*s}' twice; rename one", role->name,
+                          (int)names[i].len, (const char *)names[i].at);
+    }
+}
+
+/* A template outside topics: well formed, of variables that are known before the device is. */
+static bool check_template(struct check *c, const struct policy_role_spec *role, const char *what,
+                           const char *text, bool may_name_id)
+{
+    struct cursor rest = cursor_of(bytes_of_text(text));
+    struct bytes piece;
+    for (;;) {
+        enum template_piece kind = template_next(&rest, &piece);
+        if (kind == TEMPLATE_END)
+            return true;
+        if (kind == TEMPLATE_MALFORMED) {
+            TELL_ROLE(c, role, "'${' without a name and '}' in %s of role '%.60s'", what, role->name);
+            return false;
+        }
+        if (kind == TEMPLATE_TEXT)
+            continue;
+        if (!may_name_id && bytes_equal(piece, bytes_of_text("id"))) {
+            TELL_ROLE(c, role, "%s of role '%.60s' names '${id}', which is itself", what, role->name);
+            return false;
+        }
+        if (!variable_known(c, role, piece, false)) {
+            tell_unknown(c, role, role->file, role->line, what, piece);
+            return false;
+        }
+    }
+}
+
+static void check_templates(struct check *c, const struct policy_role_spec *role)
+{
+    if (role->id != NULL && role->id[0] == 0)
+        TELL_ROLE(c, role, "'id' of role '%.60s' is empty", role->name);
+    else if (role->id != NULL)
+        (void)check_template(c, role, "'id'", role->id, false);
+    if (role->client_id == NULL || !snapshot_is_template(role->client_id) ||
+        !check_template(c, role, "'client_id'", role->client_id, true))
+        return;
+    /* What is left beside the variables is a glob. */
+    char glob[GLOB_PATTERN_MAX + 2];
+    struct cursor rest = cursor_of(bytes_of_text(role->client_id));
+    struct bytes piece, names[GLOB_CAPTURES_MAX];
+    enum template_piece kind;
+    size_t n = 0;
+    while ((kind = template_next(&rest, &piece)) >= TEMPLATE_TEXT) {
+        if (kind == TEMPLATE_VARIABLE)
+            piece = bytes_of("x", 1);
+        if (piece.len > sizeof(glob) - n)
+            break;
+        memcpy(glob + n, piece.at, piece.len);
+        n += piece.len;
+    }
+    const char *wrong =
+        kind != TEMPLATE_END ? "a pattern is longer than 255 bytes" : glob_check(bytes_of(glob, n));
+    if (wrong == NULL && glob_capture_names(bytes_of(glob, n), names) > 0)
+        wrong = "captures {...} and variables ${...} do not go together";
+    if (wrong != NULL)
+        TELL_ROLE(c, role, "'client_id' of role '%.60s': %s", role->name, wrong);
+}
+
+static bool var_name_good(struct bytes name)
+{
+    char text[TEMPLATE_NAME_MAX + 8];
+    if (name.len == 0 || name.len + strlen(VARIABLE_VAR_PREFIX) > TEMPLATE_NAME_MAX)
+        return false;
+    int n = snprintf(text, sizeof(text), "${%.*s}", (int)name.len, (const char *)name.at);
+    struct cursor rest = cursor_of(bytes_of(text, (size_t)n));
+    struct bytes piece;
+    return template_next(&rest, &piece) == TEMPLATE_VARIABLE && cursor_left(&rest) == 0;
+}
+
+/* `vars` of a role or a device: `whose` is "role 'x'" or "device 'y'". */
+static void check_vars(struct check *c, const char *file, uint32_t line, const char *whose,
+                       const struct policy_variable *vars, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        struct bytes name = bytes_of_text(vars[i].name);
+        if (!var_name_good(name))
+            snapshot_problem(c->problems, file, line, "'%.40s' in 'vars' of %.80s is no name for a variable",
+                             vars[i].name, whose);
+        else if (!template_value_safe(bytes_of_text(vars[i].value)) &&
+                 name_index_find(&c->topic_vars, name) != NAME_INDEX_NONE)
+            snapshot_problem(
+                c->problems, file, line,
+                "'%s' of %.80s stands in topics and cannot be \"%.40s\"; write one level without "
+                "'+', '#', '/', a leading '$' or control characters",
+                vars[i].name, whose, vars[i].value);
+        for (uint32_t k = 0; k < i; k++)
+            if (bytes_equal(bytes_of_text(vars[k].name), name))
+                snapshot_problem(c->problems, file, line, "'%.40s' is twice in 'vars' of %.80s; remove one",
+                                 vars[i].name, whose);
+    }
+}
+
+static void check_role(struct check *c, const struct policy_role_spec *role)
+{
+    char whose[96];
+    snprintf(whose, sizeof(whose), "role '%.60s'", role->name);
+    check_match(c, role);
+    check_captures(c, role);
+    check_templates(c, role);
+    check_vars(c, role->file, role->line, whose, role->variables, role->variables_n);
+    if (role->max_qos > 2)
+        TELL_ROLE(c, role, "max_qos of role '%.60s' is not 0, 1 or 2", role->name);
+    if (role->limits.keepalive_max_s != 0 && role->limits.keepalive_min_s > role->limits.keepalive_max_s)
+        TELL_ROLE(c, role, "the least keep-alive of role '%.60s' is above its largest", role->name);
+}
+
+static void check_roles(struct check *c)
+{
+    const struct policy_role_spec *everybody = NULL;
+    struct name_index names;
+    if (!name_index_init(&names, c->spec->roles_n)) {
+        snapshot_problem(c->problems, NULL, 0, "out of memory");
+        return;
+    }
+    for (uint32_t i = 0; i < c->spec->roles_n; i++) {
+        const struct policy_role_spec *role = &c->spec->roles[i];
+        if (role->name == NULL || role->name[0] == 0) {
+            TELL_ROLE(c, role, "a role has no name; give it one");
+            continue;
+        }
+        uint32_t twin = name_index_add(&names, bytes_of_text(role->name), i);
+        if (twin != NAME_INDEX_NONE)
+            TELL_ROLE(c, role, "role '%.60s' is there already (%.80s:%u); rename one", role->name,
+                      c->spec->roles[twin].file != NULL ? c->spec->roles[twin].file : "",
+                      (unsigned int)c->spec->roles[twin].line);
+        if (everybody != NULL)
+            TELL_ROLE(
+                c, role,
+                "role '%.60s' can never be given: '%.60s' (line %u) comes first and takes everybody; put it "
+                "last",
+                role->name, everybody->name, (unsigned int)everybody->line);
+        check_role(c, role);
+        if (everybody == NULL && role->match.any)
+            everybody = role;
+    }
+    name_index_fini(&names);
+}
+
+/* ---- rules ----------------------------------------------------------------------------------------------
+ */
+
+/* "line 29", or with its file when that is another. */
+static const char *place_of(const char *file, uint32_t line, const char *from_file, char *out, size_t room)
+{
+    if (file == NULL || (from_file != NULL && strcmp(file, from_file) == 0))
+        snprintf(out, room, "line %u", (unsigned int)line);
+    else
+        snprintf(out, room, "%.80s:%u", file, (unsigned int)line);
+    return out;
+}
+
+static void check_rule_variables(struct check *c, const struct policy_role_spec *role,
+                                 const struct acl_rule_spec *rule)
+{
+    char what[96];
+    struct cursor rest = cursor_of(bytes_of_text(rule->topic));
+    struct bytes piece;
+    enum template_piece kind;
+    snprintf(what, sizeof(what), "rule '%.60s'", rule->id);
+    while ((kind = template_next(&rest, &piece)) >= TEMPLATE_TEXT)
+        if (kind == TEMPLATE_VARIABLE && !variable_known(c, role, piece, true))
+            tell_unknown(c, role, rule->file, rule->line, what, piece);
+}
+
+static void check_rule(struct check *c, const struct policy_role_spec *role, const struct acl_rule_spec *rule,
+                       const struct variable_names *names)
+{
+    struct acl_problem problem;
+    char place[112];
+    if (!acl_rule_check(rule, names->list, names->n, &problem) && !names->too_many) {
+        TELL_RULE(c, rule, "rule '%.60s': %s", rule->id != NULL ? rule->id : "", problem.text);
+        return;
+    }
+    if (rule->id == NULL || rule->topic == NULL)
+        return;
+    c->rules[c->rules_n] = rule;
+    uint32_t twin = name_index_add(&c->rule_ids, bytes_of_text(rule->id), c->rules_n++);
+    if (twin != NAME_INDEX_NONE)
+        TELL_RULE(c, rule, "rule '%.60s' is there already (%s); rename one", rule->id,
+                  place_of(c->rules[twin]->file, c->rules[twin]->line, rule->file, place, sizeof(place)));
+    check_rule_variables(c, role, rule);
+}
+
+static void check_rules(struct check *c)
+{
+    for (uint32_t i = 0; i < c->spec->roles_n; i++) {
+        const struct policy_role_spec *role = &c->spec->roles[i];
+        struct variable_names names;
+        snapshot_variables(role, &names);
+        if (names.too_many)
+            TELL_ROLE(c, role, "topics of role '%.60s' use more than 16 variables", role->name);
+        for (uint32_t k = 0; k < role->rules_n; k++)
+            check_rule(c, role, &role->rules[k], &names);
+    }
+}
+
+struct idle_context {
+    const struct acl *acl;
+    struct snapshot_problems *problems;
+};
+
+static void tell_idle(void *owner, uint32_t rule, uint32_t because_of, enum acl_idle why)
+{
+    const struct idle_context *context = owner;
+    const struct acl_rule *idle = acl_rule_at(context->acl, rule),
+                          *by = acl_rule_at(context->acl, because_of);
+    char place[112];
+    snapshot_problem(context->problems, idle->file, idle->line,
+                     why == ACL_IDLE_DENIED
+                         ? "rule '%.60s' can never decide; '%.60s' (%s) covers it; delete one of them"
+                         : "rule '%.60s' can never decide; '%.60s' (%s) says the same; delete one of them",
+                     idle->id, by->id, place_of(by->file, by->line, idle->file, place, sizeof(place)));
+}
+
+void snapshot_check_idle(const struct acl *acl, struct snapshot_problems *problems)
+{
+    struct idle_context context = {.acl = acl, .problems = problems};
+    acl_idle_rules(acl, tell_idle, &context);
+}
+
+/* ---- devices --------------------------------------------------------------------------------------------
+ */
+
+static void check_device(struct check *c, const struct policy_device_spec *device)
+{
+    char whose[96];
+    size_t len = strlen(device->id);
+    snprintf(whose, sizeof(whose), "device '%.60s'", device->id);
+    if (len > IDENTITY_NAME_MAX)
+        TELL_DEVICE(c, device, "the id of %s... is longer than 127 bytes", whose);
+    if (!sources_good(device->addresses, device->addresses_n,
+                      sizeof(device->addresses) / sizeof(device->addresses[0])))
+        TELL_DEVICE(c, device, "an address of %s is not well formed", whose);
+    check_vars(c, device->file, device->line, whose, device->variables, device->variables_n);
+}
+
+static void check_devices(struct check *c)
+{
+    struct name_index ids;
+    char place[112];
+    if (!name_index_init(&ids, c->spec->devices_n)) {
+        snapshot_problem(c->problems, NULL, 0, "out of memory");
+        return;
+    }
+    for (uint32_t i = 0; i < c->spec->devices_n; i++) {
+        const struct policy_device_spec *device = &c->spec->devices[i];
+        if (device->id == NULL || device->id[0] == 0) {
+            TELL_DEVICE(c, device, "a device has no id; give it one");
+            continue;
+        }
+        uint32_t twin = name_index_add(&ids, bytes_of_text(device->id), i);
+        if (twin != NAME_INDEX_NONE)
+            TELL_DEVICE(c, device, "device '%.60s' is there already (%s); merge them", device->id,
+                        place_of(c->spec->devices[twin].file, c->spec->devices[twin].line, device->file,
+                                 place, sizeof(place)));
+        check_device(c, device);
+    }
+    name_index_fini(&ids);
+}
+
+/* ---- all ------------------------------------------------------------------------------------------------
+ */
+
+static bool prepare(struct check *c)
+{
+    uint32_t device_vars = 0, rules = 0;
+    for (uint32_t i = 0; i < c->spec->devices_n; i++)
+        device_vars += c->spec->devices[i].variables_n;
+    for (uint32_t i = 0; i < c->spec->roles_n; i++)
+        rules += c->spec->roles[i].rules_n;
+    c->rules = calloc(rules + 1U, sizeof(*c->rules));
+    if (!name_index_init(&c->device_vars, device_vars) ||
+        !name_index_init(&c->topic_vars, c->spec->roles_n * ACL_VARIABLES_MAX) ||
+        !name_index_init(&c->rule_ids, rules) || c->rules == NULL)
+        return false;
+    for (uint32_t i = 0; i < c->spec->devices_n; i++)
+        for (uint32_t k = 0; k < c->spec->devices[i].variables_n; k++)
+            name_index_add(&c->device_vars, bytes_of_text(c->spec->devices[i].variables[k].name), 0);
+    return true;
+}
+
+/* Names point into `names`, which must last as long as the index. */
+static void note_topic_vars(struct check *c, struct variable_names *names)
+{
+    for (uint32_t i = 0; i < c->spec->roles_n; i++) {
+        snapshot_variables(&c->spec->roles[i], &names[i]);
+        for (uint32_t k = 0; k < names[i].n; k++)
+            if (is_var(bytes_of_text(names[i].list[k])))
+                name_index_add(&c->topic_vars, var_name(bytes_of_text(names[i].list[k])), 0);
+    }
+}
+
+void snapshot_check(const struct policy_spec *spec, struct snapshot_problems *problems)
+{
+    struct check c = {.spec = spec, .problems = problems};
+    struct variable_names *names = calloc(spec->roles_n + 1U, sizeof(*names));
+    if (names != NULL && prepare(&c)) {
+        note_topic_vars(&c, names);
+        check_roles(&c);
+        check_rules(&c);
+        check_devices(&c);
+    } else {
+        snapshot_problem(problems, NULL, 0, "out of memory");
+    }
+    name_index_fini(&c.device_vars);
+    name_index_fini(&c.topic_vars);
+    name_index_fini(&c.rule_ids);
+    free(c.rules);
+    free(names);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A digest over what a policy means: files and lines are no part of it, the order of roles is (the first that
+ * matches wins), the order of rules, variables and devices is not. Not a cryptographic one: it tells an
+ * operator that two boxes run the same policy.
+ */
+#include "policy/access/hash.h"
+#include "policy/access/snapshot_layout.h"
+
+static uint64_t mix(uint64_t digest, uint64_t value)
+{
+    return hash_fold(digest ^ HASH_ODD_1, value + HASH_ODD_2) + value;
+}
+
+static uint64_t mix_text(uint64_t digest, const char *text)
+{
+    if (text == NULL)
+        return mix(digest, 1);
+    return mix(digest, hash_bytes((const uint8_t *)text, strlen(text), HASH_ODD_2));
+}
+
+static uint64_t mix_bytes(uint64_t digest, const void *at, size_t n)
+{
+    return mix(digest, hash_bytes(at, n, HASH_ODD_2));
+}
+
+static uint64_t of_sources(const struct policy_source *sources, uint32_t n)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += mix(mix_bytes(2, sources[i].address, sizeof(sources[i].address)), sources[i].bits);
+    return sum;
+}
+
+static uint64_t of_variables(const struct policy_variable *vars, uint32_t n)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n; i++)
+        sum += mix_text(mix_text(3, vars[i].name), vars[i].value);
+    return sum;
+}
+
+static uint64_t of_rules(const struct acl_rule_spec *rules, uint32_t n)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        const struct acl_rule_spec *r = &rules[i];
+        uint64_t d = mix_text(mix_text(4, r->id), r->topic);
+        d = mix(d, (uint64_t)r->allow | (uint64_t)r->enforce << 1 | (uint64_t)r->payload << 2 |
+                       (uint64_t)(uint8_t)r->retain << 8 | (uint64_t)(uint8_t)r->will << 16 |
+                       (uint64_t)r->qos_mask << 24 | (uint64_t)r->actions << 32);
+        sum += mix(d, r->payload_max);
+    }
+    return sum;
+}
+
+static uint64_t mix_rate(uint64_t digest, const struct rate *rate)
+{
+    return mix(mix(mix(digest, rate->amount), rate->period_us), rate->burst);
+}
+
+static uint64_t of_limits(const struct policy_limits *l)
+{
+    uint64_t d =
+        mix_rate(mix_rate(mix_rate(mix_rate(5, &l->connects), &l->publishes), &l->bytes), &l->requests);
+    d = mix(d, (uint64_t)l->packet_bytes << 32 | l->subscriptions);
+    d = mix(d, (uint64_t)l->sessions << 32 | l->topic_levels);
+    d = mix(d, (uint64_t)l->topic_bytes << 32 | l->user_properties);
+    d = mix(d, (uint64_t)l->keepalive_min_s << 32 | l->keepalive_max_s);
+    return mix(d, (uint64_t)l->over);
+}
+
+static uint64_t of_match(const struct policy_match *m)
+{
+    uint64_t d = mix(6, (uint64_t)m->any << 32 | (uint32_t)m->vlan);
+    const char *const texts[] = {m->listener, m->port,    m->mac,     m->client_id,
+                                 m->user,     m->cert_cn, m->cert_ou, m->psk_id};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        d = mix_text(d, texts[i]);
+    return mix(d, of_sources(m->sources, m->sources_n));
+}
+
+static uint64_t of_role(const struct policy_role_spec *r)
+{
+    uint64_t d = mix_text(mix_text(mix_text(7, r->name), r->id), r->client_id);
+    d = mix(d, of_match(&r->match));
+    d = mix(d, (uint64_t)r->mode | (uint64_t)r->subscribe_trim << 8 | (uint64_t)r->payload_utf8 << 9 |
+                   (uint64_t)r->max_qos << 16 | (uint64_t)r->will << 24 | (uint64_t)r->refusal << 32);
+    d = mix(d, (uint64_t)r->inflight << 32 | r->queue);
+    d = mix(d, of_limits(&r->limits));
+    d = mix(d, of_variables(r->variables, r->variables_n));
+    return mix(d, of_rules(r->rules, r->rules_n));
+}
+
+static uint64_t of_device(const struct policy_device_spec *device)
+{
+    uint64_t d = mix_text(mix_text(8, device->id), device->quarantine);
+    d = device->has_mac ? mix_bytes(d, device->mac, sizeof(device->mac)) : mix(d, 9);
+    d = mix(d, of_sources(device->addresses, device->addresses_n));
+    return mix(d, of_variables(device->variables, device->variables_n));
+}
+
+uint32_t snapshot_digest(const struct policy_spec *spec)
+{
+    uint64_t roles = 0, devices = 0;
+    for (uint32_t i = 0; i < spec->roles_n; i++)
+        roles = mix(roles, of_role(&spec->roles[i]));
+    for (uint32_t i = 0; i < spec->devices_n; i++)
+        devices += of_device(&spec->devices[i]);
+    uint64_t digest = mix(mix(roles, devices), (uint64_t)spec->roles_n << 32 | spec->devices_n);
+    return (uint32_t)(digest ^ digest >> 32);
+}
