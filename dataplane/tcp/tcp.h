@@ -138,11 +138,14 @@ struct tcp_limits {
     TCP_COUNTER(RESETS_SUPPRESSED, "resets-suppressed")                                                      \
     TCP_COUNTER(OUT_OF_ORDER, "out-of-order")                                                                \
     TCP_COUNTER(OVERLAP, "overlap")                                                                          \
+    TCP_COUNTER(OVERLAP_CONFLICT, "overlap-conflict")                                                        \
     TCP_COUNTER(DUPLICATE, "duplicate")                                                                      \
     TCP_COUNTER(NO_BUFFER, "no-buffer")                                                                      \
     TCP_COUNTER(RETRANSMITS, "retransmits")                                                                  \
     TCP_COUNTER(FAST_RETRANSMITS, "fast-retransmits")                                                        \
     TCP_COUNTER(TIMEOUTS, "timeouts")                                                                        \
+    TCP_COUNTER(TAIL_PROBES, "tail-loss-probes")                                                             \
+    TCP_COUNTER(SPURIOUS, "spurious-recoveries")                                                             \
     TCP_COUNTER(PROBES, "window-probes")                                                                     \
     TCP_COUNTER(KEEPALIVES, "keepalives")                                                                    \
     TCP_COUNTER(ABORTED, "aborted")
