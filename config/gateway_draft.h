@@ -44,6 +44,14 @@ struct gateway_draft {
 
 /* The table of sallyport.conf; objects are read into a struct gateway_draft. */
 extern const struct schema_table gateway_keys;
+/* Entries of `listeners` and `upstreams`. */
+extern const struct schema_table gateway_listener_keys;
+extern const struct schema_table gateway_upstream_keys;
+void *gateway_next_listener(struct schema_read *read, const config_setting_t *setting, void *into);
+void *gateway_next_upstream(struct schema_read *read, const config_setting_t *setting, void *into);
+/* Whether there is room for one more; told when not. */
+bool gateway_keys_room(struct schema_read *read, const config_setting_t *setting, uint32_t n, uint32_t max,
+                       const char *what);
 
 /*
  * Resolve names and check what no single setting can tell: first the network (devices, addresses, next hops,

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-#define KEYS(table) .keys = table, .keys_n = sizeof(table) / sizeof(table[0])
-#define SECOND_US INT64_C(1000000)
 #define MIB (INT64_C(1) << 20)
 
 static struct gateway_config *config_of(const struct schema_read *read)
@@ -13,9 +11,13 @@ static struct gateway_config *config_of(const struct schema_read *read)
     return ((struct gateway_draft *)read->owner)->config;
 }
 
-static void told(struct schema_read *read, const struct schema_value *value, const char *problem)
+bool gateway_keys_room(struct schema_read *read, const config_setting_t *setting, uint32_t n, uint32_t max,
+                       const char *what)
 {
-    schema_error(read, value->origin, "'%s' is \"%.64s\"; %s", value->name, value->text, problem);
+    if (n == max)
+        schema_error(read, load_origin(read->load, setting), "there are more than %u %s; remove some", max,
+                     what);
+    return n < max;
 }
 
 /* ---- ports and routes ---------------------------------------------------------------------------------- */
@@ -36,7 +38,7 @@ static void set_address(struct schema_read *read, const struct schema_value *val
     if (problem == NULL && interface->addresses_n == GATEWAY_ADDRESSES_MAX)
         problem = "a port has at most 8 addresses; remove some";
     if (problem != NULL)
-        told(read, value, problem);
+        schema_refuse(read, value, problem);
     else
         interface->addresses[interface->addresses_n++] = address;
 }
@@ -51,7 +53,7 @@ static void set_next_hop(struct schema_read *read, const struct schema_value *va
     if (problem == NULL && *there)
         problem = "a port has one next hop for IPv4 and one for IPv6; remove one";
     if (problem != NULL) {
-        told(read, value, problem);
+        schema_refuse(read, value, problem);
         return;
     }
     *there = true;
@@ -63,7 +65,7 @@ static void set_route_to(struct schema_read *read, const struct schema_value *va
     struct config_route *route = into;
     const char *problem = address_parse_prefix(value->text, true, &route->to);
     if (problem != NULL)
-        told(read, value, problem);
+        schema_refuse(read, value, problem);
 }
 
 static void set_route_via(struct schema_read *read, const struct schema_value *value, void *into)
@@ -71,7 +73,7 @@ static void set_route_via(struct schema_read *read, const struct schema_value *v
     struct config_route *route = into;
     const char *problem = address_parse(value->text, route->via);
     if (problem != NULL)
-        told(read, value, problem);
+        schema_refuse(read, value, problem);
 }
 
 static void set_route_port(struct schema_read *read, const struct schema_value *value, void *into)
@@ -108,7 +110,7 @@ static const struct schema_key port_keys[] = {
      .set = set_address},
     {.name = "next_hop", .type = SCHEMA_TEXTS, .max = 63, .example = "\"10.30.0.254\"", .set = set_next_hop},
 };
-static const struct schema_table port_table = {.what = "port", .label = "name", KEYS(port_keys)};
+static const struct schema_table port_table = {.what = "port", .label = "name", SCHEMA_KEYS(port_keys)};
 
 static const struct schema_key route_keys[] = {
     {.name = "to",
@@ -125,22 +127,13 @@ static const struct schema_key route_keys[] = {
      .set = set_route_via},
     {.name = "port", .type = SCHEMA_NAME, .required = true, .example = "\"wan\"", .set = set_route_port},
 };
-static const struct schema_table route_table = {.what = "route", .label = "to", KEYS(route_keys)};
-
-static bool has_room(struct schema_read *read, const config_setting_t *setting, uint32_t n, uint32_t max,
-                     const char *what)
-{
-    if (n == max)
-        schema_error(read, load_origin(read->load, setting), "there are more than %u %s; remove some", max,
-                     what);
-    return n < max;
-}
+static const struct schema_table route_table = {.what = "route", .label = "to", SCHEMA_KEYS(route_keys)};
 
 static void *next_port(struct schema_read *read, const config_setting_t *setting, void *into)
 {
     struct gateway_draft *draft = into;
     struct gateway_config *config = draft->config;
-    if (!has_room(read, setting, config->interfaces_n, GATEWAY_INTERFACES_MAX, "ports"))
+    if (!gateway_keys_room(read, setting, config->interfaces_n, GATEWAY_INTERFACES_MAX, "ports"))
         return NULL;
     struct config_interface *interface = &config->interfaces[config->interfaces_n];
     interface->origin = load_origin(read->load, setting);
@@ -152,7 +145,7 @@ static void *next_route(struct schema_read *read, const config_setting_t *settin
 {
     struct gateway_draft *draft = into;
     struct gateway_config *config = draft->config;
-    if (!has_room(read, setting, config->routes_n, GATEWAY_ROUTES_MAX, "routes"))
+    if (!gateway_keys_room(read, setting, config->routes_n, GATEWAY_ROUTES_MAX, "routes"))
         return NULL;
     struct config_route *route = &config->routes[config->routes_n];
     route->origin = load_origin(read->load, setting);
@@ -217,7 +210,7 @@ static const struct schema_key capacity_keys[] = {
      .example = "20000",
      .set = set_connections},
 };
-static const struct schema_table capacity_table = {.what = "limits", KEYS(capacity_keys)};
+static const struct schema_table capacity_table = {.what = "limits", SCHEMA_KEYS(capacity_keys)};
 
 static const struct schema_key dataplane_keys[] = {
     {.name = "workers",
@@ -257,257 +250,7 @@ static const struct schema_key dataplane_keys[] = {
     {.name = "ports", .type = SCHEMA_LIST, .required = true, .entry = next_port, .inside = &port_table},
     {.name = "routes", .type = SCHEMA_LIST, .entry = next_route, .inside = &route_table},
 };
-static const struct schema_table dataplane_table = {.what = "dataplane", KEYS(dataplane_keys)};
-
-/* ---- listeners ----------------------------------------------------------------------------------------- */
-
-static struct draft_listener *draft_of_listener(struct schema_read *read, const void *listener)
-{
-    struct gateway_draft *draft = read->owner;
-    return &draft->listeners[(const struct config_listener *)listener - draft->config->listeners];
-}
-
-static void set_listener_port(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    draft_of_listener(read, into)->port = value->text;
-}
-
-static void set_listener_upstream(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    draft_of_listener(read, into)->upstream = value->text;
-}
-
-static void set_listen(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    struct config_listener *listener = into;
-    struct address_endpoint endpoint = {.any = false};
-    const char *problem = address_parse_endpoint(value->text, true, &endpoint);
-    if (problem != NULL) {
-        told(read, value, problem);
-        return;
-    }
-    listener->any = endpoint.any;
-    listener->has_address = endpoint.has_address;
-    listener->port = endpoint.port;
-    memcpy(listener->address, endpoint.address, 16);
-}
-
-static const char *const protocol_words[] = {"mqtt", "coap", NULL};
-static const char *const security_words[] = {"none", "tls", "dtls", NULL};
-static const char *const listener_auth_words[] = {"cert", "psk", "password", NULL};
-
-static void check_auth(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    (void)into;
-    for (size_t i = 0; listener_auth_words[i] != NULL; i++)
-        if (strcmp(listener_auth_words[i], value->text) == 0)
-            return;
-    told(read, value, "write \"cert\", \"psk\" or \"password\"");
-}
-
-static const struct schema_key source_limit_keys[] = {
-    {.name = "connects",
-     .type = SCHEMA_RATE,
-     .fallback = "10/s",
-     .example = "\"10/s burst 20\"",
-     SCHEMA_INTO(struct config_listener, connects_per_source)},
-    {.name = "sessions",
-     .type = SCHEMA_NUMBER,
-     .min = 0,
-     .max = 1000000,
-     .fallback = "0",
-     .example = "100",
-     SCHEMA_INTO(struct config_listener, sessions_per_source)},
-};
-static const struct schema_table source_limit_table = {.what = "limits", KEYS(source_limit_keys)};
-
-static const struct schema_key listener_keys[] = {
-    {.name = "name",
-     .type = SCHEMA_NAME,
-     .required = true,
-     .example = "\"mqtt\"",
-     SCHEMA_INTO(struct config_listener, name)},
-    {.name = "port", .type = SCHEMA_NAME, .required = true, .example = "\"iot\"", .set = set_listener_port},
-    {.name = "protocol",
-     .type = SCHEMA_WORD,
-     .required = true,
-     .words = protocol_words,
-     .example = "\"mqtt\"",
-     SCHEMA_INTO(struct config_listener, protocol)},
-    {.name = "security",
-     .type = SCHEMA_WORD,
-     .required = true,
-     .words = security_words,
-     .example = "\"none\"",
-     SCHEMA_INTO(struct config_listener, security)},
-    {.name = "listen",
-     .type = SCHEMA_TEXT,
-     .required = true,
-     .max = 63,
-     .example = "\"any:1883\"",
-     .set = set_listen},
-    {.name = "auth",
-     .type = SCHEMA_TEXTS,
-     .feature = FEATURE_CERTIFICATE_NAME,
-     .max = 63,
-     .example = "\"cert\"",
-     .set = check_auth},
-    {.name = "upstream",
-     .type = SCHEMA_NAME,
-     .required = true,
-     .example = "\"broker\"",
-     .set = set_listener_upstream},
-    {.name = "limits", .type = SCHEMA_GROUP, .inside = &source_limit_table},
-};
-static const struct schema_table listener_table = {.what = "listener", .label = "name", KEYS(listener_keys)};
-
-static void *next_listener(struct schema_read *read, const config_setting_t *setting, void *into)
-{
-    struct gateway_draft *draft = into;
-    struct gateway_config *config = draft->config;
-    if (!has_room(read, setting, config->listeners_n, GATEWAY_LISTENERS_MAX, "listeners"))
-        return NULL;
-    struct config_listener *listener = &config->listeners[config->listeners_n];
-    listener->origin = load_origin(read->load, setting);
-    draft->listeners[config->listeners_n++].setting = setting;
-    return listener;
-}
-
-/* ---- upstreams ----------------------------------------------------------------------------------------- */
-
-static void set_server(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    struct config_upstream *upstream = into;
-    struct address_endpoint endpoint = {.port = 0};
-    const char *problem = address_parse_endpoint(value->text, false, &endpoint);
-    if (problem == NULL) {
-        struct config_address host = {.bits = 128};
-        memcpy(host.bytes, endpoint.address, 16);
-        problem = address_check_host(&host);
-    }
-    if (problem == NULL && upstream->servers_n == GATEWAY_SERVERS_MAX)
-        problem = "an upstream has at most 8 servers; remove some";
-    if (problem != NULL) {
-        told(read, value, problem);
-        return;
-    }
-    struct config_server *server = &upstream->servers[upstream->servers_n++];
-    memcpy(server->address, endpoint.address, 16);
-    server->port = endpoint.port;
-}
-
-/* Names are joined by ',' as TLS contexts take them. */
-static void set_alpn(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    struct config_upstream *upstream = into;
-    if (strchr(value->text, ',') != NULL)
-        told(read, value, "a protocol name holds no ','; write [ \"one\", \"other\" ]");
-    else if (upstream->alpn == NULL)
-        upstream->alpn = value->text;
-    else
-        upstream->alpn = arena_format(read->arena, "%s,%s", upstream->alpn, value->text);
-}
-
-static void set_min_version(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    (void)read;
-    ((struct config_upstream *)into)->tls_1_2 = value->number == 1;
-}
-
-static const char *const version_words[] = {"1.3", "1.2", NULL};
-static const char *const check_words[] = {"none", "mqtt-ping", "coap-ping", NULL};
-
-static const struct schema_key upstream_keys[] = {
-    {.name = "name",
-     .type = SCHEMA_NAME,
-     .required = true,
-     .example = "\"broker\"",
-     SCHEMA_INTO(struct config_upstream, name)},
-    {.name = "protocol",
-     .type = SCHEMA_WORD,
-     .required = true,
-     .words = protocol_words,
-     .example = "\"mqtt\"",
-     SCHEMA_INTO(struct config_upstream, protocol)},
-    {.name = "security",
-     .type = SCHEMA_WORD,
-     .required = true,
-     .words = security_words,
-     .example = "\"tls\"",
-     SCHEMA_INTO(struct config_upstream, security)},
-    {.name = "servers",
-     .type = SCHEMA_TEXTS,
-     .required = true,
-     .max = 63,
-     .example = "[ \"10.30.0.2:8883\" ]",
-     .set = set_server},
-    {.name = "server_name",
-     .type = SCHEMA_TEXT,
-     .max = 253,
-     .example = "\"broker.example\"",
-     SCHEMA_INTO(struct config_upstream, server_name)},
-    {.name = "alpn", .type = SCHEMA_TEXTS, .max = 255, .example = "\"mqtt\"", .set = set_alpn},
-    {.name = "ca",
-     .type = SCHEMA_PATH,
-     .example = "\"tls/cloud-ca.pem\"",
-     SCHEMA_INTO(struct config_upstream, ca)},
-    {.name = "certificate",
-     .type = SCHEMA_PATH,
-     .example = "\"tls/devices/${id}.pem\"",
-     SCHEMA_INTO(struct config_upstream, certificate)},
-    {.name = "key",
-     .type = SCHEMA_PATH,
-     .example = "\"tls/devices/${id}.key\"",
-     SCHEMA_INTO(struct config_upstream, key)},
-    {.name = "crl",
-     .type = SCHEMA_PATH,
-     .feature = FEATURE_UPSTREAM_CRL,
-     .example = "\"tls/cloud.crl\"",
-     SCHEMA_INTO(struct config_upstream, crl)},
-    {.name = "min_version",
-     .type = SCHEMA_WORD,
-     .words = version_words,
-     .fallback = "1.3",
-     .example = "\"1.3\"",
-     .set = set_min_version},
-    {.name = "resumption",
-     .type = SCHEMA_FLAG,
-     .fallback = "true",
-     SCHEMA_INTO(struct config_upstream, resumption)},
-    {.name = "connect_timeout",
-     .type = SCHEMA_DURATION,
-     .min = SECOND_US / 10,
-     .max = 300 * SECOND_US,
-     .fallback = "5s",
-     SCHEMA_INTO(struct config_upstream, connect_timeout_us)},
-    {.name = "psk_id",
-     .type = SCHEMA_TEXT,
-     .max = 128,
-     .example = "\"${id}\"",
-     SCHEMA_INTO(struct config_upstream, psk_id)},
-    {.name = "psk_file",
-     .type = SCHEMA_PATH,
-     .example = "\"tls/devices.psk\"",
-     SCHEMA_INTO(struct config_upstream, psk_file)},
-    {.name = "check",
-     .type = SCHEMA_WORD,
-     .feature = FEATURE_HEALTH_CHECK,
-     .words = check_words,
-     .example = "\"mqtt-ping\""},
-};
-static const struct schema_table upstream_table = {.what = "upstream", .label = "name", KEYS(upstream_keys)};
-
-static void *next_upstream(struct schema_read *read, const config_setting_t *setting, void *into)
-{
-    struct gateway_draft *draft = into;
-    struct gateway_config *config = draft->config;
-    if (!has_room(read, setting, config->upstreams_n, GATEWAY_UPSTREAMS_MAX, "upstreams"))
-        return NULL;
-    struct config_upstream *upstream = &config->upstreams[config->upstreams_n];
-    upstream->origin = load_origin(read->load, setting);
-    draft->upstreams[config->upstreams_n++].setting = setting;
-    return upstream;
-}
+static const struct schema_table dataplane_table = {.what = "dataplane", SCHEMA_KEYS(dataplane_keys)};
 
 /* ---- the rest ------------------------------------------------------------------------------------------ */
 
@@ -550,7 +293,9 @@ static const struct schema_key gateway_group_keys[] = {
      .example = "\"closed\"",
      .set = set_on_stall},
 };
-static const struct schema_table gateway_group_table = {.what = "gateway", KEYS(gateway_group_keys)};
+static const struct schema_table gateway_group_table = {.what = "gateway", SCHEMA_KEYS(gateway_group_keys)};
+
+static const char *const version_words[] = {"1.3", "1.2", NULL};
 
 static const struct schema_key tls_keys[] = {
     {.name = "certificate", .type = SCHEMA_PATH},
@@ -559,25 +304,25 @@ static const struct schema_key tls_keys[] = {
     {.name = "crl", .type = SCHEMA_PATH},
     {.name = "min_version", .type = SCHEMA_WORD, .words = version_words, .example = "\"1.3\""},
 };
-static const struct schema_table tls_table = {.what = "tls", KEYS(tls_keys)};
+static const struct schema_table tls_table = {.what = "tls", SCHEMA_KEYS(tls_keys)};
 
 static void set_socket(struct schema_read *read, const struct schema_value *value, void *into)
 {
     (void)into;
     config_of(read)->control_socket = value->text;
     if (strlen(value->text) > 107)
-        told(read, value, "the name of a socket has at most 107 bytes; use a shorter directory");
+        schema_refuse(read, value, "the name of a socket has at most 107 bytes; use a shorter directory");
 }
 
 static const struct schema_key control_keys[] = {
     {.name = "socket", .type = SCHEMA_PATH, .fallback = "/run/sallyport/control.sock", .set = set_socket},
 };
-static const struct schema_table control_table = {.what = "control", KEYS(control_keys)};
+static const struct schema_table control_table = {.what = "control", SCHEMA_KEYS(control_keys)};
 
 static const struct schema_key metrics_keys[] = {
     {.name = "listen", .type = SCHEMA_TEXT, .required = true, .max = 63, .example = "\"127.0.0.1:9465\""},
 };
-static const struct schema_table metrics_table = {.what = "metrics", KEYS(metrics_keys)};
+static const struct schema_table metrics_table = {.what = "metrics", SCHEMA_KEYS(metrics_keys)};
 
 static void set_events_file(struct schema_read *read, const struct schema_value *value, void *into)
 {
@@ -625,7 +370,7 @@ static const struct schema_key events_keys[] = {
      .fallback = "never",
      .example = "\"never\""},
 };
-static const struct schema_table events_table = {.what = "events", KEYS(events_keys)};
+static const struct schema_table events_table = {.what = "events", SCHEMA_KEYS(events_keys)};
 
 static const struct schema_key root_keys[] = {
     {.name = "schema", .type = SCHEMA_NUMBER, .min = 1, .max = 1, .fallback = "1"},
@@ -639,15 +384,15 @@ static const struct schema_key root_keys[] = {
     {.name = "listeners",
      .type = SCHEMA_LIST,
      .required = true,
-     .entry = next_listener,
-     .inside = &listener_table},
+     .entry = gateway_next_listener,
+     .inside = &gateway_listener_keys},
     {.name = "upstreams",
      .type = SCHEMA_LIST,
      .required = true,
-     .entry = next_upstream,
-     .inside = &upstream_table},
+     .entry = gateway_next_upstream,
+     .inside = &gateway_upstream_keys},
     {.name = "control", .type = SCHEMA_GROUP, .inside = &control_table},
     {.name = "metrics", .type = SCHEMA_GROUP, .feature = FEATURE_METRICS, .inside = &metrics_table},
     {.name = "events", .type = SCHEMA_GROUP, .inside = &events_table},
 };
-const struct schema_table gateway_keys = {KEYS(root_keys)};
+const struct schema_table gateway_keys = {SCHEMA_KEYS(root_keys)};

@@ -99,18 +99,6 @@ static void check_pattern(struct schema_read *read, struct config_origin origin,
 
 /* ---- upstreams ----------------------------------------------------------------------------------------- */
 
-/* Settings that a kind of security does not use would be silently ignored: they are errors. */
-static void refuse_unused(struct schema_read *read, const struct config_upstream *own,
-                          const config_setting_t *setting, const char *const *keys, const char *security)
-{
-    for (; *keys != NULL; keys++)
-        if (config_setting_get_member(setting, *keys) != NULL)
-            schema_error(
-                read, at(read, setting, *keys),
-                "'%s' in upstream '%s' has no use with security \"%s\"; remove it or change 'security'",
-                *keys, own->name, security);
-}
-
 static void check_identity(struct schema_read *read, const struct config_upstream *own,
                            const config_setting_t *setting)
 {
@@ -220,10 +208,6 @@ static void check_servers(struct schema_read *read, const struct gateway_draft *
 
 static void check_upstream(struct schema_read *read, struct gateway_draft *draft, uint32_t index)
 {
-    static const char *const not_in_none[] = {"server_name", "alpn",     "ca",          "certificate",
-                                              "key",         "crl",      "min_version", "resumption",
-                                              "psk_id",      "psk_file", NULL};
-    static const char *const not_in_tls[] = {"psk_id", "psk_file", NULL};
     const struct config_upstream *own = &draft->config->upstreams[index];
     const config_setting_t *setting = draft->upstreams[index].setting;
     if (own->protocol == CONFIG_COAP)
@@ -235,10 +219,6 @@ static void check_upstream(struct schema_read *read, struct gateway_draft *draft
                      "security = \"%s\"",
                      own->name, protocol_text(own->protocol), own->protocol == CONFIG_COAP ? "DTLS" : "TLS",
                      own->protocol == CONFIG_COAP ? "dtls" : "tls");
-    else if (own->security == CONFIG_SECURITY_NONE)
-        refuse_unused(read, own, setting, not_in_none, "none");
-    else if (own->security == CONFIG_SECURITY_TLS)
-        refuse_unused(read, own, setting, not_in_tls, "tls");
     if (!wrong && own->security == CONFIG_SECURITY_TLS)
         check_tls(read, own, setting);
     if (!wrong && own->security == CONFIG_SECURITY_DTLS)
@@ -268,12 +248,16 @@ static uint32_t find_upstream(struct schema_read *read, const struct gateway_dra
     return UINT32_MAX;
 }
 
-/* Two listeners that one packet could belong to. */
+/*
+ * Two listeners for the same packets. A fixed address goes before all addresses of the port, and these before
+ * "any", so that only equals clash.
+ */
 static bool clashes(const struct config_listener *a, const struct config_listener *b)
 {
     if (a->interface != b->interface || a->protocol != b->protocol || a->port != b->port || a->port == 0)
         return false;
-    return !a->has_address || !b->has_address || memcmp(a->address, b->address, 16) == 0;
+    return a->any == b->any && a->has_address == b->has_address &&
+           (!a->has_address || memcmp(a->address, b->address, 16) == 0);
 }
 
 static void check_listener_security(struct schema_read *read, const struct config_listener *own,

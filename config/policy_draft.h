@@ -72,6 +72,13 @@ struct policy_draft {
 
 /* The table of policy.d/x.conf; objects are read into a struct policy_draft. */
 extern const struct schema_table policy_keys;
+/* Entries of `rules` (of a struct draft_role) and of `tests`. */
+extern const struct schema_table policy_rule_keys;
+extern const struct schema_table policy_test_keys;
+void *policy_next_rule(struct schema_read *read, const config_setting_t *setting, void *into);
+void *policy_next_test(struct schema_read *read, const config_setting_t *setting, void *into);
+/* "publish", "subscribe", "GET"... */
+extern const char *const policy_action_words[ACL_ACTIONS];
 
 /*
  * What no single setting can tell: unique names, references to the gateway (NULL: not checked), warnings;

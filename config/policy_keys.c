@@ -8,40 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEYS(table) .keys = table, .keys_n = sizeof(table) / sizeof(table[0])
 #define KIB (INT64_C(1) << 10)
 #define MIB (INT64_C(1) << 20)
 #define SECOND_US UINT64_C(1000000)
-
-static void told(struct schema_read *read, const struct schema_value *value, const char *problem)
-{
-    schema_error(read, value->origin, "'%s' is \"%.64s\"; %s", value->name, value->text, problem);
-}
-
-/* Room for one more entry, zeroed; NULL when there is no memory. */
-static void *grow(struct schema_read *read, const config_setting_t *setting, void *array, uint32_t n,
-                  uint32_t *room, size_t bytes)
-{
-    void *larger = array;
-    if (n == *room) {
-        uint32_t wanted = *room == 0 ? 8 : *room * 2;
-        larger = wanted < *room ? NULL : realloc(array, wanted * bytes);
-        if (larger == NULL) {
-            schema_error(read, load_origin(read->load, setting), "no memory for more entries");
-            return NULL;
-        }
-        *room = wanted;
-    }
-    memset((uint8_t *)larger + n * bytes, 0, bytes);
-    return larger;
-}
 
 static bool good_prefix(struct schema_read *read, const struct schema_value *value,
                         struct config_address *out)
 {
     const char *problem = address_parse_prefix(value->text, true, out);
     if (problem != NULL) {
-        told(read, value, problem);
+        schema_refuse(read, value, problem);
         return false;
     }
     if (address_has_host_bits(out)) {
@@ -59,9 +35,9 @@ static void set_variable(struct schema_read *read, const struct schema_value *va
                          struct policy_variable *variables, uint32_t *n)
 {
     if (strpbrk(value->text, "+#/") != NULL)
-        told(read, value, "a variable that stands in topics holds no '+', '#' or '/'");
+        schema_refuse(read, value, "a variable that stands in topics holds no '+', '#' or '/'");
     else if (*n == POLICY_VARIABLES_MAX)
-        told(read, value, "there are more than 16 variables here; remove some");
+        schema_refuse(read, value, "there are more than 16 variables here; remove some");
     else
         variables[(*n)++] = (struct policy_variable){.name = value->name, .value = value->text};
 }
@@ -77,7 +53,7 @@ static void set_glob(struct schema_read *read, const struct schema_value *value,
 {
     const char *problem = glob_check(bytes_of_text(value->text));
     if (problem != NULL)
-        told(read, value, problem);
+        schema_refuse(read, value, problem);
     else
         memcpy((uint8_t *)into + value->key->at, &value->text, sizeof(value->text));
 }
@@ -93,7 +69,7 @@ static void set_match_mac(struct schema_read *read, const struct schema_value *v
         if (lower[i] >= 'A' && lower[i] <= 'F')
             lower[i] = (char)(lower[i] - 'A' + 'a');
     if (problem != NULL)
-        told(read, value, problem);
+        schema_refuse(read, value, problem);
     else
         role_of(into)->match.mac = lower;
 }
@@ -105,7 +81,7 @@ static void set_match_source(struct schema_read *read, const struct schema_value
     if (!good_prefix(read, value, &prefix))
         return;
     if (match->sources_n == POLICY_SOURCES_MAX) {
-        told(read, value, "a role has at most 16 sources; write a wider prefix, or a second role");
+        schema_refuse(read, value, "a role has at most 16 sources; write a wider prefix, or a second role");
         return;
     }
     struct policy_source *source = &match->sources[match->sources_n++];
@@ -184,7 +160,8 @@ static const struct schema_key match_keys[] = {
      .set = set_glob,
      MATCH(psk_id)},
 };
-static const struct schema_table match_table = {.what = "match", KEYS(match_keys), .done = check_match};
+static const struct schema_table match_table = {
+    .what = "match", SCHEMA_KEYS(match_keys), .done = check_match};
 
 /* ---- limits -------------------------------------------------------------------------------------------- */
 
@@ -198,7 +175,7 @@ static void set_keepalive(struct schema_read *read, const struct schema_value *v
     if (problem == NULL && (most == 0 || most > 65535 * SECOND_US))
         problem = "a keep-alive ends at 65535s; write a most from 1s to 18h";
     if (problem != NULL) {
-        told(read, value, problem);
+        schema_refuse(read, value, problem);
         return;
     }
     limits->keepalive_min_s = (uint32_t)(least / SECOND_US);
@@ -271,136 +248,7 @@ static const struct schema_key limit_keys[] = {
      .example = "\"drop\"",
      LIMIT(over)},
 };
-static const struct schema_table limit_table = {.what = "limits", KEYS(limit_keys)};
-
-/* ---- rules --------------------------------------------------------------------------------------------- */
-
-static const char *const action_words[ACL_ACTIONS] = {
-    [ACL_PUBLISH] = "publish", [ACL_SUBSCRIBE] = "subscribe", [ACL_GET] = "GET",     [ACL_POST] = "POST",
-    [ACL_PUT] = "PUT",         [ACL_DELETE] = "DELETE",       [ACL_FETCH] = "FETCH", [ACL_PATCH] = "PATCH",
-    [ACL_IPATCH] = "IPATCH",   [ACL_OBSERVE] = "OBSERVE",
-};
-#define MQTT_ACTIONS ((1u << ACL_PUBLISH) | (1u << ACL_SUBSCRIBE))
-
-static void set_actions(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    struct acl_rule_spec *rule = into;
-    rule->allow = strcmp(value->key->name, "allow") == 0;
-    for (unsigned int i = 0; i < ACL_ACTIONS; i++) {
-        if (strcmp(action_words[i], value->text) != 0)
-            continue;
-        if ((rule->actions & (1u << i)) != 0)
-            told(read, value, "it is there twice; remove one");
-        rule->actions = (uint16_t)(rule->actions | (1u << i));
-        return;
-    }
-    told(read, value,
-         "it is \"publish\", \"subscribe\", or a CoAP method in capitals (\"GET\", \"PUT\", \"OBSERVE\")");
-}
-
-static void set_path(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    struct acl_rule_spec *rule = into;
-    if (value->text[0] != '/' || value->text[1] == '\0')
-        told(read, value,
-             "a path begins with '/' and names at least one segment; write for example \"/t/${id}\"");
-    else
-        rule->topic = value->text + 1;
-}
-
-static void set_qos(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    (void)read;
-    struct acl_rule_spec *rule = into;
-    rule->qos_mask = (uint8_t)(rule->qos_mask | (1u << value->number));
-}
-
-static void set_will(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    (void)read;
-    ((struct acl_rule_spec *)into)->will = value->number != 0 ? 1 : -1;
-}
-
-static const char *const payload_words[] = {"any", "utf8", "json", NULL};
-
-#define RULE(member) SCHEMA_INTO(struct acl_rule_spec, member)
-
-static const struct schema_key rule_keys[] = {
-    {.name = "id", .type = SCHEMA_NAME, .required = true, .example = "\"truck.status\"", RULE(id)},
-    {.name = "allow", .type = SCHEMA_TEXTS, .example = "\"publish\"", .set = set_actions},
-    {.name = "deny", .type = SCHEMA_TEXTS, .example = "\"publish\"", .set = set_actions},
-    {.name = "topic", .type = SCHEMA_TEXT, .example = "\"fleet/${client_id}/#\"", RULE(topic)},
-    {.name = "path",
-     .type = SCHEMA_TEXT,
-     .feature = FEATURE_COAP,
-     .example = "\"/t/${id}\"",
-     .set = set_path},
-    {.name = "qos", .type = SCHEMA_NUMBERS, .min = 0, .max = 2, .set = set_qos},
-    {.name = "retain", .type = SCHEMA_FLAG, RULE(retain)},
-    {.name = "will", .type = SCHEMA_FLAG, .set = set_will},
-    {.name = "payload", .type = SCHEMA_WORD, .words = payload_words, .example = "\"json\"", RULE(payload)},
-    {.name = "payload_max",
-     .type = SCHEMA_SIZE,
-     .min = 1,
-     .max = 256 * MIB,
-     .example = "\"4KiB\"",
-     RULE(payload_max)},
-    {.name = "format", .type = SCHEMA_TEXT, .feature = FEATURE_PAYLOAD_FORMAT, .example = "\"senml+cbor\""},
-    {.name = "enforce", .type = SCHEMA_FLAG, RULE(enforce)},
-};
-
-static const char *rule_problem(const struct acl_rule_spec *rule, bool allow, bool deny, bool topic,
-                                bool path)
-{
-    if (allow == deny)
-        return allow ? "has both 'allow' and 'deny'; make two rules of it"
-                     : "has neither 'allow' nor 'deny'; add one";
-    if (topic && path)
-        return "has both 'topic' and 'path'; make two rules of it";
-    bool mqtt = (rule->actions & MQTT_ACTIONS) != 0, coap = (rule->actions & ~MQTT_ACTIONS) != 0;
-    if (mqtt && coap)
-        return "mixes MQTT actions and CoAP methods; make two rules of it";
-    if (!topic && !path)
-        return coap ? "has no 'path'; add path = \"/...\";" : "has no 'topic'; add topic = \"...\";";
-    if (rule->actions != 0 && (topic ? coap : mqtt))
-        return topic ? "has CoAP methods on a 'topic'; write path = \"/...\";"
-                     : "has MQTT actions on a 'path'; write topic = \"...\";";
-    bool publishes = (rule->actions & (1u << ACL_PUBLISH)) != 0;
-    if (mqtt && !publishes && (rule->retain != -1 || rule->will != -1))
-        return "sets 'retain' or 'will', which have no use without \"publish\"; remove them";
-    return NULL;
-}
-
-static void check_rule(struct schema_read *read, const config_setting_t *setting, void *into)
-{
-    const struct acl_rule_spec *rule = into;
-    const char *problem = rule_problem(rule, config_setting_get_member(setting, "allow") != NULL,
-                                       config_setting_get_member(setting, "deny") != NULL,
-                                       config_setting_get_member(setting, "topic") != NULL,
-                                       config_setting_get_member(setting, "path") != NULL);
-    if (problem != NULL)
-        schema_error(read, load_origin(read->load, setting), "rule '%.64s' %s",
-                     rule->id != NULL ? rule->id : "?", problem);
-}
-
-static const struct schema_table rule_table = {
-    .what = "rule", .label = "id", KEYS(rule_keys), .done = check_rule};
-
-static void *next_rule(struct schema_read *read, const config_setting_t *setting, void *into)
-{
-    struct draft_role *role = into;
-    void *rules = grow(read, setting, role->rules, role->rules_n, &role->rules_room, sizeof(*role->rules));
-    if (rules == NULL)
-        return NULL;
-    role->rules = rules;
-    struct acl_rule_spec *rule = &role->rules[role->rules_n++];
-    struct config_origin origin = load_origin(read->load, setting);
-    rule->file = origin.file;
-    rule->line = origin.line;
-    rule->retain = -1;
-    rule->will = -1;
-    return rule;
-}
+static const struct schema_table limit_table = {.what = "limits", SCHEMA_KEYS(limit_keys)};
 
 /* ---- roles --------------------------------------------------------------------------------------------- */
 
@@ -479,15 +327,15 @@ static const struct schema_key role_keys[] = {
      ROLE(refusal)},
     {.name = "limits", .type = SCHEMA_GROUP, .inside = &limit_table},
     {.name = "vars", .type = SCHEMA_FREE, .max = 255, .set = set_role_variable},
-    {.name = "rules", .type = SCHEMA_LIST, .entry = next_rule, .inside = &rule_table},
+    {.name = "rules", .type = SCHEMA_LIST, .entry = policy_next_rule, .inside = &policy_rule_keys},
 };
-static const struct schema_table role_table = {.what = "role", .label = "name", KEYS(role_keys)};
+static const struct schema_table role_table = {.what = "role", .label = "name", SCHEMA_KEYS(role_keys)};
 
 static void *next_role(struct schema_read *read, const config_setting_t *setting, void *into)
 {
     struct policy_draft *draft = into;
     void *roles =
-        grow(read, setting, draft->roles, draft->roles_n, &draft->roles_room, sizeof(*draft->roles));
+        schema_grow(read, setting, draft->roles, draft->roles_n, &draft->roles_room, sizeof(*draft->roles));
     struct draft_role *role = roles == NULL ? NULL : calloc(1, sizeof(*role));
     if (roles != NULL)
         draft->roles = roles;
@@ -508,7 +356,7 @@ static void set_device_mac(struct schema_read *read, const struct schema_value *
     struct policy_device_spec *device = into;
     const char *problem = address_parse_mac(value->text, device->mac);
     if (problem != NULL)
-        told(read, value, problem);
+        schema_refuse(read, value, problem);
     device->has_mac = problem == NULL;
 }
 
@@ -519,7 +367,7 @@ static void set_device_address(struct schema_read *read, const struct schema_val
     if (!good_prefix(read, value, &prefix))
         return;
     if (device->addresses_n == sizeof(device->addresses) / sizeof(device->addresses[0])) {
-        told(read, value, "a device has at most 4 addresses; write a prefix");
+        schema_refuse(read, value, "a device has at most 4 addresses; write a prefix");
         return;
     }
     struct policy_source *address = &device->addresses[device->addresses_n++];
@@ -533,7 +381,7 @@ static void set_device_variable(struct schema_read *read, const struct schema_va
     if (device->variables == NULL)
         device->variables = arena_take(read->arena, POLICY_VARIABLES_MAX * sizeof(*device->variables));
     if (device->variables == NULL)
-        told(read, value, "no memory for it");
+        schema_refuse(read, value, "no memory for it");
     else
         set_variable(read, value, device->variables, &device->spec.variables_n);
 }
@@ -562,13 +410,13 @@ static const struct schema_key device_keys[] = {
      SCHEMA_INTO(struct policy_device_spec, quarantine)},
     {.name = "vars", .type = SCHEMA_FREE, .max = 255, .set = set_device_variable},
 };
-static const struct schema_table device_table = {.what = "device", .label = "id", KEYS(device_keys)};
+static const struct schema_table device_table = {.what = "device", .label = "id", SCHEMA_KEYS(device_keys)};
 
 static void *next_device(struct schema_read *read, const config_setting_t *setting, void *into)
 {
     struct policy_draft *draft = into;
-    void *devices =
-        grow(read, setting, draft->devices, draft->devices_n, &draft->devices_room, sizeof(*draft->devices));
+    void *devices = schema_grow(read, setting, draft->devices, draft->devices_n, &draft->devices_room,
+                                sizeof(*draft->devices));
     if (devices == NULL)
         return NULL;
     draft->devices = devices;
@@ -579,120 +427,12 @@ static void *next_device(struct schema_read *read, const config_setting_t *setti
     return device;
 }
 
-/* ---- tests --------------------------------------------------------------------------------------------- */
-
-static void set_test_action(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    struct policy_test *test = into;
-    test->actions++;
-    if (strcmp(value->key->name, "connect") == 0) {
-        test->connect = true;
-        if (value->number == 0)
-            schema_error(read, value->origin, "'connect' is true or is not there; remove it, or write true");
-        return;
-    }
-    for (unsigned int i = 0; i < ACL_ACTIONS; i++)
-        if (strcmp(action_words[i], value->key->name) == 0)
-            test->action = (enum acl_action)i;
-    bool path = test->action != ACL_PUBLISH && test->action != ACL_SUBSCRIBE;
-    test->topic = path && value->text[0] == '/' ? value->text + 1 : value->text;
-}
-
-static void set_expect(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    (void)read;
-    ((struct policy_test *)into)->expect_allow = value->number == 1;
-}
-
-static void set_test_source(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    struct policy_test *test = into;
-    const char *problem = address_parse(value->text, test->source);
-    if (problem != NULL)
-        told(read, value, problem);
-    test->has_source = problem == NULL;
-}
-
-static void set_test_mac(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    struct policy_test *test = into;
-    const char *problem = address_parse_mac(value->text, test->mac);
-    if (problem != NULL)
-        told(read, value, problem);
-    test->has_mac = problem == NULL;
-}
-
-static void check_test(struct schema_read *read, const config_setting_t *setting, void *into)
-{
-    const struct policy_test *test = into;
-    if (test->actions != 1)
-        schema_error(read, load_origin(read->load, setting),
-                     "test of '%.64s' has %s; write one of publish, subscribe or connect = true;",
-                     test->as != NULL ? test->as : "?",
-                     test->actions == 0 ? "nothing to try" : "more than one thing to try");
-}
-
-static const char *const expect_words[] = {"deny", "allow", NULL};
-
-#define TEST(member) SCHEMA_INTO(struct policy_test, member)
-#define METHOD(method)                                                                                       \
-    {                                                                                                        \
-        .name = method, .type = SCHEMA_TEXT, .feature = FEATURE_COAP, .set = set_test_action                 \
-    }
-
-static const struct schema_key test_keys[] = {
-    {.name = "as", .type = SCHEMA_TEXT, .required = true, .max = 127, .example = "\"truck-017\"", TEST(as)},
-    {.name = "publish", .type = SCHEMA_TEXT, .set = set_test_action},
-    {.name = "subscribe", .type = SCHEMA_TEXT, .set = set_test_action},
-    {.name = "connect", .type = SCHEMA_FLAG, .set = set_test_action},
-    METHOD("GET"),
-    METHOD("POST"),
-    METHOD("PUT"),
-    METHOD("DELETE"),
-    METHOD("FETCH"),
-    METHOD("PATCH"),
-    METHOD("IPATCH"),
-    METHOD("OBSERVE"),
-    {.name = "expect",
-     .type = SCHEMA_WORD,
-     .required = true,
-     .words = expect_words,
-     .example = "\"deny\"",
-     .set = set_expect},
-    {.name = "qos", .type = SCHEMA_NUMBER, .min = 0, .max = 2, TEST(qos)},
-    {.name = "retain", .type = SCHEMA_FLAG, TEST(retain)},
-    {.name = "will", .type = SCHEMA_FLAG, TEST(will)},
-    {.name = "payload", .type = SCHEMA_SIZE, .min = 0, .max = 256 * MIB, TEST(payload_bytes)},
-    {.name = "source", .type = SCHEMA_TEXT, .max = 63, .example = "\"10.20.0.17\"", .set = set_test_source},
-    {.name = "mac", .type = SCHEMA_TEXT, .max = 63, .example = "\"00:1d:9c:00:00:01\"", .set = set_test_mac},
-    {.name = "vlan", .type = SCHEMA_NUMBER, .min = 1, .max = 4094, .example = "20", TEST(vlan)},
-    {.name = "listener", .type = SCHEMA_NAME, .example = "\"mqtt\"", TEST(listener)},
-    {.name = "port", .type = SCHEMA_NAME, .example = "\"iot\"", TEST(port)},
-    {.name = "user", .type = SCHEMA_TEXT, .max = 255, TEST(user)},
-    {.name = "cert_cn", .type = SCHEMA_TEXT, .feature = FEATURE_CERTIFICATE_NAME, .max = 255, TEST(cert_cn)},
-    {.name = "cert_ou", .type = SCHEMA_TEXT, .feature = FEATURE_CERTIFICATE_NAME, .max = 255, TEST(cert_ou)},
-    {.name = "psk_id", .type = SCHEMA_TEXT, .feature = FEATURE_CERTIFICATE_NAME, .max = 255, TEST(psk_id)},
-};
-static const struct schema_table test_table = {.what = "test", KEYS(test_keys), .done = check_test};
-
-static void *next_test(struct schema_read *read, const config_setting_t *setting, void *into)
-{
-    struct policy_draft *draft = into;
-    void *tests =
-        grow(read, setting, draft->tests, draft->tests_n, &draft->tests_room, sizeof(*draft->tests));
-    if (tests == NULL)
-        return NULL;
-    draft->tests = tests;
-    struct policy_test *test = &draft->tests[draft->tests_n++];
-    test->origin = load_origin(read->load, setting);
-    test->vlan = -1;
-    return test;
-}
+/* ---- the file ----------------------------------------------------------------------------------------- */
 
 static const struct schema_key root_keys[] = {
     {.name = "users_file", .type = SCHEMA_PATH, .feature = FEATURE_PASSWORDS},
     {.name = "roles", .type = SCHEMA_LIST, .entry = next_role, .inside = &role_table},
     {.name = "devices", .type = SCHEMA_LIST, .entry = next_device, .inside = &device_table},
-    {.name = "tests", .type = SCHEMA_LIST, .entry = next_test, .inside = &test_table},
+    {.name = "tests", .type = SCHEMA_LIST, .entry = policy_next_test, .inside = &policy_test_keys},
 };
-const struct schema_table policy_keys = {KEYS(root_keys)};
+const struct schema_table policy_keys = {SCHEMA_KEYS(root_keys)};

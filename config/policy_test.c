@@ -160,9 +160,7 @@ static void describe(const struct policy_test *test, const struct identity *iden
 
 static const char *action_text(const struct policy_test *test)
 {
-    static const char *const texts[ACL_ACTIONS] = {"publish", "subscribe", "GET",   "POST",   "PUT",
-                                                   "DELETE",  "FETCH",     "PATCH", "IPATCH", "OBSERVE"};
-    return test->connect ? "connect" : texts[test->action];
+    return test->connect ? "connect" : policy_action_words[test->action];
 }
 
 bool policy_test_run(const struct policy_test *test, const struct snapshot *snapshot,

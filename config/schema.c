@@ -27,6 +27,28 @@ void schema_error(struct schema_read *read, struct config_origin origin, const c
     diagnostics_add(read->d, DIAGNOSTIC_ERROR, origin.file, origin.line, "%s", text);
 }
 
+void schema_refuse(struct schema_read *read, const struct schema_value *value, const char *problem)
+{
+    schema_error(read, value->origin, "'%s' is \"%.64s\"; %s", value->name, value->text, problem);
+}
+
+void *schema_grow(struct schema_read *read, const config_setting_t *setting, void *array, uint32_t n,
+                  uint32_t *room, size_t bytes)
+{
+    void *larger = array;
+    if (n == *room) {
+        uint32_t wanted = *room == 0 ? 8 : *room * 2;
+        larger = wanted < *room ? NULL : realloc(array, wanted * bytes);
+        if (larger == NULL) {
+            schema_error(read, load_origin(read->load, setting), "no memory for more entries");
+            return NULL;
+        }
+        *room = wanted;
+    }
+    memset((uint8_t *)larger + n * bytes, 0, bytes);
+    return larger;
+}
+
 struct config_origin schema_origin(const struct load *load, const config_setting_t *group, const char *key)
 {
     const config_setting_t *member = key == NULL ? NULL : config_setting_get_member(group, key);
@@ -49,6 +71,18 @@ const char *schema_label(const struct schema_table *table, const config_setting_
     return label != NULL && config_setting_type(label) == CONFIG_TYPE_STRING
                ? config_setting_get_string(label)
                : NULL;
+}
+
+bool schema_used(const struct schema_key *key, const config_setting_t *group)
+{
+    const config_setting_t *with =
+        key->with == NULL || group == NULL ? NULL : config_setting_get_member(group, key->with);
+    if (with == NULL || config_setting_type(with) != CONFIG_TYPE_STRING)
+        return true;
+    for (size_t i = 0; key->with_words[i] != NULL; i++)
+        if (strcmp(key->with_words[i], config_setting_get_string(with)) == 0)
+            return true;
+    return false;
 }
 
 /* " in 'limits' of role 'truck'", "" for the file itself. */

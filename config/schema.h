@@ -56,8 +56,10 @@ struct schema_key {
     int64_t max;
     const char *const *words; /* NULL-terminated */
     const char *fallback;     /* what is taken when it is not written; NULL: nothing */
-    const char *example;      /* for messages; NULL: one that fits the type */
-    size_t at;                /* of the object that is read into; see SCHEMA_INTO */
+    const char *with;         /* it has a use only when this setting of the group is one of with_words */
+    const char *const *with_words;
+    const char *example; /* for messages; NULL: one that fits the type */
+    size_t at;           /* of the object that is read into; see SCHEMA_INTO */
     size_t width;
     void (*set)(struct schema_read *read, const struct schema_value *value, void *into);
     void *(*entry)(struct schema_read *read, const config_setting_t *setting, void *into);
@@ -65,6 +67,8 @@ struct schema_key {
 };
 
 #define SCHEMA_INTO(type, member) .at = offsetof(type, member), .width = sizeof(((type *)NULL)->member)
+
+#define SCHEMA_KEYS(table) .keys = table, .keys_n = sizeof(table) / sizeof(table[0])
 
 struct schema_table {
     const char *what;  /* "rule"; NULL for the file itself */
@@ -97,12 +101,22 @@ struct schema_read {
 /* Reads a file's root. False when an error was told. */
 bool schema_take(struct schema_read *read, const struct schema_table *table, void *into);
 
-/* Tells an error at a value, or at setting `key` of `group` (at the group itself when it has none). */
+/* Tells an error. */
 void schema_error(struct schema_read *read, struct config_origin origin, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* "'NAME' is "TEXT"; PROBLEM", at a value. */
+void schema_refuse(struct schema_read *read, const struct schema_value *value, const char *problem);
+/* Room for entry `n` of an array, zeroed: the array, which may have moved; NULL, told, when there is no
+ * memory.
+ */
+void *schema_grow(struct schema_read *read, const config_setting_t *setting, void *array, uint32_t n,
+                  uint32_t *room, size_t bytes);
+/* Where setting `key` of `group` is written; the group itself when it has none. */
 struct config_origin schema_origin(const struct load *load, const config_setting_t *group, const char *key);
 /* The key of a name, or NULL. */
 const struct schema_key *schema_find(const struct schema_table *table, const char *name);
+/* Whether the key has a use in this group; see `with`. */
+bool schema_used(const struct schema_key *key, const config_setting_t *group);
 /* The value of the label of an entry, or NULL when it has none. */
 const char *schema_label(const struct schema_table *table, const config_setting_t *group);
 

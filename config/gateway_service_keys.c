@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The settings of listeners and upstreams (operators' surface 2.3, 2.3a). */
+#include "config/gateway_draft.h"
+
+#include <string.h>
+
+#define SECOND_US INT64_C(1000000)
+
+/* ---- listeners ----------------------------------------------------------------------------------------- */
+
+static struct draft_listener *draft_of_listener(struct schema_read *read, const void *listener)
+{
+    struct gateway_draft *draft = read->owner;
+    return &draft->listeners[(const struct config_listener *)listener - draft->config->listeners];
+}
+
+static void set_listener_port(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    draft_of_listener(read, into)->port = value->text;
+}
+
+static void set_listener_upstream(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    draft_of_listener(read, into)->upstream = value->text;
+}
+
+static void set_listen(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_listener *listener = into;
+    struct address_endpoint endpoint = {.any = false};
+    const char *problem = address_parse_endpoint(value->text, true, &endpoint);
+    if (problem != NULL) {
+        schema_refuse(read, value, problem);
+        return;
+    }
+    listener->any = endpoint.any;
+    listener->has_address = endpoint.has_address;
+    listener->port = endpoint.port;
+    memcpy(listener->address, endpoint.address, 16);
+}
+
+static const char *const protocol_words[] = {"mqtt", "coap", NULL};
+static const char *const security_words[] = {"none", "tls", "dtls", NULL};
+static const char *const listener_auth_words[] = {"cert", "psk", "password", NULL};
+
+static void check_auth(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    for (size_t i = 0; listener_auth_words[i] != NULL; i++)
+        if (strcmp(listener_auth_words[i], value->text) == 0)
+            return;
+    schema_refuse(read, value, "write \"cert\", \"psk\" or \"password\"");
+}
+
+static const struct schema_key source_limit_keys[] = {
+    {.name = "connects",
+     .type = SCHEMA_RATE,
+     .fallback = "10/s",
+     .example = "\"10/s burst 20\"",
+     SCHEMA_INTO(struct config_listener, connects_per_source)},
+    {.name = "sessions",
+     .type = SCHEMA_NUMBER,
+     .min = 0,
+     .max = 1000000,
+     .fallback = "0",
+     .example = "100",
+     SCHEMA_INTO(struct config_listener, sessions_per_source)},
+};
+static const struct schema_table source_limit_table = {.what = "limits", SCHEMA_KEYS(source_limit_keys)};
+
+static const struct schema_key listener_keys[] = {
+    {.name = "name",
+     .type = SCHEMA_NAME,
+     .required = true,
+     .example = "\"mqtt\"",
+     SCHEMA_INTO(struct config_listener, name)},
+    {.name = "port", .type = SCHEMA_NAME, .required = true, .example = "\"iot\"", .set = set_listener_port},
+    {.name = "protocol",
+     .type = SCHEMA_WORD,
+     .required = true,
+     .words = protocol_words,
+     .example = "\"mqtt\"",
+     SCHEMA_INTO(struct config_listener, protocol)},
+    {.name = "security",
+     .type = SCHEMA_WORD,
+     .required = true,
+     .words = security_words,
+     .example = "\"none\"",
+     SCHEMA_INTO(struct config_listener, security)},
+    {.name = "listen",
+     .type = SCHEMA_TEXT,
+     .required = true,
+     .max = 63,
+     .example = "\"any:1883\"",
+     .set = set_listen},
+    {.name = "auth",
+     .type = SCHEMA_TEXTS,
+     .feature = FEATURE_CERTIFICATE_NAME,
+     .max = 63,
+     .example = "\"cert\"",
+     .set = check_auth},
+    {.name = "upstream",
+     .type = SCHEMA_NAME,
+     .required = true,
+     .example = "\"broker\"",
+     .set = set_listener_upstream},
+    {.name = "limits", .type = SCHEMA_GROUP, .inside = &source_limit_table},
+};
+const struct schema_table gateway_listener_keys = {
+    .what = "listener", .label = "name", SCHEMA_KEYS(listener_keys)};
+
+void *gateway_next_listener(struct schema_read *read, const config_setting_t *setting, void *into)
+{
+    struct gateway_draft *draft = into;
+    struct gateway_config *config = draft->config;
+    if (!gateway_keys_room(read, setting, config->listeners_n, GATEWAY_LISTENERS_MAX, "listeners"))
+        return NULL;
+    struct config_listener *listener = &config->listeners[config->listeners_n];
+    listener->origin = load_origin(read->load, setting);
+    draft->listeners[config->listeners_n++].setting = setting;
+    return listener;
+}
+
+/* ---- upstreams ----------------------------------------------------------------------------------------- */
+
+static void set_server(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_upstream *upstream = into;
+    struct address_endpoint endpoint = {.port = 0};
+    const char *problem = address_parse_endpoint(value->text, false, &endpoint);
+    if (problem == NULL) {
+        struct config_address host = {.bits = 128};
+        memcpy(host.bytes, endpoint.address, 16);
+        problem = address_check_host(&host);
+    }
+    if (problem == NULL && upstream->servers_n == GATEWAY_SERVERS_MAX)
+        problem = "an upstream has at most 8 servers; remove some";
+    if (problem != NULL) {
+        schema_refuse(read, value, problem);
+        return;
+    }
+    struct config_server *server = &upstream->servers[upstream->servers_n++];
+    memcpy(server->address, endpoint.address, 16);
+    server->port = endpoint.port;
+}
+
+/* Names are joined by ',' as TLS contexts take them. */
+static void set_alpn(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_upstream *upstream = into;
+    if (strchr(value->text, ',') != NULL)
+        schema_refuse(read, value, "a protocol name holds no ','; write [ \"one\", \"other\" ]");
+    else if (upstream->alpn == NULL)
+        upstream->alpn = value->text;
+    else
+        upstream->alpn = arena_format(read->arena, "%s,%s", upstream->alpn, value->text);
+}
+
+static void set_min_version(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)read;
+    ((struct config_upstream *)into)->tls_1_2 = value->number == 1;
+}
+
+static const char *const version_words[] = {"1.3", "1.2", NULL};
+static const char *const check_words[] = {"none", "mqtt-ping", "coap-ping", NULL};
+
+static const char *const secured_words[] = {"tls", "dtls", NULL};
+static const char *const dtls_words[] = {"dtls", NULL};
+#define SECURED .with = "security", .with_words = secured_words
+
+static const struct schema_key upstream_keys[] = {
+    {.name = "name",
+     .type = SCHEMA_NAME,
+     .required = true,
+     .example = "\"broker\"",
+     SCHEMA_INTO(struct config_upstream, name)},
+    {.name = "protocol",
+     .type = SCHEMA_WORD,
+     .required = true,
+     .words = protocol_words,
+     .example = "\"mqtt\"",
+     SCHEMA_INTO(struct config_upstream, protocol)},
+    {.name = "security",
+     .type = SCHEMA_WORD,
+     .required = true,
+     .words = security_words,
+     .example = "\"tls\"",
+     SCHEMA_INTO(struct config_upstream, security)},
+    {.name = "servers",
+     .type = SCHEMA_TEXTS,
+     .required = true,
+     .max = 63,
+     .example = "[ \"10.30.0.2:8883\" ]",
+     .set = set_server},
+    {.name = "server_name",
+     SECURED,
+     .type = SCHEMA_TEXT,
+     .max = 253,
+     .example = "\"broker.example\"",
+     SCHEMA_INTO(struct config_upstream, server_name)},
+    {.name = "alpn", SECURED, .type = SCHEMA_TEXTS, .max = 255, .example = "\"mqtt\"", .set = set_alpn},
+    {.name = "ca",
+     SECURED,
+     .type = SCHEMA_PATH,
+     .example = "\"tls/cloud-ca.pem\"",
+     SCHEMA_INTO(struct config_upstream, ca)},
+    {.name = "certificate",
+     SECURED,
+     .type = SCHEMA_PATH,
+     .example = "\"tls/devices/${id}.pem\"",
+     SCHEMA_INTO(struct config_upstream, certificate)},
+    {.name = "key",
+     SECURED,
+     .type = SCHEMA_PATH,
+     .example = "\"tls/devices/${id}.key\"",
+     SCHEMA_INTO(struct config_upstream, key)},
+    {.name = "crl",
+     SECURED,
+     .type = SCHEMA_PATH,
+     .feature = FEATURE_UPSTREAM_CRL,
+     .example = "\"tls/cloud.crl\"",
+     SCHEMA_INTO(struct config_upstream, crl)},
+    {.name = "min_version",
+     SECURED,
+     .type = SCHEMA_WORD,
+     .words = version_words,
+     .fallback = "1.3",
+     .example = "\"1.3\"",
+     .set = set_min_version},
+    {.name = "resumption",
+     SECURED,
+     .type = SCHEMA_FLAG,
+     .fallback = "true",
+     SCHEMA_INTO(struct config_upstream, resumption)},
+    {.name = "connect_timeout",
+     .type = SCHEMA_DURATION,
+     .min = SECOND_US / 10,
+     .max = 300 * SECOND_US,
+     .fallback = "5s",
+     SCHEMA_INTO(struct config_upstream, connect_timeout_us)},
+    {.name = "psk_id",
+     .with = "security",
+     .with_words = dtls_words,
+     .type = SCHEMA_TEXT,
+     .max = 128,
+     .example = "\"${id}\"",
+     SCHEMA_INTO(struct config_upstream, psk_id)},
+    {.name = "psk_file",
+     .with = "security",
+     .with_words = dtls_words,
+     .type = SCHEMA_PATH,
+     .example = "\"tls/devices.psk\"",
+     SCHEMA_INTO(struct config_upstream, psk_file)},
+    {.name = "check",
+     .type = SCHEMA_WORD,
+     .feature = FEATURE_HEALTH_CHECK,
+     .words = check_words,
+     .example = "\"mqtt-ping\""},
+};
+const struct schema_table gateway_upstream_keys = {
+    .what = "upstream", .label = "name", SCHEMA_KEYS(upstream_keys)};
+
+void *gateway_next_upstream(struct schema_read *read, const config_setting_t *setting, void *into)
+{
+    struct gateway_draft *draft = into;
+    struct gateway_config *config = draft->config;
+    if (!gateway_keys_room(read, setting, config->upstreams_n, GATEWAY_UPSTREAMS_MAX, "upstreams"))
+        return NULL;
+    struct config_upstream *upstream = &config->upstreams[config->upstreams_n];
+    upstream->origin = load_origin(read->load, setting);
+    draft->upstreams[config->upstreams_n++].setting = setting;
+    return upstream;
+}
