@@ -34,7 +34,7 @@ struct judge {
     uint32_t visits;
     uint32_t found;
     bool found_enforced;
-    uint32_t failed; /* an allow that intersects, but for its QoS */
+    struct acl_tally near; /* allows that intersect, but for their conditions */
 };
 
 static bool is_deny(const struct acl_end *end)
@@ -142,7 +142,7 @@ static void meet(struct judge *j, const struct acl_node *node, bool hash, bool e
         if (!asked(j, end) || is_deny(end) != j->denies || !((end->flags & ACL_END_HASH) != 0 ? hash : exact))
             continue;
         if (acl_end_fails(end, &j->question) != 0) {
-            j->failed = end->rule < j->failed ? end->rule : j->failed;
+            acl_tally_meet(&j->near, end, &j->question);
             continue;
         }
         bool enforced = (end->flags & ACL_END_ENFORCE) != 0;
@@ -219,7 +219,8 @@ static bool intersects(struct judge *j, bool denies)
 {
     j->denies = denies;
     j->visits = 0;
-    j->found = j->failed = ACL_RULE_NONE;
+    j->found = ACL_RULE_NONE;
+    acl_tally_init(&j->near);
     j->found_enforced = false;
     touch(j, ACL_ROOT, 0);
     return j->found != ACL_RULE_NONE || j->visits >= ACL_VISITS_MAX;
@@ -259,8 +260,7 @@ static struct acl_decision decide_trimmed(struct judge *j)
     if (j->tally.deny != ACL_RULE_NONE)
         return decided(OUTCOME_RULE_DENY, j->tally.deny);
     if (!intersects(j, false))
-        return j->failed == ACL_RULE_NONE ? decided(OUTCOME_DEFAULT_DENY, ACL_RULE_NONE)
-                                          : decided(OUTCOME_QOS_CAP, j->failed);
+        return acl_tally_decision(&j->near);
     return j->found == ACL_RULE_NONE ? decided(OUTCOME_FILTER_TOO_WIDE, ACL_RULE_NONE)
                                      : decided(OUTCOME_ALLOWED, j->found);
 }
