@@ -25,9 +25,9 @@ static unsigned int publish_qos(unsigned int flags)
 /* One bit per legal flag nibble, for types that exist in the version. */
 static const uint16_t legal_flags[][16] = {
 #define ALIKE                                                                                                \
-    [MQTT_CONNECT] = BIT(0), [MQTT_CONNACK] = BIT(0), [MQTT_PUBACK] = BIT(0), [MQTT_PUBREC] = BIT(0),        \
-    [MQTT_PUBCOMP] = BIT(0), [MQTT_SUBACK] = BIT(0), [MQTT_UNSUBACK] = BIT(0), [MQTT_PINGREQ] = BIT(0),      \
-    [MQTT_PINGRESP] = BIT(0), [MQTT_DISCONNECT] = BIT(0)
+    [MQTT_CONNACK] = BIT(0), [MQTT_PUBACK] = BIT(0), [MQTT_PUBREC] = BIT(0), [MQTT_PUBCOMP] = BIT(0),        \
+    [MQTT_SUBACK] = BIT(0), [MQTT_UNSUBACK] = BIT(0), [MQTT_PINGREQ] = BIT(0), [MQTT_PINGRESP] = BIT(0),     \
+    [MQTT_DISCONNECT] = BIT(0)
     [MQTT_VERSION_UNKNOWN] = {[MQTT_CONNECT] = BIT(0)},
     /* MQTT 3.1 re-sends of these carry DUP (3.1 s.2.1). */
     [MQTT_3_1] = {ALIKE, [MQTT_PUBLISH] = PUBLISH_FLAGS_3_1, [MQTT_PUBREL] = BIT(2) | BIT(10),

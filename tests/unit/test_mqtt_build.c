@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Canonical encoding (D11). That every accepted packet is built again is checked beside the decoders
  * (mqtt_case.h). */
+#include "policy/mqtt/writer.h"
 #include "tests/unit/mqtt_vector.h"
 #include "tests/unit/runner.h"
 
@@ -77,6 +78,34 @@ static void test_room(void)
         struct vector v = vector_of(good[i].packet);
         struct mqtt_packet packet = decoded(v, good[i].sender, good[i].version);
         check_room(&packet, packet.version);
+        free(v.at);
+    }
+}
+
+/* Where the Remaining Length and the property length need a byte more. */
+static void test_length_borders(void)
+{
+    static uint8_t text[65536], to[66000];
+    static const size_t borders[] = {127, 128, 16383, 16384};
+    memset(text, 'x', sizeof(text));
+    for (size_t i = 0; i < sizeof(borders) / sizeof(borders[0]); i++) {
+        struct mqtt_packet packet, again;
+        struct vector v = vector_of("10 < ['MQTT'] 04 02 0000 ['c'] >");
+        packet = decoded(v, MQTT_FROM_CLIENT, MQTT_VERSION_UNKNOWN);
+        packet.connect.client_id = bytes_of(text, borders[i] - 12);
+        size_t n = mqtt_build(to, sizeof(to), &packet, MQTT_3_1_1);
+        CU_ASSERT_EQUAL(n, 1 + vbi_size(borders[i]) + borders[i]);
+        again = decoded((struct vector){.at = to, .len = n}, MQTT_FROM_CLIENT, MQTT_VERSION_UNKNOWN);
+        CU_ASSERT_EQUAL(again.connect.client_id.len, borders[i] - 12);
+        free(v.at);
+        v = vector_of("40 < 0001 87 < 1F ['r'] > >");
+        packet = decoded(v, MQTT_FROM_CLIENT, MQTT_5);
+        packet.properties.reason_string = bytes_of(text, borders[i] - 3);
+        n = mqtt_build(to, sizeof(to), &packet, MQTT_5);
+        size_t body = 3 + vbi_size(borders[i]) + borders[i];
+        CU_ASSERT_EQUAL(n, 1 + vbi_size(body) + body);
+        again = decoded((struct vector){.at = to, .len = n}, MQTT_FROM_CLIENT, MQTT_5);
+        CU_ASSERT_EQUAL(again.properties.reason_string.len, borders[i] - 3);
         free(v.at);
     }
 }
@@ -307,6 +336,7 @@ int main(void)
 {
     static const struct unit_test tests[] = {
         {"exact room", test_room},
+        {"borders of lengths", test_length_borders},
         {"changes between decoding and building", test_changes},
         {"what 3.x cannot say is left out", test_downgrade},
         {"what cannot be said is not built", test_unsayable},

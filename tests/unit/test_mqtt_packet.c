@@ -391,6 +391,35 @@ static void test_the_rest(void)
     CHECK_CASES(rows);
 }
 
+/* One byte that is not plain, at every place of names of every length: blocks leave no gap. */
+static void test_every_place_of_a_name(void)
+{
+    static const struct {
+        char byte;
+        enum outcome outcome;
+    } rows[] = {{'+', OUTCOME_BAD_TOPIC},
+                {'#', OUTCOME_BAD_TOPIC},
+                {'\0', OUTCOME_MALFORMED_STRING},
+                {'\xC0', OUTCOME_MALFORMED_STRING},
+                {'\x7F', OUTCOME_ALLOWED}};
+    for (size_t len = 1; len <= 70; len++)
+        for (size_t at = 0; at < len; at++)
+            for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+                struct mqtt_packet packet;
+                uint8_t *body = malloc(2 + len);
+                CU_ASSERT_PTR_NOT_NULL_FATAL(body);
+                memset(body, 'x', 2 + len);
+                body[0] = 0;
+                body[1] = (uint8_t)len;
+                body[2 + at] = (uint8_t)rows[i].byte;
+                CU_ASSERT_EQUAL(mqtt_packet_decode(&packet, MQTT_PUBLISH, 0, bytes_of(body, 2 + len),
+                                                   (uint32_t)(2 + len), MQTT_3_1_1, MQTT_FROM_SERVER,
+                                                   UTF8_SPEC),
+                                rows[i].outcome);
+                free(body);
+            }
+}
+
 /* Control characters and non-characters are a matter of the level (D3). */
 static void test_strict(void)
 {
@@ -422,6 +451,7 @@ int main(void)
         {"deep topics and long lists", test_deep},
         {"SUBACK and UNSUBACK (s.3.9, 3.11)", test_suback},
         {"PING, DISCONNECT, AUTH (s.3.12 to 3.15)", test_the_rest},
+        {"every place of a name", test_every_place_of_a_name},
         {"strict strings", test_strict},
     };
     return unit_run("mqtt_packet", tests, sizeof(tests) / sizeof(tests[0]));
