@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What all files of a policy say together: names, references, and what is allowed too widely or never. */
+/*
+ * What all files of a policy say together, as far as the compiler (policy/access/snapshot.h) cannot tell it:
+ * references to the gateway, roles that never match, what is allowed too widely.
+ */
 #include "config/policy_draft.h"
 #include "config/suggest.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define ROLES_MAX 4096
@@ -17,118 +19,6 @@ static void tell(struct diagnostics *d, enum diagnostic_level level, struct conf
 static struct config_origin origin_of_role(const struct draft_role *role)
 {
     return (struct config_origin){.file = role->spec.file, .line = role->spec.line};
-}
-
-/* ---- names --------------------------------------------------------------------------------------------- */
-
-struct named {
-    const char *name;
-    const char *file;
-    uint32_t line;
-    uint32_t index;
-};
-
-static int compare_named(const void *a, const void *b)
-{
-    const struct named *x = a, *y = b;
-    int order = strcmp(x->name, y->name);
-    return order != 0 ? order : (x->index > y->index) - (x->index < y->index);
-}
-
-/* Sorts, and tells each name that is there before. */
-static void check_unique(struct diagnostics *d, struct named *names, uint32_t n, const char *what)
-{
-    qsort(names, n, sizeof(*names), compare_named);
-    const struct named *first = NULL;
-    for (uint32_t i = 0; i < n; i++) {
-        if (first == NULL || strcmp(first->name, names[i].name) != 0) {
-            first = &names[i];
-            continue;
-        }
-        bool here = strcmp(first->file, names[i].file) == 0;
-        diagnostics_add(
-            d, DIAGNOSTIC_ERROR, names[i].file, names[i].line,
-            "there are two %s '%.64s'; the first is on line %u%s%s; give one another name or remove it", what,
-            names[i].name, first->line, here ? "" : " of ", here ? "" : first->file);
-    }
-}
-
-static void check_role_names(const struct policy_draft *draft, struct diagnostics *d)
-{
-    uint64_t rules = 0;
-    for (uint32_t i = 0; i < draft->roles_n; i++)
-        rules += draft->roles[i]->rules_n;
-    struct named *roles = calloc((size_t)draft->roles_n + 1, sizeof(*roles));
-    struct named *ids = calloc((size_t)rules + 1, sizeof(*ids));
-    uint32_t roles_n = 0, ids_n = 0;
-    for (uint32_t i = 0; roles != NULL && ids != NULL && i < draft->roles_n; i++) {
-        const struct draft_role *role = draft->roles[i];
-        if (role->spec.name != NULL)
-            roles[roles_n++] = (struct named){role->spec.name, role->spec.file, role->spec.line, i};
-        for (uint32_t k = 0; k < role->rules_n; k++)
-            if (role->rules[k].id != NULL) {
-                ids[ids_n] =
-                    (struct named){role->rules[k].id, role->rules[k].file, role->rules[k].line, ids_n};
-                ids_n++;
-            }
-    }
-    if (roles == NULL || ids == NULL)
-        tell(d, DIAGNOSTIC_ERROR, (struct config_origin){.file = "policy"}, "no memory to check %s", "names");
-    else {
-        check_unique(d, roles, roles_n, "roles");
-        check_unique(d, ids, ids_n, "rules");
-    }
-    free(roles);
-    free(ids);
-}
-
-static int compare_devices(const void *a, const void *b)
-{
-    const struct draft_device *const *x = a, *const *y = b;
-    int order = strcmp((*x)->spec.id, (*y)->spec.id);
-    return order != 0 ? order : (*x > *y) - (*x < *y);
-}
-
-static void check_devices(struct policy_draft *draft, struct diagnostics *d)
-{
-    draft->by_id = arena_take(draft->arena, ((size_t)draft->devices_n + 1) * sizeof(struct draft_device *));
-    if (draft->by_id == NULL) {
-        tell(d, DIAGNOSTIC_ERROR, (struct config_origin){.file = "policy"}, "no memory to check %s",
-             "devices");
-        return;
-    }
-    for (uint32_t i = 0; i < draft->devices_n; i++) {
-        draft->by_id[i] = &draft->devices[i];
-        if (draft->devices[i].spec.id == NULL) /* told already; it sorts somewhere */
-            draft->devices[i].spec.id = "";
-        draft->devices[i].spec.variables = draft->devices[i].variables;
-    }
-    qsort(draft->by_id, draft->devices_n, sizeof(struct draft_device *), compare_devices);
-    for (uint32_t i = 1; i < draft->devices_n; i++) {
-        const struct policy_device_spec *own = &draft->by_id[i]->spec, *first = &draft->by_id[i - 1]->spec;
-        if (own->id[0] == '\0' || strcmp(own->id, first->id) != 0)
-            continue;
-        bool here = strcmp(own->file, first->file) == 0;
-        diagnostics_add(d, DIAGNOSTIC_ERROR, own->file, own->line,
-                        "device '%.64s' is there twice; the other is on line %u%s%s; remove one", own->id,
-                        first->line, here ? "" : " of ", here ? "" : first->file);
-    }
-}
-
-const struct draft_device *policy_check_device(const struct policy_draft *draft, const char *id)
-{
-    size_t low = 0, high = draft->by_id == NULL ? 0 : draft->devices_n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(draft->by_id[middle]->spec.id, id);
-        if (order == 0)
-            return draft->by_id[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
 }
 
 /* ---- references to the gateway ------------------------------------------------------------------------- */
@@ -255,7 +145,8 @@ static void check_shadowed(const struct policy_draft *draft, struct diagnostics 
     for (uint32_t i = 0; i < draft->roles_n; i++)
         for (uint32_t k = 0; k < i; k++) {
             const struct policy_role_spec *own = &draft->roles[i]->spec, *earlier = &draft->roles[k]->spec;
-            if (!shadows(&earlier->match, &own->match))
+            /* Of a role for everybody the compiler tells. */
+            if (earlier->match.any || !shadows(&earlier->match, &own->match))
                 continue;
             bool here = strcmp(own->file, earlier->file) == 0;
             diagnostics_add(
@@ -287,14 +178,9 @@ static void check_role(const struct draft_role *role, struct diagnostics *d)
     }
 }
 
-void policy_check(struct policy_draft *draft, const struct gateway_config *gateway, bool whole,
+void policy_check(const struct policy_draft *draft, const struct gateway_config *gateway, bool whole,
                   struct diagnostics *d)
 {
-    check_role_names(draft, d);
-    check_devices(draft, d);
-    for (uint32_t i = 0; i < draft->roles_n; i++)
-        if (draft->roles[i]->spec.name == NULL) /* told already; messages need one */
-            draft->roles[i]->spec.name = "?";
     if (draft->roles_n > ROLES_MAX) {
         diagnostics_add(
             d, DIAGNOSTIC_ERROR, draft->roles[ROLES_MAX]->spec.file, draft->roles[ROLES_MAX]->spec.line,

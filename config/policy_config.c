@@ -90,14 +90,45 @@ static void tell_problem(void *owner, const struct policy_problem *problem)
                     problem->line, "%s", problem->text);
 }
 
-/* Rules that were told to be wrong are left out, so that the compiler can tell what else is. */
-static uint32_t keep_whole_rules(struct draft_role *role)
+static bool asks_nothing(const struct policy_match *m)
 {
+    return !m->any && m->listener == NULL && m->port == NULL && m->vlan < 0 && m->sources_n == 0 &&
+           m->mac == NULL && m->client_id == NULL && m->user == NULL && m->cert_cn == NULL &&
+           m->cert_ou == NULL && m->psk_id == NULL;
+}
+
+/*
+ * What has been told to be wrong is left out or replaced, so that what else is wrong can be told in the same
+ * run without telling the first mistake again in other words.
+ */
+static void mend(struct policy_draft *draft)
+{
+    for (uint32_t i = 0; i < draft->roles_n; i++) {
+        struct draft_role *role = draft->roles[i];
+        uint32_t kept = 0;
+        for (uint32_t k = 0; k < role->rules_n; k++)
+            if (role->rules[k].id != NULL && role->rules[k].topic != NULL && role->rules[k].actions != 0)
+                role->rules[kept++] = role->rules[k];
+        role->rules_n = kept;
+        if (role->spec.name == NULL)
+            role->spec.name = arena_format(draft->arena, "(role %u)", i + 1);
+        if (role->spec.name == NULL)
+            role->spec.name = "?";
+        if (!role->match_empty && asks_nothing(&role->spec.match))
+            role->spec.match.psk_id = "*";
+        role->spec.rules = role->rules;
+        role->spec.rules_n = role->rules_n;
+        role->spec.variables = role->variables;
+        role->spec.variables_n = role->variables_n;
+    }
     uint32_t kept = 0;
-    for (uint32_t i = 0; i < role->rules_n; i++)
-        if (role->rules[i].id != NULL && role->rules[i].topic != NULL && role->rules[i].actions != 0)
-            role->rules[kept++] = role->rules[i];
-    return kept;
+    for (uint32_t i = 0; i < draft->devices_n; i++)
+        if (draft->devices[i].spec.id != NULL) {
+            draft->devices[kept] = draft->devices[i];
+            draft->devices[kept].spec.variables = draft->devices[kept].variables;
+            kept++;
+        }
+    draft->devices_n = kept;
 }
 
 static struct snapshot *compile(struct policy_draft *draft, uint32_t generation, struct diagnostics *d)
@@ -108,14 +139,8 @@ static struct snapshot *compile(struct policy_draft *draft, uint32_t generation,
     struct told told = {.d = d};
     uint32_t errors = diagnostics_errors(d);
     if (roles != NULL && devices != NULL) {
-        for (uint32_t i = 0; i < draft->roles_n; i++) {
-            struct draft_role *role = draft->roles[i];
-            roles[i] = role->spec;
-            roles[i].rules_n = keep_whole_rules(role);
-            roles[i].rules = role->rules;
-            roles[i].variables = role->variables;
-            roles[i].variables_n = role->variables_n;
-        }
+        for (uint32_t i = 0; i < draft->roles_n; i++)
+            roles[i] = draft->roles[i]->spec;
         for (uint32_t i = 0; i < draft->devices_n; i++)
             devices[i] = draft->devices[i].spec;
         struct policy_spec spec = {
@@ -152,12 +177,12 @@ struct snapshot *policy_config_load(const char *directory, const struct gateway_
         if (draft->roles_n == 0 && diagnostics_errors(d) == errors)
             diagnostics_add(d, DIAGNOSTIC_ERROR, directory, 0,
                             "there is no role, so nobody may connect; add 'roles'");
+        mend(draft);
         policy_check(draft, gateway, diagnostics_errors(d) == errors, d);
         summarize(draft, &sum);
         snapshot = compile(draft, generation, d);
         if (diagnostics_errors(d) == errors)
-            for (uint32_t i = 0; i < draft->tests_n; i++)
-                sum.tests_passed += policy_test_run(&draft->tests[i], snapshot, draft, d);
+            sum.tests_passed = policy_test_run(draft, snapshot, d);
     }
     if (snapshot != NULL && (diagnostics_errors(d) != errors || gateway == NULL)) {
         snapshot_destroy(snapshot);

@@ -18,6 +18,7 @@ struct draft_role {
     uint32_t rules_room;
     struct policy_variable variables[POLICY_VARIABLES_MAX];
     uint32_t variables_n;
+    bool match_empty;              /* `match` is there and asks nothing, which the compiler tells */
     struct config_origin listener; /* where match.listener and match.port are written */
     struct config_origin port;
 };
@@ -64,7 +65,6 @@ struct policy_draft {
     struct draft_device *devices;
     uint32_t devices_n;
     uint32_t devices_room;
-    const struct draft_device **by_id; /* devices sorted by id: made by policy_check */
     struct policy_test *tests;
     uint32_t tests_n;
     uint32_t tests_room;
@@ -81,16 +81,14 @@ void *policy_next_test(struct schema_read *read, const config_setting_t *setting
 extern const char *const policy_action_words[ACL_ACTIONS];
 
 /*
- * What no single setting can tell: unique names, references to the gateway (NULL: not checked), warnings;
- * and, when the draft is `whole` (no condition was left out for an error), roles that can never match.
+ * What neither a single setting nor the compiler can tell: references to the gateway (NULL: not checked),
+ * warnings; and, when the draft is `whole` (no condition was left out for an error), roles that never match.
  */
-void policy_check(struct policy_draft *draft, const struct gateway_config *gateway, bool whole,
+void policy_check(const struct policy_draft *draft, const struct gateway_config *gateway, bool whole,
                   struct diagnostics *d);
-/* The device of that id, or NULL. After policy_check. */
-const struct draft_device *policy_check_device(const struct policy_draft *draft, const char *id);
 
-/* Runs one test on the compiled policy. True when it came out as expected, else told in `d`. */
-bool policy_test_run(const struct policy_test *test, const struct snapshot *snapshot,
-                     const struct policy_draft *draft, struct diagnostics *d);
+/* Runs all tests on the compiled policy and answers how many came out as expected; the others are told. */
+uint32_t policy_test_run(const struct policy_draft *draft, const struct snapshot *snapshot,
+                         struct diagnostics *d);
 
 #endif

@@ -34,9 +34,7 @@ static bool good_prefix(struct schema_read *read, const struct schema_value *val
 static void set_variable(struct schema_read *read, const struct schema_value *value,
                          struct policy_variable *variables, uint32_t *n)
 {
-    if (strpbrk(value->text, "+#/") != NULL)
-        schema_refuse(read, value, "a variable that stands in topics holds no '+', '#' or '/'");
-    else if (*n == POLICY_VARIABLES_MAX)
+    if (*n == POLICY_VARIABLES_MAX)
         schema_refuse(read, value, "there are more than 16 variables here; remove some");
     else
         variables[(*n)++] = (struct policy_variable){.name = value->name, .value = value->text};
@@ -103,17 +101,12 @@ static void set_match_port(struct schema_read *read, const struct schema_value *
     ((struct draft_role *)into)->port = value->origin;
 }
 
-static void check_match(struct schema_read *read, const config_setting_t *setting, void *into)
+static void note_match(struct schema_read *read, const config_setting_t *setting, void *into)
 {
-    (void)into;
+    (void)read;
     const config_setting_t *any = config_setting_get_member(setting, "any");
-    bool alone = config_setting_length(setting) == 1;
-    if (config_setting_length(setting) == 0)
-        schema_error(read, load_origin(read->load, setting),
-                     "'match' names no condition; write at least one, or any = true; for every client");
-    else if (any != NULL && config_setting_type(any) == CONFIG_TYPE_BOOL && alone &&
-             config_setting_get_bool(any) == CONFIG_FALSE)
-        schema_error(read, load_origin(read->load, any), "'match' names no condition; write one");
+    int others = config_setting_length(setting) - (any != NULL ? 1 : 0);
+    ((struct draft_role *)into)->match_empty = others == 0;
 }
 
 #define MATCH(member) SCHEMA_INTO(struct policy_role_spec, match.member)
@@ -160,8 +153,7 @@ static const struct schema_key match_keys[] = {
      .set = set_glob,
      MATCH(psk_id)},
 };
-static const struct schema_table match_table = {
-    .what = "match", SCHEMA_KEYS(match_keys), .done = check_match};
+static const struct schema_table match_table = {.what = "match", SCHEMA_KEYS(match_keys), .done = note_match};
 
 /* ---- limits -------------------------------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@
 #include "policy/access/topic.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAC_TEXT_BYTES 17
@@ -42,6 +43,43 @@ static bool mac_of_glob(const char *glob, uint8_t mac[6])
     return address_parse_mac(text, mac) == NULL;
 }
 
+/* Devices sorted by id. */
+struct device_table {
+    uint32_t n;
+    const struct policy_device_spec *device[];
+};
+
+static int compare_devices(const void *a, const void *b)
+{
+    const struct policy_device_spec *const *x = a, *const *y = b;
+    return strcmp((*x)->id, (*y)->id);
+}
+
+static int compare_id(const void *id, const void *device)
+{
+    return strcmp(id, (*(const struct policy_device_spec *const *)device)->id);
+}
+
+static struct device_table *sort_devices(const struct policy_draft *draft)
+{
+    size_t bytes = draft->devices_n * sizeof(const struct policy_device_spec *);
+    struct device_table *table = malloc(sizeof(*table) + bytes);
+    if (table == NULL)
+        return NULL;
+    table->n = draft->devices_n;
+    for (uint32_t i = 0; i < table->n; i++)
+        table->device[i] = &draft->devices[i].spec;
+    qsort(table->device, table->n, sizeof(table->device[0]), compare_devices);
+    return table;
+}
+
+static const struct policy_device_spec *find_device(const struct device_table *table, const char *id)
+{
+    const struct policy_device_spec *const *found =
+        bsearch(id, table->device, table->n, sizeof(table->device[0]), compare_id);
+    return found == NULL ? NULL : *found;
+}
+
 static struct bytes text_or_none(const char *text)
 {
     return text == NULL ? bytes_of(NULL, 0) : bytes_of_text(text);
@@ -49,7 +87,7 @@ static struct bytes text_or_none(const char *text)
 
 /* What the test tells, and for the rest a place at which `role` would take the client. */
 static struct client_facts facts_for(const struct policy_test *test, const struct policy_match *role,
-                                     const struct draft_device *device)
+                                     const struct policy_device_spec *device)
 {
     struct client_facts facts = {
         .listener = text_or_none(test->listener != NULL ? test->listener : role->listener),
@@ -66,8 +104,8 @@ static struct client_facts facts_for(const struct policy_test *test, const struc
     };
     if (test->has_source) {
         memcpy(facts.source, test->source, 16);
-    } else if (device != NULL && device->spec.addresses_n != 0) {
-        memcpy(facts.source, device->spec.addresses[0].address, 16);
+    } else if (device != NULL && device->addresses_n != 0) {
+        memcpy(facts.source, device->addresses[0].address, 16);
     } else if (role->sources_n != 0) {
         memcpy(facts.source, role->sources[0].address, 16);
         facts.source[15] = (uint8_t)(facts.source[15] | (role->sources[0].bits < 128 ? 1 : 0));
@@ -75,9 +113,9 @@ static struct client_facts facts_for(const struct policy_test *test, const struc
     if (test->has_mac) {
         facts.has_mac = true;
         memcpy(facts.mac, test->mac, 6);
-    } else if (device != NULL && device->spec.has_mac) {
+    } else if (device != NULL && device->has_mac) {
         facts.has_mac = true;
-        memcpy(facts.mac, device->spec.mac, 6);
+        memcpy(facts.mac, device->mac, 6);
     } else if (role->mac != NULL) {
         facts.has_mac = mac_of_glob(role->mac, facts.mac);
     }
@@ -86,9 +124,10 @@ static struct client_facts facts_for(const struct policy_test *test, const struc
 
 /* The first role that takes the client; else why the first one that came near did not. */
 static enum outcome identify(const struct policy_test *test, const struct snapshot *snapshot,
-                             const struct policy_draft *draft, struct identity *out)
+                             const struct policy_draft *draft, const struct device_table *devices,
+                             struct identity *out)
 {
-    const struct draft_device *device = policy_check_device(draft, test->as);
+    const struct policy_device_spec *device = find_device(devices, test->as);
     enum outcome nearest = OUTCOME_NO_ROLE;
     for (uint32_t i = 0; i < draft->roles_n; i++) {
         struct client_facts facts = facts_for(test, &draft->roles[i]->spec.match, device);
@@ -163,11 +202,13 @@ static const char *action_text(const struct policy_test *test)
     return test->connect ? "connect" : policy_action_words[test->action];
 }
 
-bool policy_test_run(const struct policy_test *test, const struct snapshot *snapshot,
-                     const struct policy_draft *draft, struct diagnostics *d)
+static bool run_one(const struct policy_test *test, const struct snapshot *snapshot,
+                    const struct policy_draft *draft, const struct device_table *devices,
+                    struct diagnostics *d)
 {
     struct identity identity = {.role = NULL};
-    struct answer answer = {.outcome = identify(test, snapshot, draft, &identity), .rule = ACL_RULE_NONE};
+    struct answer answer = {.outcome = identify(test, snapshot, draft, devices, &identity),
+                            .rule = ACL_RULE_NONE};
     if (answer.outcome == OUTCOME_ALLOWED && !test->connect)
         answer = decide(test, &identity);
     if ((answer.outcome == OUTCOME_ALLOWED) == test->expect_allow)
@@ -179,4 +220,17 @@ bool policy_test_run(const struct policy_test *test, const struct snapshot *snap
                     test->connect ? "" : " ", test->connect ? "" : test->topic,
                     test->expect_allow ? "allow" : "deny", got);
     return false;
+}
+
+uint32_t policy_test_run(const struct policy_draft *draft, const struct snapshot *snapshot,
+                         struct diagnostics *d)
+{
+    struct device_table *devices = sort_devices(draft);
+    uint32_t passed = 0;
+    for (uint32_t i = 0; devices != NULL && i < draft->tests_n; i++)
+        passed += run_one(&draft->tests[i], snapshot, draft, devices, d);
+    if (devices == NULL)
+        diagnostics_add(d, DIAGNOSTIC_ERROR, "policy", 0, "no memory to run its tests");
+    free(devices);
+    return passed;
 }
