@@ -49,13 +49,14 @@ static bool source_plausible(const struct ip_stack *stack, const struct ip_inter
         return false;
     if (ip_stack_on_link(interface, source))
         return true;
-    const struct route *route = route_find(&stack->routes, source);
-    if (route == NULL)
-        return false;
-    if (route->interface == interface->index)
-        return true;
-    route = route_find_on(&stack->routes, interface->index, source);
-    return route != NULL && route->prefix.bits == route_find(&stack->routes, source)->prefix.bits;
+    for (uint32_t i = 0; i < stack->interfaces_n; i++)
+        if (ip_stack_on_link(&stack->interfaces[i], source))
+            return false;
+    const struct route *best = route_find(&stack->routes, source);
+    if (best == NULL || best->interface == interface->index)
+        return best != NULL;
+    const struct route *here = route_find_on(&stack->routes, interface->index, source);
+    return here != NULL && here->prefix.bits == best->prefix.bits; /* two equal ways */
 }
 
 /* The way back to the sender of a packet whose source is plausible. A sender on the link is noted as a

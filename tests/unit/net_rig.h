@@ -31,6 +31,7 @@ struct rig {
     struct port ports[RIG_PORTS]; /* the stack's ends */
     struct port wires[RIG_PORTS]; /* ours */
     struct ip_stack *stack;
+    struct ip_stack_handler handler; /* a test may change it while the stack runs */
     uint64_t now_us;
     uint32_t up_n;
     struct rig_up up[RIG_KEPT];
@@ -165,7 +166,8 @@ static inline bool rig_stack_start(struct rig *rig, uint32_t neighbors)
         .routes_n = RTE_DIM(routes),
         .neighbors = neighbors,
     };
-    rig->stack = ip_stack_create(&config, &rig_handler, rig, rig_secret, rig->now_us);
+    rig->handler = rig_handler;
+    rig->stack = ip_stack_create(&config, &rig->handler, rig, rig_secret, rig->now_us);
     rig->up_n = 0;
     rig->unreachable_n = 0;
     rig->claims_n = 0;
@@ -187,6 +189,17 @@ static inline bool rig_read(struct rig *rig, uint32_t port, struct rig_frame *ou
     return true;
 }
 
+/* One frame out of the stack, which must be sound: parsed, with good checksums. */
+static inline bool rig_read_good(struct rig *rig, uint32_t port, struct rig_frame *out, struct frame *frame)
+{
+    if (!rig_read(rig, port, out))
+        return false;
+    enum frame_outcome outcome = frame_parse(frame, out->at, out->len);
+    if (outcome == FRAME_FRAGMENT)
+        return true;
+    return outcome == FRAME_OK && (frame->ethertype == WIRE_TYPE_ARP || frame_checksum_good(frame));
+}
+
 /* Frames out of the stack on that port, thrown away. */
 static inline uint32_t rig_drain(struct rig *rig, uint32_t port)
 {
@@ -195,6 +208,12 @@ static inline uint32_t rig_drain(struct rig *rig, uint32_t port)
     while (rig_read(rig, port, &frame))
         n++;
     return n;
+}
+
+static inline bool rig_is(const struct ip_address *a, const char *text)
+{
+    struct ip_address b = rig_ip(text);
+    return ip_address_equal(a, &b);
 }
 
 /* Stops the stack; answers whether every packet buffer came back. */
