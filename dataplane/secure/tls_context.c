@@ -181,6 +181,7 @@ static bool set_protocol(struct tls_context *context, const struct tls_settings 
                          struct tls_error *error)
 {
     bool only_1_3 = settings->min_version == TLS_VERSION_1_3;
+    int groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1}; /* the share that is sent is of the first */
     WOLFSSL_CTX *ctx = wolfSSL_CTX_new(only_1_3 ? wolfTLSv1_3_client_method() : wolfSSLv23_client_method());
     context->ctx = ctx;
     if (ctx == NULL)
@@ -192,8 +193,7 @@ static bool set_protocol(struct tls_context *context, const struct tls_settings 
         return fail(error, "server name '%.60s' cannot be used", settings->server_name);
     if ((!only_1_3 && wolfSSL_CTX_SetMinVersion(ctx, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) ||
         wolfSSL_CTX_set_cipher_list(ctx, only_1_3 ? SUITES_1_3 : SUITES_1_3 SUITES_1_2) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_UseSupportedCurve(ctx, WOLFSSL_ECC_X25519) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_UseSupportedCurve(ctx, WOLFSSL_ECC_SECP256R1) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_set_groups(ctx, groups, 2) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetDevId(ctx, aes_offload_device()) != WOLFSSL_SUCCESS ||

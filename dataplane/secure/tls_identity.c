@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <wolfssl/options.h>
 
-#include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
-#include <wolfssl/wolfcrypt/error-crypt.h>
+#include <wolfssl/wolfcrypt/asn_public.h>
+#include <wolfssl/wolfcrypt/ecc.h>
+#include <wolfssl/wolfcrypt/random.h>
+#include <wolfssl/wolfcrypt/rsa.h>
 
 #include "dataplane/secure/secret_memory.h"
 #include "dataplane/secure/tls_identity.h"
@@ -22,6 +24,8 @@
 #define CHAIN_FILE_MAX (128u * 1024)
 #define KEY_FILE_MAX (32u * 1024)
 #define DAY_S 86400
+#define RSA_BYTES_MIN 256 /* 2048 bits */
+#define EC_BYTES_MIN 32
 
 struct tls_identity {
     atomic_uint refs;
@@ -131,48 +135,101 @@ static bool load_key(struct tls_identity *identity, const char *path, struct tls
 
 /* ASN.1 UTCTime or GeneralizedTime as wolfSSL keeps it: tag, length, digits and Z (RFC 5280 section 4.1.2.5).
  */
-static time_t expiry(const uint8_t *chain, size_t n)
+static time_t expiry(WOLFSSL_X509 *leaf)
 {
-    WOLFSSL_X509 *leaf = wolfSSL_X509_load_certificate_buffer(chain, (int)n, WOLFSSL_FILETYPE_PEM);
-    const uint8_t *date = leaf == NULL ? NULL : wolfSSL_X509_notAfter(leaf);
+    const uint8_t *date = wolfSSL_X509_notAfter(leaf);
     struct tm when = {0};
-    time_t result = 0;
     char digits[16] = "";
-    if (date != NULL && date[1] < sizeof(digits)) {
-        memcpy(digits, date + 2, date[1]);
-        if (strptime(digits, date[0] == 0x17 ? "%y%m%d%H%M%S" : "%Y%m%d%H%M%S", &when) != NULL) {
-            if (date[0] == 0x17) /* two digits: 1950 to 2049 */
-                when.tm_year = when.tm_year % 100 + (when.tm_year % 100 < 50 ? 100 : 0);
-            result = timegm(&when);
-        }
+    if (date == NULL || date[1] >= sizeof(digits))
+        return 0;
+    memcpy(digits, date + 2, date[1]);
+    if (strptime(digits, date[0] == 0x17 ? "%y%m%d%H%M%S" : "%Y%m%d%H%M%S", &when) == NULL)
+        return 0;
+    if (date[0] == 0x17) /* two digits: 1950 to 2049 */
+        when.tm_year = when.tm_year % 100 + (when.tm_year % 100 < 50 ? 100 : 0);
+    return timegm(&when);
+}
+
+/*
+ * The public half of a private key, computed from it: a point or a modulus. Its length, 0 when this is not
+ * such a key, -1 when it is too short. (wolfSSL_CTX_check_private_key accepts any EC key in some builds.)
+ */
+static int public_of_ec(const uint8_t *der, size_t n, uint8_t *out, word32 room)
+{
+    ecc_key key;
+    WC_RNG rng;
+    word32 at = 0;
+    int result = 0;
+    if (wc_InitRng(&rng) != 0)
+        return 0;
+    if (wc_ecc_init(&key) == 0) {
+        if (wc_EccPrivateKeyDecode(der, &at, &key, (word32)n) == 0 &&
+            wc_ecc_make_pub_ex(&key, NULL, &rng) == 0 && wc_ecc_export_x963(&key, out, &room) == 0)
+            result = wc_ecc_size(&key) < EC_BYTES_MIN ? -1 : (int)room;
+        wc_ecc_free(&key);
     }
-    wolfSSL_X509_free(leaf);
+    wc_FreeRng(&rng);
     return result;
 }
 
+static int public_of_rsa(const uint8_t *der, size_t n, uint8_t *out, word32 room)
+{
+    RsaKey key;
+    uint8_t exponent[512];
+    word32 exponent_bytes = sizeof(exponent);
+    word32 at = 0;
+    int result = 0;
+    if (wc_InitRsaKey(&key, NULL) != 0)
+        return 0;
+    if (wc_RsaPrivateKeyDecode(der, &at, &key, (word32)n) == 0 &&
+        wc_RsaFlattenPublicKey(&key, exponent, &exponent_bytes, out, &room) == 0)
+        result = room < RSA_BYTES_MIN ? -1 : (int)room;
+    wc_FreeRsaKey(&key);
+    return result;
+}
+
+static bool check_key(const struct tls_identity *identity, WOLFSSL_X509 *leaf, const char *certificate_file,
+                      const char *key_file, struct tls_error *error)
+{
+    uint8_t public_bytes[1024];
+    int leaf_bytes = 0;
+    const uint8_t *der = wolfSSL_X509_get_der(leaf, &leaf_bytes);
+    int n = public_of_ec(identity->key, identity->key_bytes, public_bytes, sizeof(public_bytes));
+    if (n == 0)
+        n = public_of_rsa(identity->key, identity->key_bytes, public_bytes, sizeof(public_bytes));
+    if (n == 0)
+        say(error, "%.160s holds neither an EC nor an RSA key that can be used", key_file);
+    else if (n < 0)
+        say(error, "key %.160s is too short", key_file);
+    else if (der == NULL || memmem(der, (size_t)leaf_bytes, public_bytes, (size_t)n) == NULL)
+        say(error, "key %.100s does not belong to certificate %.100s", key_file, certificate_file);
+    else
+        return true;
+    return false;
+}
+
+/* All of the chain can be read, and the key is the leaf's. */
 static bool check(struct tls_identity *identity, const char *certificate_file, const char *key_file,
                   struct tls_error *error)
 {
     WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfTLSv1_3_client_method());
+    WOLFSSL_X509 *leaf = NULL;
     bool good = false;
     if (ctx == NULL) {
         say(error, "out of memory");
         return false;
     }
-    wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048);
-    wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256);
-    int chain = wolfSSL_CTX_use_certificate_chain_buffer(ctx, identity->chain, (long)identity->chain_bytes);
-    if (chain == RSA_KEY_SIZE_E || chain == ECC_KEY_SIZE_E)
-        say(error, "key of certificate %.160s is too short", certificate_file);
-    else if (chain != WOLFSSL_SUCCESS)
-        say(error, "%.160s does not hold a certificate in PEM", certificate_file);
-    else if (wolfSSL_CTX_use_PrivateKey_buffer(ctx, identity->key, (long)identity->key_bytes,
-                                               WOLFSSL_FILETYPE_ASN1) != WOLFSSL_SUCCESS)
-        say(error, "%.160s does not hold a private key that can be used", key_file);
-    else if (wolfSSL_CTX_check_private_key(ctx) != WOLFSSL_SUCCESS)
-        say(error, "key %.100s does not belong to certificate %.100s", key_file, certificate_file);
+    if (wolfSSL_CTX_use_certificate_chain_buffer(ctx, identity->chain, (long)identity->chain_bytes) ==
+        WOLFSSL_SUCCESS)
+        leaf = wolfSSL_X509_load_certificate_buffer(identity->chain, (int)identity->chain_bytes,
+                                                    WOLFSSL_FILETYPE_PEM);
+    if (leaf == NULL)
+        say(error, "%.160s does not hold certificates in PEM that can be used", certificate_file);
     else
-        good = true;
+        good = check_key(identity, leaf, certificate_file, key_file, error);
+    if (good)
+        identity->expires = expiry(leaf);
+    wolfSSL_X509_free(leaf);
     wolfSSL_CTX_free(ctx);
     return good;
 }
@@ -192,7 +249,6 @@ struct tls_identity *tls_identity_load(const char *certificate_file, const char 
         tls_identity_unref(identity);
         return NULL;
     }
-    identity->expires = expiry(identity->chain, identity->chain_bytes);
     return identity;
 }
 

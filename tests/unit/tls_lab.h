@@ -113,12 +113,12 @@ static inline void lab_remove(void)
         fprintf(stderr, "cannot remove %s\n", lab_dir);
 }
 
-/* "NAME" under the PKI's directory; eight at a time. */
+/* "NAME" under the PKI's directory; 64 at a time. */
 static inline const char *lab_path(const char *name)
 {
-    static char paths[8][128];
+    static char paths[64][128];
     static unsigned int next;
-    char *path = paths[next++ % 8];
+    char *path = paths[next++ % 64];
     snprintf(path, sizeof(paths[0]), "%s/%s", lab_dir, name);
     return path;
 }
@@ -192,29 +192,26 @@ struct lab {
     char reason[256];
     struct lab_pipe got;
     size_t take_at_most; /* per call of data */
+    size_t largest_offer;
     bool abort_in_data;
 };
-
-static inline size_t lab_room(const struct stream *s)
-{
-    const struct lab *lab =
-        s->owner == NULL ? NULL : (const struct lab *)((const char *)s - offsetof(struct lab, lower));
-    if (lab == NULL)
-        return 0;
-    size_t used = lab_pipe_bytes(&lab->unsent);
-    return used >= lab->room_bytes ? 0 : lab->room_bytes - used;
-}
 
 static inline struct lab *lab_of(struct stream *s)
 {
     return (struct lab *)((char *)s - offsetof(struct lab, lower));
 }
 
+static inline size_t lab_room(const struct stream *s)
+{
+    const struct lab *lab = (const struct lab *)((const char *)s - offsetof(struct lab, lower));
+    size_t used = lab_pipe_bytes(&lab->unsent);
+    return used >= lab->room_bytes ? 0 : lab->room_bytes - used;
+}
+
 static inline size_t lab_write(struct stream *s, const uint8_t *p, size_t n)
 {
     struct lab *lab = lab_of(s);
-    size_t used = lab_pipe_bytes(&lab->unsent);
-    size_t room = used >= lab->room_bytes ? 0 : lab->room_bytes - used;
+    size_t room = lab_room(s);
     size_t take = n < room ? n : room;
     if (lab->finished || lab->aborted)
         abort(); /* nobody may write behind his own FIN */
@@ -291,6 +288,7 @@ static inline size_t lab_on_data(void *owner, const uint8_t *p, size_t n)
         lab->client = NULL;
         return 0;
     }
+    lab->largest_offer = n > lab->largest_offer ? n : lab->largest_offer;
     size_t take = n < lab->take_at_most ? n : lab->take_at_most;
     lab_pipe_add(&lab->got, p, take);
     return take;
@@ -348,6 +346,7 @@ struct lab_server {
     bool only_1_2;
     bool ask_client; /* mutual authentication */
     const char *alpn;
+    int group; /* the only one it has; 0: all */
 };
 
 static inline WOLFSSL_CTX *lab_server_ctx(const struct lab_server *server)
@@ -367,6 +366,10 @@ static inline WOLFSSL_CTX *lab_server_ctx(const struct lab_server *server)
         return NULL;
     if (server->suites != NULL && wolfSSL_CTX_set_cipher_list(ctx, server->suites) != WOLFSSL_SUCCESS)
         return NULL;
+    if (server->group != 0) {
+        int group = server->group;
+        wolfSSL_CTX_set_groups(ctx, &group, 1);
+    }
     if (server->ask_client) {
         wolfSSL_CTX_load_verify_locations(ctx, lab_path("ca.pem"), NULL);
         wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* AES-GCM through libipsec-mb against wolfCrypt's own, bit for bit (B7), and the life of expanded keys. */
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/aes.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+#include <wolfssl/wolfcrypt/random.h>
+
+#include "dataplane/secure/aes_offload.h"
+#include "tests/unit/runner.h"
+
+#include <pthread.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LONGEST 16640
+
+static uint64_t seed = 0x9e3779b97f4a7c15u;
+
+static uint32_t next_random(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return (uint32_t)(seed >> 16);
+}
+
+static void fill(uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        p[i] = (uint8_t)next_random();
+}
+
+struct message {
+    uint8_t key[32];
+    uint8_t iv[12];
+    uint8_t aad[32];
+    uint8_t text[LONGEST];
+    word32 key_bytes;
+    word32 aad_bytes;
+    word32 bytes;
+};
+
+static void set_key(Aes *aes, const struct message *m, int device)
+{
+    CU_ASSERT_EQUAL_FATAL(wc_AesInit(aes, NULL, device), 0);
+    CU_ASSERT_EQUAL_FATAL(wc_AesGcmSetKey(aes, m->key, m->key_bytes), 0);
+}
+
+static int seal(Aes *aes, const struct message *m, uint8_t *out, uint8_t tag[16])
+{
+    return wc_AesGcmEncrypt(aes, out, m->text, m->bytes, m->iv, sizeof(m->iv), tag, 16,
+                            m->aad_bytes == 0 ? NULL : m->aad, m->aad_bytes);
+}
+
+static int open_sealed(Aes *aes, const struct message *m, uint8_t *out, const uint8_t *in,
+                       const uint8_t tag[16])
+{
+    return wc_AesGcmDecrypt(aes, out, in, m->bytes, m->iv, sizeof(m->iv), tag, 16,
+                            m->aad_bytes == 0 ? NULL : m->aad, m->aad_bytes);
+}
+
+static void random_message(struct message *m)
+{
+    static const word32 key_sizes[] = {16, 24, 32};
+    fill(m->key, sizeof(m->key));
+    fill(m->iv, sizeof(m->iv));
+    fill(m->aad, sizeof(m->aad));
+    m->key_bytes = key_sizes[next_random() % 3];
+    m->aad_bytes = next_random() % (sizeof(m->aad) + 1);
+    m->bytes = next_random() % 4 == 0 ? next_random() % LONGEST : next_random() % 300;
+    fill(m->text, m->bytes);
+}
+
+static void test_same_bits(void)
+{
+    static struct message m;
+    static uint8_t ours[LONGEST], theirs[LONGEST], back[LONGEST];
+    uint8_t our_tag[16], their_tag[16];
+    int bad = 0;
+    uint64_t before = aes_offload_expansions();
+    for (int i = 0; i < 3000; i++) {
+        Aes offloaded, plain;
+        random_message(&m);
+        set_key(&offloaded, &m, AES_OFFLOAD_DEVICE);
+        set_key(&plain, &m, INVALID_DEVID);
+        bad += seal(&offloaded, &m, ours, our_tag) != 0 || seal(&plain, &m, theirs, their_tag) != 0;
+        bad += memcmp(ours, theirs, m.bytes) != 0 || memcmp(our_tag, their_tag, 16) != 0;
+        bad +=
+            open_sealed(&offloaded, &m, back, theirs, their_tag) != 0 || memcmp(back, m.text, m.bytes) != 0;
+        /* In place, as records are opened. */
+        bad += open_sealed(&offloaded, &m, ours, ours, our_tag) != 0 || memcmp(ours, m.text, m.bytes) != 0;
+        wc_AesFree(&offloaded);
+        wc_AesFree(&plain);
+    }
+    CU_ASSERT_EQUAL(bad, 0);
+    CU_ASSERT(aes_offload_expansions() > before); /* it was libipsec-mb, not wolfCrypt against itself */
+}
+
+static void test_forgery(void)
+{
+    static struct message m;
+    static uint8_t sealed[LONGEST], out[LONGEST];
+    uint8_t tag[16];
+    int accepted = 0;
+    int leaked = 0;
+    for (int i = 0; i < 2000; i++) {
+        Aes aes;
+        random_message(&m);
+        m.bytes = 16 + m.bytes % 200;
+        set_key(&aes, &m, AES_OFFLOAD_DEVICE);
+        CU_ASSERT_EQUAL_FATAL(seal(&aes, &m, sealed, tag), 0);
+        uint32_t at = next_random() % (m.bytes + 16);
+        uint8_t flip = (uint8_t)(1u << (next_random() % 8));
+        if (at < m.bytes)
+            sealed[at] ^= flip;
+        else
+            tag[at - m.bytes] ^= flip;
+        memset(out, 0x5a, sizeof(out));
+        accepted += open_sealed(&aes, &m, out, sealed, tag) != AES_GCM_AUTH_E;
+        leaked += memcmp(out, m.text, m.bytes) == 0;
+        wc_AesFree(&aes);
+    }
+    CU_ASSERT_EQUAL(accepted, 0);
+    CU_ASSERT_EQUAL(leaked, 0);
+}
+
+/* Many keys over one slot, one object re-keyed without wc_AesInit, and objects that died: never a stale key.
+ */
+static void test_keys_change(void)
+{
+    static struct message m[64];
+    static uint8_t ours[LONGEST], theirs[LONGEST];
+    uint8_t our_tag[16], their_tag[16];
+    Aes aes[64];
+    Aes moving;
+    int bad = 0;
+    for (int i = 0; i < 64; i++) {
+        random_message(&m[i]);
+        m[i].bytes = 40;
+        set_key(&aes[i], &m[i], AES_OFFLOAD_DEVICE);
+    }
+    CU_ASSERT_EQUAL_FATAL(wc_AesInit(&moving, NULL, AES_OFFLOAD_DEVICE), 0);
+    for (int round = 0; round < 4000; round++) {
+        const struct message *one = &m[next_random() % 64];
+        Aes plain;
+        set_key(&plain, one, INVALID_DEVID);
+        bad += seal(&plain, one, theirs, their_tag) != 0;
+        bad += seal(&aes[one - m], one, ours, our_tag) != 0;
+        bad += memcmp(ours, theirs, 40) != 0 || memcmp(our_tag, their_tag, 16) != 0;
+        CU_ASSERT_EQUAL_FATAL(wc_AesGcmSetKey(&moving, one->key, one->key_bytes), 0);
+        bad += seal(&moving, one, ours, our_tag) != 0;
+        bad += memcmp(ours, theirs, 40) != 0 || memcmp(our_tag, their_tag, 16) != 0;
+        wc_AesFree(&plain);
+    }
+    /* Two keys that agree in their first 16 bytes and differ in length. */
+    static struct message twin;
+    for (word32 size = 16; size <= 32; size += 8) {
+        Aes plain, offloaded;
+        random_message(&twin);
+        memset(twin.key, 7, sizeof(twin.key));
+        twin.key_bytes = size;
+        twin.bytes = 40;
+        set_key(&plain, &twin, INVALID_DEVID);
+        set_key(&offloaded, &twin, AES_OFFLOAD_DEVICE);
+        bad += seal(&plain, &twin, theirs, their_tag) != 0 || seal(&offloaded, &twin, ours, our_tag) != 0;
+        bad += memcmp(ours, theirs, 40) != 0 || memcmp(our_tag, their_tag, 16) != 0;
+        wc_AesFree(&plain);
+        wc_AesFree(&offloaded);
+    }
+    CU_ASSERT_EQUAL(bad, 0);
+    for (int i = 0; i < 64; i++)
+        wc_AesFree(&aes[i]);
+    wc_AesFree(&moving);
+}
+
+/* A key is expanded once per session and direction, and again after the slot was forgotten or shared. */
+static void test_cache(void)
+{
+    static struct message m;
+    static uint8_t out[LONGEST];
+    uint8_t tag[16];
+    Aes aes;
+    struct aes_offload_cache *cache = aes_offload_cache_create(8);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(cache);
+    random_message(&m);
+    m.bytes = 128;
+    set_key(&aes, &m, AES_OFFLOAD_DEVICE);
+    aes_offload_use(cache, 3);
+    uint64_t before = aes_offload_expansions();
+    for (int i = 0; i < 100; i++)
+        CU_ASSERT_EQUAL(seal(&aes, &m, out, tag), 0);
+    CU_ASSERT_EQUAL(aes_offload_expansions() - before, 1);
+    CU_ASSERT_EQUAL(open_sealed(&aes, &m, out, out, tag), 0); /* the other direction has its own */
+    CU_ASSERT_EQUAL(aes_offload_expansions() - before, 2);
+    aes_offload_forget(cache, 3);
+    CU_ASSERT_EQUAL(seal(&aes, &m, out, tag), 0);
+    CU_ASSERT_EQUAL(aes_offload_expansions() - before, 3);
+    aes_offload_use(cache, 3 + 8); /* more sessions than slots: the same slot, the same key */
+    CU_ASSERT_EQUAL(seal(&aes, &m, out, tag), 0);
+    CU_ASSERT_EQUAL(aes_offload_expansions() - before, 3);
+    aes_offload_use(NULL, 0);
+    aes_offload_cache_destroy(cache);
+    aes_offload_cache_destroy(NULL);
+    aes_offload_forget(NULL, 1);
+    wc_AesFree(&aes);
+}
+
+/* What the device leaves to wolfCrypt comes out right too. */
+static void test_left_alone(void)
+{
+    static struct message m;
+    uint8_t iv[16], ours[64], theirs[64], our_tag[16], their_tag[16];
+    Aes offloaded, plain;
+    random_message(&m);
+    fill(iv, sizeof(iv));
+    set_key(&offloaded, &m, AES_OFFLOAD_DEVICE);
+    set_key(&plain, &m, INVALID_DEVID);
+    uint64_t before = aes_offload_expansions();
+    CU_ASSERT_EQUAL(wc_AesGcmEncrypt(&offloaded, ours, m.text, 40, iv, 16, our_tag, 16, m.aad, 5), 0);
+    CU_ASSERT_EQUAL(wc_AesGcmEncrypt(&plain, theirs, m.text, 40, iv, 16, their_tag, 16, m.aad, 5), 0);
+    CU_ASSERT_EQUAL(memcmp(ours, theirs, 40), 0);
+    CU_ASSERT_EQUAL(memcmp(our_tag, their_tag, 16), 0);
+    CU_ASSERT_EQUAL(wc_AesGcmEncrypt(&offloaded, ours, m.text, 40, iv, 12, our_tag, 12, m.aad, 5), 0);
+    CU_ASSERT_EQUAL(wc_AesGcmDecrypt(&plain, theirs, ours, 40, iv, 12, our_tag, 12, m.aad, 5), 0);
+    CU_ASSERT_EQUAL(wc_AesGcmEncrypt(&offloaded, NULL, NULL, 0, iv, 12, our_tag, 16, m.aad, 5), 0);
+    CU_ASSERT_EQUAL(wc_AesGcmDecrypt(&plain, NULL, NULL, 0, iv, 12, our_tag, 16, m.aad, 5), 0);
+    CU_ASSERT_EQUAL(aes_offload_expansions(), before);
+    wc_AesFree(&offloaded);
+    wc_AesFree(&plain);
+}
+
+static void draw(WC_RNG *rng, uint8_t *out, word32 n)
+{
+    CU_ASSERT_EQUAL(wc_RNG_GenerateBlock(rng, out, n), 0);
+}
+
+/* Random bytes: no block twice, all bit positions used, none shared between threads or with a forked child.
+ */
+static void *draw_in_thread(void *out)
+{
+    WC_RNG rng;
+    if (wc_InitRng_ex(&rng, NULL, AES_OFFLOAD_DEVICE) == 0) {
+        wc_RNG_GenerateBlock(&rng, out, 32);
+        wc_FreeRng(&rng);
+    }
+    aes_offload_wipe_thread();
+    return NULL;
+}
+
+static void test_random(void)
+{
+    enum { BLOCKS = 4000 };
+    static uint8_t blocks[BLOCKS][8];
+    WC_RNG rng;
+    uint8_t seen_one = 0, seen_zero = 0, big[5000], other[32], mine[32] = {0};
+    CU_ASSERT_EQUAL_FATAL(wc_InitRng_ex(&rng, NULL, AES_OFFLOAD_DEVICE), 0);
+    int same = 0;
+    for (int i = 0; i < BLOCKS; i++) {
+        draw(&rng, blocks[i], 8);
+        seen_one |= blocks[i][3];
+        seen_zero |= (uint8_t)~blocks[i][3];
+        for (int j = 0; j < i && j < 200; j++)
+            same += memcmp(blocks[i], blocks[j], 8) == 0;
+    }
+    CU_ASSERT_EQUAL(same, 0);
+    CU_ASSERT_EQUAL(seen_one, 0xff);
+    CU_ASSERT_EQUAL(seen_zero, 0xff);
+    draw(&rng, big, sizeof(big));
+    pthread_t thread;
+    memset(other, 0, sizeof(other));
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, draw_in_thread, other), 0);
+    pthread_join(thread, NULL);
+    CU_ASSERT_NOT_EQUAL(memcmp(other, mine, 32), 0);
+    int ends[2];
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        wc_RNG_GenerateBlock(&rng, other, 32);
+        _exit(write(ends[1], other, 32) == 32 ? 0 : 1);
+    }
+    draw(&rng, mine, 32);
+    CU_ASSERT_EQUAL(read(ends[0], other, 32), 32);
+    CU_ASSERT_NOT_EQUAL(memcmp(mine, other, 32), 0);
+    waitpid(child, NULL, 0);
+    close(ends[0]);
+    close(ends[1]);
+    wc_FreeRng(&rng);
+}
+
+static void with_choice(const char *choice, const char *expected)
+{
+    setenv("SALLYPORT_AES", choice, 1);
+    int result = aes_offload_init();
+    if (result == 0) {
+        CU_ASSERT(expected == NULL || strcmp(aes_offload_name(), expected) == 0);
+        if (strcmp(choice, "off") != 0) {
+            test_same_bits();
+            test_forgery();
+        } else {
+            CU_ASSERT_EQUAL(aes_offload_device(), INVALID_DEVID);
+            CU_ASSERT_PTR_NULL(aes_offload_cache_create(8));
+        }
+    } else {
+        CU_ASSERT_STRING_EQUAL(aes_offload_name(), "off"); /* this processor cannot */
+    }
+    aes_offload_fini();
+}
+
+static void test_choices(void)
+{
+    aes_offload_fini();
+    with_choice("sse", "sse");
+    with_choice("avx2", "avx2");
+    with_choice("avx512", NULL);
+    with_choice("off", "off");
+    setenv("SALLYPORT_AES", "nonsense", 1);
+    CU_ASSERT_NOT_EQUAL(aes_offload_init(), 0);
+    setenv("SALLYPORT_AES", "auto", 1);
+    CU_ASSERT_EQUAL(aes_offload_init(), 0);
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        {"same bits as wolfCrypt (SP 800-38D)", test_same_bits},
+        {"forgeries are refused and nothing is let out", test_forgery},
+        {"keys that change, come back, differ in length", test_keys_change},
+        {"expanded keys are cached per session and wiped", test_cache},
+        {"other requests go to wolfCrypt", test_left_alone},
+        {"random bytes", test_random},
+        {"each implementation, and none", test_choices},
+    };
+    if (wolfSSL_Init() != WOLFSSL_SUCCESS || aes_offload_init() != 0)
+        return EXIT_FAILURE;
+    int result = unit_run("aes_offload", tests, sizeof(tests) / sizeof(tests[0]));
+    aes_offload_fini();
+    wolfSSL_Cleanup();
+    return result;
+}
