@@ -49,6 +49,10 @@
     OUTCOME(NO_RESOURCES, "no-resources", "a table of the gateway is full", 0x97)                            \
     OUTCOME(FILTER_TOO_WIDE, "filter-too-wide", "the filter meets more rules than one decision looks at",    \
             0x97)                                                                                            \
+    OUTCOME(RATE_REQUESTS, "rate-requests", "too many requests", 0x96)                                       \
+    OUTCOME(EXCHANGE_CAP, "exchange-cap", "too many requests wait for an answer", 0x97)                      \
+    OUTCOME(OBSERVATION_CAP, "observation-cap", "too many observations", 0x97)                               \
+    OUTCOME(UNPROVED_ADDRESS, "unproved-address", "the address has not proved itself", 0x97)                 \
     /* protocol law (D1, D2, D3, D6) */                                                                      \
     OUTCOME(MALFORMED, "malformed", "malformed packet", 0x81)                                                \
     OUTCOME(MALFORMED_LENGTH, "malformed-length", "Remaining Length is not valid", 0x81)                     \
@@ -74,6 +78,12 @@
     OUTCOME(BAD_PROPERTY, "bad-property", "a property is repeated, or not allowed to this side or value",    \
             0x82)                                                                                            \
     OUTCOME(BAD_REASON_CODE, "bad-reason-code", "the reason code is not one of this packet type", 0x82)      \
+    OUTCOME(BAD_OPTION, "bad-option", "an option is not known or not valid", 0x82)                           \
+    OUTCOME(BAD_METHOD, "bad-method", "the method is not known", 0x82)                                       \
+    OUTCOME(BAD_PATH, "bad-path", "a segment of the path is not allowed", 0x90)                              \
+    OUTCOME(PROXY_REFUSED, "proxy-refused", "the request asks for a proxy", 0x83)                            \
+    OUTCOME(HOP_LIMIT, "hop-limit", "the request has passed too many proxies", 0x83)                         \
+    OUTCOME(MULTICAST, "multicast", "the request was sent to a group", 0x83)                                 \
     /* time (D2) */                                                                                          \
     OUTCOME(CONNECT_TIMEOUT, "connect-timeout", "no CONNECT in time", 0x82)                                  \
     OUTCOME(PACKET_TIMEOUT, "packet-timeout", "a packet was begun and not completed in time", 0x82)          \
