@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy/access/glob.h"
 
+#include "policy/utf8.h"
+
 #define NAME_MAX_BYTES 31
 
 enum token_kind {
@@ -165,6 +167,8 @@ const char *glob_check(struct bytes pattern)
         return "a pattern is empty";
     if (pattern.len > GLOB_PATTERN_MAX)
         return "a pattern is longer than 255 bytes";
+    if (!utf8_check(pattern, UTF8_SPEC))
+        return "a pattern is not valid UTF-8";
     struct check c = {0};
     for (size_t at = 0; at < pattern.len;) {
         struct token t = scan(pattern, at);
@@ -204,7 +208,7 @@ static bool in_set(const struct token *t, uint8_t c)
     return found != t->negated;
 }
 
-/* Bytes of the character at `at`: text was checked to be UTF-8; anything else goes byte by byte. */
+/* Bytes of the character at `at` of what was checked to be UTF-8. */
 static size_t character_bytes(struct bytes subject, size_t at)
 {
     size_t n = 1;
@@ -330,7 +334,8 @@ bool glob_match(struct bytes pattern, struct bytes subject, struct glob_captures
     struct glob_captures found = {0};
     if (captures != NULL)
         captures->n = 0;
-    if (subject.at == NULL || subject.len > GLOB_SUBJECT_MAX || glob_check(pattern) != NULL)
+    if (subject.at == NULL || subject.len > GLOB_SUBJECT_MAX || !utf8_check(subject, UTF8_TEXT) ||
+        glob_check(pattern) != NULL)
         return false;
     if (!match(pattern, subject, &found) || !captures_are_whole(&found))
         return false;

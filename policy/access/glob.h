@@ -29,8 +29,8 @@ struct glob_captures {
 const char *glob_check(struct bytes pattern);
 /* Names of the captures of a well-formed pattern, in order; returns how many. */
 uint32_t glob_capture_names(struct bytes pattern, struct bytes names[GLOB_CAPTURES_MAX]);
-/* True when the whole subject matches; never for a malformed pattern, a subject that is too long or a subject
- * that is absent (at == NULL). `captures` may be NULL. */
+/* True when the whole subject matches; never for a malformed pattern, nor for a subject that is too long, not
+ * UTF-8 or absent (at == NULL). `captures` may be NULL. */
 bool glob_match(struct bytes pattern, struct bytes subject, struct glob_captures *captures);
 
 #endif

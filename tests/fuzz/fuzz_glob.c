@@ -4,6 +4,7 @@
  * captures). Input: pattern, a zero byte, subject.
  */
 #include "policy/access/glob.h"
+#include "policy/utf8.h"
 
 #include <stdlib.h>
 
@@ -54,11 +55,14 @@ static void step_one(struct bytes p, size_t at, struct bytes s, const bool *from
 
 static void step_run(struct bytes s, const bool *from, bool *to, bool some)
 {
-    bool open = false;
-    for (size_t i = 0; i <= s.len;) {
-        to[i] = to[i] || open || (from[i] && !some);
-        open = open || from[i];
-        i += i < s.len ? character(s, i) : 1;
+    for (size_t begin = 0; begin <= s.len; begin++) {
+        if (!from[begin])
+            continue;
+        to[begin] = to[begin] || !some;
+        for (size_t i = begin; i < s.len;) {
+            i += character(s, i);
+            to[i] = true;
+        }
     }
 }
 
@@ -116,14 +120,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes subject = bytes_of(zero + 1, size - pattern.len - 1);
     struct glob_captures captures;
     bool matched = glob_match(pattern, subject, &captures);
-    if (glob_check(pattern) != NULL && matched)
+    bool proper = glob_check(pattern) == NULL && utf8_check(subject, UTF8_TEXT);
+    if (!proper && matched)
         abort();
     for (uint32_t i = 0; matched && i < captures.n; i++) {
         struct bytes v = captures.capture[i].value;
         if (v.len == 0 || v.at < subject.at || v.len > (size_t)(subject.at + subject.len - v.at))
             abort();
     }
-    if (glob_check(pattern) == NULL && subject.len <= SUBJECT_MAX && !may_be_empty(pattern) &&
+    if (proper && subject.len <= SUBJECT_MAX && !may_be_empty(pattern) &&
         reference(pattern, subject) != matched)
         abort();
     return 0;
