@@ -31,6 +31,7 @@ class Device:
         self.connack = None
         self.connack_properties = {}
         self.ended = None
+        self.told = None
         self.acks = {}
         self.subacks = {}
         self.messages = []
@@ -49,6 +50,8 @@ class Device:
         self.client._handle_pubackcomp = lambda kind: self.on_ack(inner, kind)
         inner_rec = self.client._handle_pubrec
         self.client._handle_pubrec = lambda: self.on_ack(lambda _: inner_rec(), "PUBREC")
+        inner_end = self.client._handle_disconnect
+        self.client._handle_disconnect = lambda: self.on_server_disconnect(inner_end)
         options = {"clean_start": clean} if version == 5 else {}
         self.client.connect(host, port, keepalive, bind_address=bind, **options)
         self.client.loop_start()
@@ -67,8 +70,14 @@ class Device:
         self.note()
 
     def on_disconnect(self, _client, _data, reason, properties=None):
-        self.ended = code_of(reason)
+        self.ended = self.told if self.told is not None else code_of(reason)
         self.note()
+
+    def on_server_disconnect(self, inner):
+        # paho passes over the reason of a DISCONNECT without properties.
+        packet = self.client._in_packet["packet"]
+        self.told = packet[0] if packet else 0
+        return inner()
 
     def on_subscribe(self, _client, _data, mid, codes, properties=None):
         self.subacks[mid] = [code_of(code) for code in codes]
