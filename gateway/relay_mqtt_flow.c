@@ -363,7 +363,7 @@ static void handle(struct relay *r, struct relay_side *from, struct offer *offer
     }
     mqtt_guard_check(&r->guard, sender, packet, whole, relay_now(r), &v);
     if (v.action == GUARD_HOLD) {
-        mqtt_framer_hold(&from->framer);
+        mqtt_framer_hold(&from->framer, &offer->in);
         return;
     }
     if (v.action == GUARD_FORWARD) {

@@ -130,6 +130,12 @@ static struct bytes gathered_bytes(const struct mqtt_framer *f)
     return bytes_of(f->buffer, f->gathered);
 }
 
+static enum mqtt_step gather_whole(struct mqtt_framer *f, struct cursor *in, struct mqtt_packet *out)
+{
+    enum mqtt_step step = gather(f, in, f->remaining_length, f->remaining_length);
+    return step == MQTT_STEP_PACKET ? hand_out(f, gathered_bytes(f), out) : step;
+}
+
 void mqtt_framer_lend(struct mqtt_framer *f, uint8_t *buffer, uint32_t capacity)
 {
     assert(capacity >= f->gathered);
@@ -171,9 +177,8 @@ static enum mqtt_step hand_out_publish(struct mqtt_framer *f, struct bytes head,
         begin_next(f);
         return MQTT_STEP_PACKET;
     }
-    /* For mqtt_framer_hold: what was just taken lies in `in` in one piece, except a head that was gathered.
-     */
-    f->kept = f->gathered != 0 ? out->publish.payload : bytes_of(head.at, head.len + part);
+    /* For mqtt_framer_hold: what was just taken of `in`. A head that was gathered is ours already. */
+    f->taken = (uint32_t)(f->gathered != 0 ? part : head.len + part);
     f->may_hold = true;
     f->state = STATE_PAYLOAD;
     return MQTT_STEP_PUBLISH;
@@ -230,24 +235,13 @@ static enum mqtt_step take_payload(struct mqtt_framer *f, struct cursor *in, str
     return MQTT_STEP_PAYLOAD;
 }
 
-void mqtt_framer_hold(struct mqtt_framer *f)
+void mqtt_framer_hold(struct mqtt_framer *f, struct cursor *in)
 {
     assert(f->state == STATE_PAYLOAD && f->may_hold);
+    in->at -= f->taken;
+    f->may_hold = false;
     f->payload_left = 0;
     f->state = STATE_HOLD;
-}
-
-static enum mqtt_step take_held(struct mqtt_framer *f, struct cursor *in, struct mqtt_packet *out)
-{
-    if (f->kept.len != 0) {
-        struct cursor kept = cursor_of(f->kept);
-        enum mqtt_step step = gather(f, &kept, f->gathered + (uint32_t)f->kept.len, f->remaining_length);
-        if (step != MQTT_STEP_PACKET)
-            return step;
-        f->kept = bytes_of(NULL, 0);
-    }
-    enum mqtt_step step = gather(f, in, f->remaining_length, f->remaining_length);
-    return step == MQTT_STEP_PACKET ? hand_out(f, gathered_bytes(f), out) : step;
 }
 
 /* ---- steps -------------------------------------------------------------------------------------------- */
@@ -262,10 +256,7 @@ static enum mqtt_step take_body(struct mqtt_framer *f, struct cursor *in, struct
         (void)cursor_bytes(in, f->remaining_length, &body);
         return hand_out(f, body, out);
     }
-    if (publish)
-        return take_publish(f, in, out);
-    enum mqtt_step step = gather(f, in, f->remaining_length, f->remaining_length);
-    return step == MQTT_STEP_PACKET ? hand_out(f, gathered_bytes(f), out) : step;
+    return publish ? take_publish(f, in, out) : gather_whole(f, in, out);
 }
 
 /*
@@ -305,7 +296,7 @@ enum mqtt_step mqtt_framer_next(struct mqtt_framer *f, struct cursor *in, struct
     case STATE_PAYLOAD:
         return take_payload(f, in, out);
     case STATE_HOLD:
-        return take_held(f, in, out);
+        return gather_whole(f, in, out);
     case STATE_FAULT:
         break;
     }

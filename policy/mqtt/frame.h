@@ -48,11 +48,11 @@ struct mqtt_framer {
     uint32_t want;               /* with MQTT_STEP_NEED_BUFFER */
     uint32_t payload_left;       /* of the PUBLISH being streamed */
     /* private */
-    struct bytes kept; /* what was handed out with MQTT_STEP_PUBLISH and is not gathered */
     uint8_t *buffer;
     uint32_t capacity;
     uint32_t gathered;
     uint32_t remaining_length;
+    uint32_t taken; /* from the slice, by MQTT_STEP_PUBLISH */
     uint8_t header[5];
     uint8_t header_len;
     uint8_t state;
@@ -75,11 +75,11 @@ uint8_t *mqtt_framer_reclaim(struct mqtt_framer *f);
 bool mqtt_framer_idle(const struct mqtt_framer *f);
 
 /*
- * Right after MQTT_STEP_PUBLISH: gather the whole packet instead of streaming it. The same PUBLISH comes
- * again, as MQTT_STEP_PACKET, once it is whole. The packet is bounded by packet_limit_bytes. The head and the
- * first part of the payload are copied by the next call of mqtt_framer_next (which asks for a buffer), so
- * that call, and those until it stops asking, must come while the bytes of the slice still live.
+ * Right after MQTT_STEP_PUBLISH, with the same cursor: gather the whole packet instead of streaming it. The
+ * cursor goes back over what the step took of the slice, so those bytes count as not taken, and may be
+ * offered again later like any others. The same PUBLISH comes again, as MQTT_STEP_PACKET, once it is whole
+ * (it asks for a buffer); it is bounded by packet_limit_bytes.
  */
-void mqtt_framer_hold(struct mqtt_framer *f);
+void mqtt_framer_hold(struct mqtt_framer *f, struct cursor *in);
 
 #endif

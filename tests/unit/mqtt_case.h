@@ -123,7 +123,7 @@ static inline void check_damaged(const struct mqtt_case *row, struct vector pack
     struct cursor c = cursor_of(bytes_of(packet.at + 1, packet.len - 1));
     struct mqtt_packet whole;
     uint8_t *copy;
-    uint32_t len;
+    uint32_t len = 0;
     CU_ASSERT_EQUAL_FATAL(cursor_vbi(&c, &len), READ_OK);
     uint8_t first = packet.at[0], *body = packet.at + (packet.len - len);
     CU_ASSERT_EQUAL_FATAL(decode_exact(row, first, body, len, &whole, &copy), OUTCOME_ALLOWED);

@@ -299,7 +299,7 @@ static inline bool feed_slice(struct feed *feed, struct mqtt_framer *f, uint8_t 
             continue;
         }
         if (step == MQTT_STEP_PUBLISH && feed->hold) {
-            mqtt_framer_hold(f);
+            mqtt_framer_hold(f, &in);
             continue;
         }
         if (step != MQTT_STEP_PAYLOAD)

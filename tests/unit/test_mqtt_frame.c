@@ -358,7 +358,12 @@ static void test_hold(void)
     CU_ASSERT_EQUAL(mqtt_framer_next(&f, &in, &packet), MQTT_STEP_PUBLISH);
     CU_ASSERT_EQUAL(packet.publish.payload_bytes, 13);
     CU_ASSERT_TRUE(bytes_equal(packet.publish.payload, bytes_of_text("on")));
-    mqtt_framer_hold(&f);
+    /* What was taken is given back: the slice may be offered again, from elsewhere, after any time. */
+    mqtt_framer_hold(&f, &in);
+    CU_ASSERT_PTR_EQUAL(in.at, v.at + 2);
+    uint8_t elsewhere[14];
+    memcpy(elsewhere, in.at, sizeof(elsewhere));
+    in = cursor_of(bytes_of(elsewhere, sizeof(elsewhere)));
     CU_ASSERT_EQUAL(mqtt_framer_next(&f, &in, &packet), MQTT_STEP_NEED_BUFFER);
     CU_ASSERT_EQUAL(f.want, 25);
     mqtt_framer_lend(&f, lent, sizeof(lent));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Everything but CONNECT, CONNACK and the property table: MQTT 5.0 and 3.1.1 s.3.3 to 3.15 (D1, D3, D11). */
+#include "policy/access/topic.h"
+#include "policy/mqtt/topic_name.h"
 #include "tests/unit/mqtt_case.h"
 
 #define CLIENT_5(name, packet, events)                                                                       \
@@ -299,6 +301,32 @@ static void test_filters(void)
     }
 }
 
+/* All short filters and names: the codec and the rules (policy/access) agree on what is one. */
+static void test_same_law_as_the_rules(void)
+{
+    static const char letters[] = "a/+#";
+    static const char *const prefixes[] = {"", "$share/", "$share/g/", "$s/"};
+    unsigned int good = 0;
+    for (unsigned int n = 0; n < 4 * 4096; n++) {
+        char text[32];
+        size_t len = (size_t)snprintf(text, sizeof(text), "%s", prefixes[n / 4096]);
+        for (unsigned int rest = n % 4096; rest != 0; rest /= 4)
+            text[len++] = letters[rest % 4];
+        struct bytes filter = bytes_of(text, len);
+        struct topic_share share;
+        bool shared = false;
+        bool valid = topic_share_parse(filter, &share) && topic_filter_valid(share.inner);
+        enum outcome outcome = mqtt_topic_filter_check(filter, UTF8_SPEC, &shared);
+        CU_ASSERT_EQUAL(outcome, valid ? OUTCOME_ALLOWED : OUTCOME_BAD_FILTER);
+        if (valid)
+            CU_ASSERT_EQUAL(shared, share.shared);
+        good += valid;
+        CU_ASSERT_EQUAL(mqtt_topic_name_check(filter, UTF8_SPEC),
+                        topic_name_valid(filter) ? OUTCOME_ALLOWED : OUTCOME_BAD_TOPIC);
+    }
+    CU_ASSERT_TRUE(good > 1000);
+}
+
 /* A topic and a filter of 65535 slashes or wildcards (CVE-2019-11779) are a matter of bytes, not of depth. */
 static void test_deep(void)
 {
@@ -448,6 +476,7 @@ int main(void)
         {"PUBACK, PUBREC, PUBREL, PUBCOMP (s.3.4 to 3.7)", test_acks},
         {"SUBSCRIBE and UNSUBSCRIBE (s.3.8, 3.10)", test_subscribe},
         {"topic filters (s.4.7, 4.8.2)", test_filters},
+        {"the same law as the rules", test_same_law_as_the_rules},
         {"deep topics and long lists", test_deep},
         {"SUBACK and UNSUBACK (s.3.9, 3.11)", test_suback},
         {"PING, DISCONNECT, AUTH (s.3.12 to 3.15)", test_the_rest},
