@@ -316,6 +316,11 @@ size_t mqtt_relays_session_bytes(void)
     return sizeof(struct relay);
 }
 
+uint64_t mqtt_relays_buffers_used(const struct mqtt_relays *all)
+{
+    return packet_buffers_used(all->buffers);
+}
+
 bool mqtt_relays_next(struct mqtt_relays *all, uint32_t *position, struct relay_info *out)
 {
     struct relay *r = slab_next(all->slab, position);

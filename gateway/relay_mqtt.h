@@ -100,6 +100,8 @@ bool mqtt_relays_drain(struct mqtt_relays *relays, enum outcome why, uint32_t bu
 uint32_t mqtt_relays_sessions(const struct mqtt_relays *relays);
 const struct mqtt_relays_counters *mqtt_relays_counters(const struct mqtt_relays *relays);
 size_t mqtt_relays_session_bytes(void);
+/* Bytes of buffers that are out: half packets, what waits, tables of sessions. */
+uint64_t mqtt_relays_buffers_used(const struct mqtt_relays *relays);
 
 /* One live session as commands show it. Text is cut to its field. */
 struct relay_info {

@@ -151,7 +151,9 @@ static bool queue_connect(struct relay *r, const struct mqtt_packet *packet)
 {
     uint8_t *scratch = r->all->scratch;
     size_t n = mqtt_build(scratch, RELAY_SCRATCH_BYTES, packet, packet->connect.version);
-    bool good = n != 0 && relay_box_append(r, &r->upstream.out, scratch, n);
+    if (n == 0)
+        return false;
+    bool good = relay_box_append(r, &r->upstream.out, scratch, n);
     explicit_bzero(scratch, n);
     if (good)
         r->upstream.out->secret = true;
