@@ -298,6 +298,20 @@ static inline bool tcp_pressure(const struct tcp_endpoint *tcp)
     return chunk_pool_free(tcp->chunks) < chunk_pool_capacity(tcp->chunks) / 8;
 }
 
+/* Chunks that only the scoreboard may take: without a record nothing can be sent, and without sending nothing
+ * comes free. */
+static inline uint32_t tcp_spare_chunks(const struct tcp_endpoint *tcp)
+{
+    uint32_t reserve = chunk_pool_capacity(tcp->chunks) / 16 + 1, n = chunk_pool_free(tcp->chunks);
+    return n > reserve ? n - reserve : 0;
+}
+
+/* A chunk for bytes that wait, or NULL. */
+static inline struct chunk *tcp_chunk_get(struct tcp_endpoint *tcp)
+{
+    return tcp_spare_chunks(tcp) > 0 ? chunk_get(tcp->chunks) : NULL;
+}
+
 static inline uint32_t tcp_timestamp(const struct tcp_connection *c)
 {
     return c->tcp->now_ms + c->ts_offset;

@@ -237,6 +237,7 @@ void tcp_endpoint_established(struct tcp_connection *c)
     tcp->half_open -= passive && c->state == TCP_STATE_SYN_RECEIVED;
     c->state = TCP_STATE_ESTABLISHED;
     c->armed &= (uint8_t)~TCP_ARMED_RETRANSMIT;
+    c->flags &= ~TCP_F_SYN_DUE;
     c->rcv_mss = (uint16_t)tcp_min(c->snd_mss, RCV_MSS_FIRST);
     c->rack_fack = c->snd_una;
     c->heard_ms = tcp->now_ms;

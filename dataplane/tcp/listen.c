@@ -106,9 +106,7 @@ struct tcp_connection *tcp_listen_ack(struct tcp_endpoint *tcp, const struct tcp
     }
     if (!tcp_syn_cookie_check(tcp, &s->key, s->seq - 1, s->ack - 1, &o, &cookie)) {
         tcp_count(tcp, TCP_COOKIES_BAD);
-        /* Data that has overtaken the ACK with the cookie: the sender will repeat both. */
-        if (s->payload_len == 0)
-            tcp_reply_reset(tcp, s);
+        /* No RST: it may have overtaken the segment that carries the cookie, and both will come again. */
         return NULL;
     }
     struct tcp_connection *c = rebuild(tcp, s, &o, &cookie);

@@ -41,7 +41,7 @@ static struct chunk *insert(struct tcp_connection *c, struct chunk **link, uint3
 {
     if (c->ooo_chunks >= chunks_max(c) || tcp_pressure(c->tcp))
         return NULL;
-    struct chunk *chunk = chunk_get(c->tcp->chunks);
+    struct chunk *chunk = tcp_chunk_get(c->tcp);
     if (chunk == NULL)
         return NULL;
     struct chunk *tail = c->ooo_head == NULL ? NULL : place_of(c->ooo_head)->tail;

@@ -38,10 +38,10 @@ static uint32_t keep(struct tcp_connection *c, const uint8_t *p, uint32_t n)
     while (left > 0) {
         struct chunk *tail = c->kept_tail;
         if (tail == NULL || tail->end == CHUNK_BYTES) {
-            tail = chunk_get(c->tcp->chunks);
+            tail = tcp_chunk_get(c->tcp);
             if (tail == NULL && c->ooo_head != NULL) {
                 tcp_reassembly_clear(c); /* what is in order comes first */
-                tail = chunk_get(c->tcp->chunks);
+                tail = tcp_chunk_get(c->tcp);
             }
             if (tail == NULL) {
                 tcp_count(c->tcp, TCP_NO_BUFFER);

@@ -14,7 +14,7 @@ uint32_t tcp_send_queue_room(const struct tcp_connection *c)
         limit = tcp_min(limit, PRESSURE_BYTES);
     if (c->send_bytes >= limit)
         return 0;
-    uint64_t memory = (uint64_t)chunk_pool_free(tcp->chunks) * CHUNK_BYTES;
+    uint64_t memory = (uint64_t)tcp_spare_chunks(tcp) * CHUNK_BYTES;
     if (c->send_tail != NULL)
         memory += CHUNK_BYTES - c->send_tail->end;
     uint32_t room = limit - c->send_bytes;
@@ -29,7 +29,7 @@ uint32_t tcp_send_queue_write(struct tcp_connection *c, const uint8_t *p, uint32
     while (left > 0) {
         struct chunk *tail = c->send_tail;
         if (tail == NULL || tail->end == CHUNK_BYTES) {
-            tail = chunk_get(c->tcp->chunks);
+            tail = tcp_chunk_get(c->tcp);
             if (tail == NULL)
                 break;
             if (c->send_tail == NULL)

@@ -357,10 +357,10 @@ static const struct stream_handler handler = {on_opened, on_data, on_writable, o
 
 static enum tcp_admission admit(void *host, const struct flow_key *key, uint32_t path)
 {
-    (void)host;
+    const struct side *u = host;
     (void)key;
     (void)path;
-    return TCP_ADMIT_YES;
+    return u->opened ? TCP_ADMIT_DROP : TCP_ADMIT_YES; /* an old SYN may come again */
 }
 
 static void accepted(void *host, const struct flow_key *key, uint32_t path, struct stream *stream)
