@@ -324,7 +324,7 @@ static void test_same_law_as_the_rules(void)
         CU_ASSERT_EQUAL(mqtt_topic_name_check(filter, UTF8_SPEC),
                         topic_name_valid(filter) ? OUTCOME_ALLOWED : OUTCOME_BAD_TOPIC);
     }
-    CU_ASSERT_TRUE(good > 1000);
+    CU_ASSERT_TRUE(good > 500 && good < 5000);
 }
 
 /* A topic and a filter of 65535 slashes or wildcards (CVE-2019-11779) are a matter of bytes, not of depth. */
