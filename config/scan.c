@@ -169,12 +169,13 @@ static void take_string(struct reader *r, struct token *token)
             r->at++;
         }
     }
-    if (r->at < r->end && *r->at == '"')
+    if (r->at < r->end && *r->at == '"') {
         r->at++;
-    else
-        fail(r, token->line,
-             "syntax error; a string that begins here is not closed on its line; write '\"' "
-             "where it ends");
+        return;
+    }
+    fail(r, token->line,
+         "syntax error; a string that begins here is not closed on its line; write '\"' where it ends");
+    r->scan->quiet = true;
 }
 
 /* True for "12", "-3", "0x1F", "7L"; what libconfig would wrap is told here. */
@@ -235,6 +236,16 @@ static void take_plain(struct reader *r, struct token *token)
     fail(r, token->line, "syntax error; %.*s stands in quotes: \"%.*s\"",
          (int)(token->len > 40 ? 40 : token->len), token->at, (int)(token->len > 40 ? 40 : token->len),
          token->at);
+    r->scan->quiet = true;
+}
+
+/* "a.b = 1": what libconfig's own paths look like, but not in a file. */
+static void take_dots(struct reader *r, const struct token *token)
+{
+    while (r->at < r->end && (is_name(*r->at) || *r->at == '.'))
+        r->at++;
+    fail(r, token->line,
+         "syntax error; a name holds no '.'; text stands in quotes, and a.b = 1; is written a = { b = 1; };");
     r->scan->quiet = true;
 }
 
@@ -301,6 +312,8 @@ static bool next_token(struct reader *r, struct token *token)
             while (r->at < r->end && is_name(*r->at))
                 r->at++;
             token->len = (size_t)(r->at - token->at);
+            if (r->at < r->end && *r->at == '.')
+                take_dots(r, token);
             token->kind = is_boolean(token) ? TOKEN_PLAIN : TOKEN_NAME;
             return true;
         }
@@ -486,6 +499,9 @@ static void take_token(struct reader *r, const struct token *token, uint32_t flo
 {
     struct scan *scan = r->scan;
     bool in_group = scan->frame[scan->depth].open == '{';
+    if (in_group && token->kind == TOKEN_NAME && is_value(scan->previous.kind) &&
+        token->line != scan->previous.line)
+        scan->quiet = false; /* a new setting, whatever came before */
     if (in_group)
         check_in_group(r, token);
     else

@@ -80,7 +80,7 @@ static void suggestions(void)
         {"paht", "path"},
         {"xyz", NULL},
         {"completely", NULL},
-        {"i", NULL},
+        {"i", "id"},
         {"idd", "id"},
         {"", NULL},
         {"topic/level", NULL},
