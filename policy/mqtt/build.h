@@ -3,7 +3,8 @@
  * Canonical encoding of MQTT packets: whatever leaves the gateway was built here from a decoded packet (D11).
  * Lengths are minimal, reserved bits are zero, properties are written once each in the order of their
  * identifiers with user properties last in their own order, and only those that the packet type and version
- * allow. What is built always decodes again; to that end a reason code that the packet type does not know
+ * allow. What is built always decodes again (but for a client identifier that the caller
+ * chose against the rules of the version); to that end a reason code that the packet type does not know
  * becomes the nearest one that it knows (reason.h).
  *
  * Every function writes into `to` and answers the bytes written, or 0 when `room` does not suffice or when

@@ -180,10 +180,13 @@ struct mqtt_packet {
 
 /*
  * Decodes the body (what follows the fixed header) of one packet of `type` with fixed-header `flags`, as sent
- * by `sender` in `version` (MQTT_VERSION_UNKNOWN: only CONNECT decodes, and its own version is set in `out`).
- * For PUBLISH `body` holds at least topic, identifier and properties; `remaining_length` tells where the
- * payload ends. Strings are checked at `level`. Answers OUTCOME_ALLOWED, or what is wrong. On an unknown
- * protocol level, connect.version is the level and all else is unset.
+ * by `sender` in `version`. MQTT_VERSION_UNKNOWN: only CONNECT decodes, and its own version is set in `out`;
+ * in a known version a CONNECT is OUTCOME_SECOND_CONNECT. For PUBLISH `body` holds at least topic, identifier
+ * and properties; `remaining_length` tells where the payload ends. Strings are checked at `level`; a Will
+ * that MQTT 5 marks as text is checked, the payload of a PUBLISH is not (it may come in parts). Answers
+ * OUTCOME_ALLOWED, or what is wrong, and then `out` is not to be used, but for a CONNECT: out->version is its
+ * version once that was understood, and with OUTCOME_BAD_PROTOCOL_VERSION connect.version is the level as
+ * received.
  */
 enum outcome mqtt_packet_decode(struct mqtt_packet *out, enum mqtt_type type, uint8_t flags,
                                 struct bytes body, uint32_t remaining_length, enum mqtt_version version,
