@@ -267,7 +267,8 @@ static inline void rig_advance(struct rig *rig, uint64_t by_us)
 
 static inline void frame_bytes(struct rig_frame *f, const void *bytes, size_t n)
 {
-    memcpy(f->at + f->len, bytes, n);
+    if (n > 0)
+        memcpy(f->at + f->len, bytes, n);
     f->len += n;
 }
 
