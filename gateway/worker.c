@@ -57,6 +57,7 @@ struct worker {
     bool draining;
     uint64_t refused_event_us;
     uint32_t refused_since;
+    uint32_t dials;
     uint64_t started_tsc;
     _Atomic uint64_t heartbeat;
     struct worker_request *_Atomic mailbox;
@@ -150,11 +151,23 @@ static const struct tcp_host tcp_host = {
 /* ---- connections to upstreams ----------------------------------------------------------------------------
  */
 
-/* A local port of this worker that is free toward the server. */
-static bool choose_port(struct worker *w, struct flow_key *key)
+/*
+ * A local address and port of this worker that are free toward the server. All addresses of the interface
+ * that are of its family are used in turn: each makes room for another 49,152 connections to one server.
+ */
+static bool choose_local(struct worker *w, struct flow_key *key)
 {
-    for (int i = 0; i < PORT_TRIES; i++) {
+    const struct config_interface *interface = &w->generation->config->interfaces[key->interface];
+    bool v4 = ip_address_is_v4(&key->local);
+    for (uint32_t i = 0; i < PORT_TRIES; i++) {
         key->local_port = upstream_next_port(&w->upstreams);
+        if (interface->addresses_n > 0) {
+            struct ip_address candidate;
+            memcpy(candidate.bytes, interface->addresses[w->dials++ % interface->addresses_n].bytes,
+                   sizeof(candidate.bytes));
+            if (ip_address_is_v4(&candidate) == v4)
+                key->local = candidate;
+        }
         if (!listener_table_has_port(&w->listeners, key->local_port) && !tcp_flow_exists(w->tcp, key))
             return true;
     }
@@ -177,7 +190,7 @@ static struct stream *on_dial(void *owner, uint32_t upstream, const char *identi
         return NULL;
     key.interface = ip_stack_path_interface(w->stack, path);
     *why = OUTCOME_NO_RESOURCES;
-    if (!choose_port(w, &key))
+    if (!choose_local(w, &key))
         return NULL;
     struct stream *lower = tcp_connect(w->tcp, &key, path, handler, user, w->now_us);
     if (lower == NULL || config->security == CONFIG_SECURITY_NONE)
@@ -363,12 +376,19 @@ static bool answer_mailbox(struct worker *w)
     return true;
 }
 
-bool worker_ask(struct worker *w, struct worker_request *request)
+bool worker_post(struct worker *w, struct worker_request *request)
 {
     if (atomic_load_explicit(&w->mailbox, memory_order_acquire) != NULL)
         return false; /* an earlier question is still unanswered: the worker does not move */
     atomic_store_explicit(&request->done, false, memory_order_relaxed);
     atomic_store_explicit(&w->mailbox, request, memory_order_release);
+    return true;
+}
+
+bool worker_ask(struct worker *w, struct worker_request *request)
+{
+    if (!worker_post(w, request))
+        return false;
     for (int i = 0; i < 10000; i++) {
         if (atomic_load_explicit(&request->done, memory_order_acquire))
             return true;

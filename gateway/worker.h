@@ -91,6 +91,8 @@ int worker_run(void *worker);
 /* One iteration at time `tsc`; answers whether anything was done. For worker_run and for tests that drive
  * time themselves. */
 bool worker_iterate(struct worker *worker, uint64_t tsc);
+/* Puts a question; the answer comes with request->done. False when an earlier one is still unanswered. */
+bool worker_post(struct worker *worker, struct worker_request *request);
 /* Asks and waits up to one second for the answer; false when the worker did not answer (the request must then
  * stay valid: it is static to the control thread). */
 bool worker_ask(struct worker *worker, struct worker_request *request);
