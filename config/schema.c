@@ -520,6 +520,12 @@ static void take_setting(struct schema_read *read, const struct schema_key *key,
             read, load_origin(read->load, setting),
             "'%s'%s is refused; %s is not in this version, and no line is silently ignored; remove it",
             key->name, describe(read->place, text), feature_text(key->feature));
+    const config_setting_t *group = place.outer->setting;
+    if (!schema_used(key, group))
+        schema_error(read, load_origin(read->load, setting),
+                     "'%s'%s has no use with %s = \"%.32s\"; remove it or change '%s'", key->name,
+                     describe(read->place, text), key->with,
+                     config_setting_get_string(config_setting_get_member(group, key->with)), key->with);
 }
 
 /* Keys that were not written: defaults, or an error where one is needed. */
