@@ -6,7 +6,20 @@
 struct offer {
     struct cursor in;
     const uint8_t *begin;
+    const uint8_t *counted; /* taken and counted up to here */
 };
+
+static void count_bytes(struct relay *r, const struct relay_side *from, struct offer *offer)
+{
+    size_t n = (size_t)(offer->in.at - offer->counted);
+    offer->counted = offer->in.at;
+    if (from == &r->device) {
+        r->all->counters.count[RELAY_BYTES_UP] += n;
+        mqtt_guard_took(&r->guard, n);
+    } else {
+        r->all->counters.count[RELAY_BYTES_DOWN] += n;
+    }
+}
 
 static enum mqtt_sender sender_of(const struct relay *r, const struct relay_side *from)
 {
@@ -406,9 +419,14 @@ static bool may_read(struct relay *r, const struct relay_side *from)
            waits(from->later) < RELAY_WAITING_BYTES_MAX;
 }
 
-static bool admitted(struct relay *r, struct relay_side *from, uint8_t first_byte)
+/* Whether the packet that begins here may be read now. */
+static bool admitted(struct relay *r, struct relay_side *from, struct offer *offer)
 {
     uint64_t until_us;
+    uint8_t first_byte = *offer->in.at;
+    if (!mqtt_framer_idle(&from->framer))
+        return true;
+    count_bytes(r, from, offer);
     if (mqtt_guard_admits(&r->guard, sender_of(r, from), first_byte, relay_now(r), &until_us))
         return true;
     r->all->counters.count[RELAY_BACK_PRESSURE]++;
@@ -509,15 +527,14 @@ static void settle(struct relay *r, struct relay_side *from, size_t taken)
 
 size_t relay_take(struct relay *r, struct relay_side *from, const uint8_t *p, size_t n)
 {
-    struct offer offer = {.in = {.at = p, .end = p + n}, .begin = p};
+    struct offer offer = {.in = {.at = p, .end = p + n}, .begin = p, .counted = p};
     struct cursor *in = &offer.in;
     from->blocked = false;
     from->wait_until_us = 0;
     if (from->raw_left != 0 && r->state != RELAY_ENDING)
         pass_raw(r, from, in);
     while (in->at != in->end && r->state != RELAY_ENDING) {
-        if (from->raw_left != 0 || !may_read(r, from) ||
-            (mqtt_framer_idle(&from->framer) && !admitted(r, from, *in->at))) {
+        if (from->raw_left != 0 || !may_read(r, from) || !admitted(r, from, &offer)) {
             from->blocked = true;
             break;
         }
@@ -526,12 +543,7 @@ size_t relay_take(struct relay *r, struct relay_side *from, const uint8_t *p, si
     if (r->state == RELAY_ENDING)
         return n;
     size_t taken = (size_t)(in->at - p);
-    if (from == &r->device) {
-        r->all->counters.count[RELAY_BYTES_UP] += taken;
-        mqtt_guard_took(&r->guard, taken);
-    } else {
-        r->all->counters.count[RELAY_BYTES_DOWN] += taken;
-    }
+    count_bytes(r, from, &offer);
     settle(r, from, taken);
     return taken;
 }

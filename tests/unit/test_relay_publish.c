@@ -1,0 +1,669 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* PUBLISH through a relay, both ways: refusals, acknowledgements and their order, aliases, rates (D3 to D8,
+ * F2; traps 1.2, 1.3). */
+#include "tests/unit/relay_lab.h"
+#include "tests/unit/relay_roles.h"
+#include "tests/unit/runner.h"
+
+static struct relay_lab lab;
+
+#define MINE "trucks/017/location"
+#define OTHERS "trucks/018/location"
+
+static void open_lab(void)
+{
+    struct policy_role_spec roles[] = {truck_role(), office_role()};
+    lab_open(&lab, roles, 2);
+}
+
+static void publish(struct lab_session *s, const char *topic, uint8_t qos, uint16_t id)
+{
+    struct mqtt_packet p = lab_publish(s->version, topic, qos, id);
+    lab_send(s->device, &p);
+}
+
+static void ack(struct lab_session *s, struct lab_stream *from, enum mqtt_type type, uint16_t id)
+{
+    struct mqtt_packet p = lab_ack(s->version, type, id, 0);
+    lab_send(from, &p);
+}
+
+/* What the device was told next: type and id (and the code in version 5); false when it is something else. */
+static bool told(struct lab_session *s, enum mqtt_type type, uint16_t id, uint8_t code)
+{
+    struct mqtt_packet p;
+    return lab_next(s->device, MQTT_FROM_SERVER, s->version, &p) && p.type == type && p.packet_id == id &&
+           p.reason_code == code;
+}
+
+static bool told_nothing(struct lab_session *s)
+{
+    return s->device->out_read == s->device->out_n;
+}
+
+static bool passed(struct lab_session *s, enum mqtt_type type, uint16_t id)
+{
+    struct mqtt_packet p;
+    return lab_next(s->upstream, MQTT_FROM_CLIENT, s->version, &p) && p.type == type && p.packet_id == id;
+}
+
+static bool passed_nothing(struct lab_session *s)
+{
+    return s->upstream->out_read == s->upstream->out_n;
+}
+
+/* ---- D4, D7 ------------------------------------------------------------------------------------------- */
+
+static void allowed_publishes(void)
+{
+    static const enum mqtt_version versions[] = {MQTT_3_1, MQTT_3_1_1, MQTT_5};
+    for (int i = 0; i < 3; i++) {
+        struct mqtt_packet p;
+        open_lab();
+        struct lab_session s = lab_session(&lab, versions[i], "truck-017");
+        publish(&s, MINE, 0, 0);
+        CU_ASSERT_TRUE_FATAL(lab_next(s.upstream, MQTT_FROM_CLIENT, versions[i], &p));
+        CU_ASSERT_TRUE(bytes_equal(p.publish.topic, bytes_of_text(MINE)));
+        CU_ASSERT_TRUE(bytes_equal(p.publish.payload, bytes_of_text("payload")));
+        publish(&s, MINE, 1, 7);
+        CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 7));
+        CU_ASSERT_TRUE(told_nothing(&s));
+        ack(&s, s.upstream, MQTT_PUBACK, 7);
+        CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 7, 0));
+        ack(&s, s.upstream, MQTT_PUBACK, 7); /* once is enough */
+        CU_ASSERT_TRUE(told_nothing(&s));
+        lab_close(&lab);
+    }
+}
+
+static void qos_2_both_ways(void)
+{
+    struct mqtt_packet p;
+    open_lab();
+    struct lab_session s = lab_session(&lab, MQTT_3_1_1, "app-1");
+    publish(&s, "news/a", 2, 9);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 9));
+    ack(&s, s.upstream, MQTT_PUBREC, 9);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBREC, 9, 0));
+    ack(&s, s.device, MQTT_PUBREL, 9);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBREL, 9));
+    ack(&s, s.device, MQTT_PUBREL, 9); /* sent again */
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBREL, 9));
+    ack(&s, s.upstream, MQTT_PUBCOMP, 9);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBCOMP, 9, 0));
+    p = lab_publish(MQTT_3_1_1, "news/b", 2, 9); /* another space of identifiers */
+    lab_send(s.upstream, &p);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBLISH, 9, 0));
+    ack(&s, s.device, MQTT_PUBREC, 9);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBREC, 9));
+    ack(&s, s.upstream, MQTT_PUBREL, 9);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBREL, 9, 0));
+    ack(&s, s.device, MQTT_PUBCOMP, 9);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBCOMP, 9));
+    CU_ASSERT_EQUAL(mqtt_relays_counters(lab.relays)->from_device[OUTCOME_UNKNOWN_PACKET_ID], 0);
+    lab_close(&lab);
+}
+
+static void refused_in_version_5(void)
+{
+    open_lab();
+    struct lab_session s = lab_session(&lab, MQTT_5, "app-1");
+    publish(&s, OTHERS, 0, 0);
+    CU_ASSERT_TRUE(told_nothing(&s));
+    publish(&s, OTHERS, 1, 1);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0x87));
+    publish(&s, OTHERS, 2, 2);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBREC, 2, 0x87));
+    publish(&s, "news/a", 2, 2); /* the exchange is over, the identifier is free [s.4.3.3] */
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 2));
+    CU_ASSERT_TRUE(passed_nothing(&s));
+    const struct event *event = lab_event_of(&lab, EVENT_MQTT_PUBLISH_DENIED);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+    CU_ASSERT_EQUAL(event->outcome, OUTCOME_DEFAULT_DENY);
+    CU_ASSERT_TRUE(event->enforced);
+    CU_ASSERT_FALSE(event->told); /* QoS 0 */
+    CU_ASSERT_TRUE(bytes_equal(bytes_of(event->topic, event->topic_len), bytes_of_text(OTHERS)));
+    event = lab_event_of(&lab, EVENT_MQTT_PUBLISH_DENIED);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+    CU_ASSERT_TRUE(event->told);
+    CU_ASSERT_EQUAL(event->reason_code, 0x87);
+    lab_close(&lab);
+}
+
+/* 3.1.1 has no negative answer: acknowledged and dropped, QoS 2 to its end [3.1.1: 3.3.5-2]. */
+static void refused_in_version_3(void)
+{
+    struct policy_role_spec role = office_role();
+    open_lab();
+    struct lab_session s = lab_session(&lab, MQTT_3_1_1, "app-1");
+    publish(&s, OTHERS, 1, 1);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0));
+    publish(&s, OTHERS, 2, 2);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBREC, 2, 0));
+    struct mqtt_packet again = lab_publish(MQTT_3_1_1, OTHERS, 2, 2);
+    again.publish.dup = true;
+    lab_send(s.device, &again); /* takes the same path */
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBREC, 2, 0));
+    ack(&s, s.device, MQTT_PUBREL, 2);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBCOMP, 2, 0));
+    CU_ASSERT_TRUE(passed_nothing(&s));
+    lab_close(&lab);
+
+    role.refusal = POLICY_REFUSE_DISCONNECT;
+    lab_open(&lab, &role, 1);
+    s = lab_session(&lab, MQTT_3_1_1, "app-1");
+    publish(&s, OTHERS, 1, 1);
+    CU_ASSERT_TRUE(told_nothing(&s) && s.device->finished);
+    lab_close(&lab);
+}
+
+/* [MQTT-4.6.0-2, -3]: our answer waits for the upstream's to earlier messages. */
+static void answers_keep_their_order(void)
+{
+    for (int version = MQTT_3_1_1; version <= MQTT_5; version++) {
+        uint8_t code = version == MQTT_5 ? 0x87 : 0;
+        open_lab();
+        struct lab_session s = lab_session(&lab, (enum mqtt_version)version, "app-1");
+        publish(&s, "news/a", 1, 1);
+        publish(&s, OTHERS, 1, 2);
+        publish(&s, OTHERS, 1, 3);
+        publish(&s, "news/a", 1, 4);
+        publish(&s, OTHERS, 1, 5);
+        CU_ASSERT_TRUE(told_nothing(&s));
+        ack(&s, s.upstream, MQTT_PUBACK, 1);
+        CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0));
+        CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 2, code));
+        CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 3, code));
+        CU_ASSERT_TRUE(told_nothing(&s));
+        ack(&s, s.upstream, MQTT_PUBACK, 4);
+        CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 4, 0));
+        CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 5, code));
+
+        publish(&s, "news/a", 2, 6);
+        publish(&s, OTHERS, 2, 7);
+        publish(&s, OTHERS, 1, 8); /* PUBACKs do not wait for PUBRECs */
+        CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 8, code));
+        CU_ASSERT_TRUE(told_nothing(&s));
+        ack(&s, s.upstream, MQTT_PUBREC, 6);
+        CU_ASSERT_TRUE(told(&s, MQTT_PUBREC, 6, 0));
+        CU_ASSERT_TRUE(told(&s, MQTT_PUBREC, 7, code));
+        CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 1) && passed(&s, MQTT_PUBLISH, 4) &&
+                       passed(&s, MQTT_PUBLISH, 6) && passed_nothing(&s));
+        if (version == MQTT_3_1_1) {
+            ack(&s, s.device, MQTT_PUBREL, 7);
+            CU_ASSERT_TRUE(told(&s, MQTT_PUBCOMP, 7, 0));
+            CU_ASSERT_TRUE(passed_nothing(&s));
+        }
+        lab_close(&lab);
+    }
+}
+
+/* ---- identifiers -------------------------------------------------------------------------------------- */
+
+static void identifiers_in_use(void)
+{
+    open_lab();
+    struct lab_session s = lab_session(&lab, MQTT_5, "app-1");
+    publish(&s, "news/a", 1, 1);
+    publish(&s, "news/a", 1, 1); /* [MQTT-2.2.1-3] */
+    CU_ASSERT_TRUE(told(&s, MQTT_DISCONNECT, 0, 0x82));
+    lab_close(&lab);
+
+    open_lab();
+    s = lab_session(&lab, MQTT_3_1_1, "app-1");
+    publish(&s, "news/a", 1, 1);
+    struct mqtt_packet again = lab_publish(MQTT_3_1_1, "news/a", 1, 1);
+    again.publish.dup = true;
+    lab_send(s.device, &again); /* 3.x clients send again */
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 1) && passed(&s, MQTT_PUBLISH, 1));
+    ack(&s, s.upstream, MQTT_PUBACK, 1);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0));
+    publish(&s, "news/a", 1, 1);
+    again = lab_publish(MQTT_3_1_1, "news/b", 2, 1);
+    again.publish.dup = true;
+    lab_send(s.device, &again); /* another QoS is another message */
+    CU_ASSERT_TRUE(s.device->finished);
+    lab_close(&lab);
+}
+
+static void strange_acknowledgements(void)
+{
+    struct mqtt_packet p;
+    open_lab();
+    struct lab_session s = lab_session(&lab, MQTT_5, "app-1");
+    ack(&s, s.device, MQTT_PUBREL, 77); /* a device that got no answer would loop */
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBCOMP, 77, 0x92));
+    ack(&s, s.device, MQTT_PUBREC, 78);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBREL, 78, 0x92));
+    ack(&s, s.device, MQTT_PUBACK, 79);
+    ack(&s, s.device, MQTT_PUBCOMP, 80);
+    ack(&s, s.upstream, MQTT_PUBACK, 81);
+    ack(&s, s.upstream, MQTT_PUBCOMP, 82);
+    CU_ASSERT_TRUE(told_nothing(&s) && passed_nothing(&s));
+    ack(&s, s.upstream, MQTT_PUBREC, 83);
+    CU_ASSERT_TRUE(told_nothing(&s) && passed(&s, MQTT_PUBREL, 83));
+    CU_ASSERT_EQUAL(mqtt_relays_counters(lab.relays)->from_device[OUTCOME_UNKNOWN_PACKET_ID], 4);
+    CU_ASSERT_EQUAL(mqtt_relays_counters(lab.relays)->from_upstream[OUTCOME_UNKNOWN_PACKET_ID], 3);
+    publish(&s, "news/a", 2, 5);
+    ack(&s, s.device, MQTT_PUBREL, 5); /* before PUBREC */
+    CU_ASSERT_TRUE(told(&s, MQTT_DISCONNECT, 0, 0x82));
+    lab_close(&lab);
+
+    /* A session that the upstream kept may have exchanges under way that we never saw (s.4.4). */
+    open_lab();
+    p = lab_connect(MQTT_3_1_1, "app-1");
+    p.connect.clean_start = false;
+    s = (struct lab_session){.version = MQTT_3_1_1, .device = lab_accept(&lab, 17)};
+    lab_send(s.device, &p);
+    s.upstream = lab.dialled;
+    lab_upstream_opens(s.upstream);
+    p = lab_connack(MQTT_3_1_1, 0);
+    p.connack.session_present = true;
+    lab_send(s.upstream, &p);
+    CU_ASSERT_TRUE(lab_next(s.device, MQTT_FROM_SERVER, MQTT_3_1_1, &p) && p.connack.session_present);
+    s.upstream->out_read = s.upstream->out_n;
+    ack(&s, s.device, MQTT_PUBREL, 77);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBREL, 77));
+    ack(&s, s.upstream, MQTT_PUBCOMP, 77);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBCOMP, 77, 0));
+    ack(&s, s.upstream, MQTT_PUBREL, 78);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBREL, 78, 0));
+    ack(&s, s.device, MQTT_PUBCOMP, 78);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBCOMP, 78));
+    lab_close(&lab);
+}
+
+/* ---- caps (D8, D9) ------------------------------------------------------------------------------------ */
+
+static void qos_above_the_cap(void)
+{
+    open_lab();
+    struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+    publish(&s, MINE, 2, 1); /* it was told Maximum QoS 1 [MQTT-3.2.2-11] */
+    CU_ASSERT_TRUE(told(&s, MQTT_DISCONNECT, 0, 0x9B));
+    CU_ASSERT_TRUE(passed_nothing(&s) && s.device->finished);
+    lab_close(&lab);
+    open_lab();
+    s = lab_session(&lab, MQTT_3_1_1, "truck-017");
+    publish(&s, MINE, 2, 1);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBREC, 1, 0));
+    ack(&s, s.device, MQTT_PUBREL, 1);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBCOMP, 1, 0));
+    CU_ASSERT_TRUE(passed_nothing(&s));
+    const struct event *event = lab_event_of(&lab, EVENT_MQTT_PUBLISH_DENIED);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+    CU_ASSERT_EQUAL(event->outcome, OUTCOME_QOS_CAP);
+    lab_close(&lab);
+}
+
+/* Receive Maximum in version 5 [MQTT-3.3.4-9], back pressure before. */
+static void too_many_in_flight(void)
+{
+    open_lab();
+    struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+    for (uint16_t id = 1; id <= 4; id++)
+        publish(&s, MINE, 1, id);
+    CU_ASSERT_TRUE(told(&s, MQTT_DISCONNECT, 0, 0x93));
+    lab_close(&lab);
+    open_lab();
+    s = lab_session(&lab, MQTT_3_1_1, "truck-017");
+    for (uint16_t id = 1; id <= 5; id++)
+        publish(&s, MINE, 1, id);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 1) && passed(&s, MQTT_PUBLISH, 2) &&
+                   passed(&s, MQTT_PUBLISH, 3) && passed_nothing(&s));
+    CU_ASSERT_TRUE(s.device->in_n != 0);
+    ack(&s, s.upstream, MQTT_PUBACK, 1);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 4) && passed_nothing(&s));
+    ack(&s, s.upstream, MQTT_PUBACK, 2);
+    ack(&s, s.upstream, MQTT_PUBACK, 3);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 5));
+    CU_ASSERT_EQUAL(s.device->in_n, 0);
+    lab_close(&lab);
+}
+
+/* PUBRELs behind a PUBLISH must not be held back by those that only they can finish. */
+static void many_qos_2_do_not_lock(void)
+{
+    struct policy_role_spec role = office_role();
+    role.inflight = 2;
+    role.queue = 10;
+    lab_open(&lab, &role, 1);
+    struct lab_session s = lab_session(&lab, MQTT_3_1_1, "app-1");
+    for (uint16_t id = 1; id <= 4; id++)
+        publish(&s, "news/a", 2, id);
+    ack(&s, s.device, MQTT_PUBREL, 1);
+    for (uint16_t id = 1; id <= 4; id++)
+        ack(&s, s.upstream, MQTT_PUBREC, id);
+    for (uint16_t id = 1; id <= 4; id++)
+        CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, id));
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBREL, 1));
+    CU_ASSERT_EQUAL(s.device->in_n, 0);
+    lab_close(&lab);
+}
+
+static void topics_too_deep(void)
+{
+    struct policy_role_spec role = office_role();
+    role.limits.topic_levels = 4;
+    role.limits.topic_bytes = 20;
+    lab_open(&lab, &role, 1);
+    struct lab_session s = lab_session(&lab, MQTT_5, "app-1");
+    publish(&s, "news/a/b/c", 1, 1);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 1));
+    ack(&s, s.upstream, MQTT_PUBACK, 1);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0));
+    publish(&s, "news/a/b/c/d", 1, 2);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 2, 0x90));
+    publish(&s, "news/aaaaaaaaaaaaaaaaaaaaaaaa", 1, 3);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 3, 0x90));
+    CU_ASSERT_TRUE(passed_nothing(&s));
+    lab_close(&lab);
+}
+
+/* The role's packet limit is enforced from the fixed header, the upstream's when the packet is rebuilt. */
+static void packets_too_large(void)
+{
+    static const uint8_t announced[] = {0x30, 0xFF, 0xFF, 0x7F};
+    struct policy_role_spec role = office_role();
+    role.limits.packet_bytes = 4096;
+    lab_open(&lab, &role, 1);
+    struct lab_session s = lab_session(&lab, MQTT_5, "app-1");
+    lab_feed(s.device, announced, sizeof(announced));
+    CU_ASSERT_TRUE(told(&s, MQTT_DISCONNECT, 0, 0x95));
+    lab_close(&lab);
+
+    open_lab();
+    struct mqtt_packet p = lab_connect(MQTT_5, "app-1");
+    s = (struct lab_session){.version = MQTT_5, .device = lab_accept(&lab, 17)};
+    lab_send(s.device, &p);
+    s.upstream = lab.dialled;
+    lab_upstream_opens(s.upstream);
+    p = lab_connack(MQTT_5, 0);
+    p.properties.present = MQTT_PROP_BIT(MQTT_PROP_MAX_PACKET_SIZE);
+    p.properties.max_packet_bytes = 40;
+    lab_send(s.upstream, &p);
+    s.device->out_read = s.device->out_n;
+    s.upstream->out_read = s.upstream->out_n;
+    publish(&s, "news/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 1, 1);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0x97));
+    CU_ASSERT_TRUE(passed_nothing(&s));
+    lab_close(&lab);
+}
+
+/* ---- topic aliases (D6) ------------------------------------------------------------------------------- */
+
+static void alias_publish(struct lab_session *s, const char *topic, uint16_t alias, uint16_t id)
+{
+    struct mqtt_packet p = lab_publish(MQTT_5, topic, id != 0, id);
+    p.properties.present = MQTT_PROP_BIT(MQTT_PROP_TOPIC_ALIAS);
+    p.properties.topic_alias = alias;
+    lab_send(s->device, &p);
+}
+
+static void aliases_end_here(void)
+{
+    struct mqtt_packet p;
+    open_lab();
+    struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+    alias_publish(&s, MINE, 3, 0);
+    alias_publish(&s, "", 3, 0);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_TRUE_FATAL(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p));
+        CU_ASSERT_TRUE(bytes_equal(p.publish.topic, bytes_of_text(MINE)));
+        CU_ASSERT_EQUAL(p.properties.present, 0);
+    }
+    alias_publish(&s, OTHERS, 3, 1); /* refused, but the device believes it is set */
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0x87));
+    alias_publish(&s, "", 3, 2);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 2, 0x87));
+    CU_ASSERT_TRUE(passed_nothing(&s));
+    lab_close(&lab);
+    for (int i = 0; i < 2; i++) {
+        open_lab();
+        s = lab_session(&lab, MQTT_5, "truck-017");
+        alias_publish(&s, i == 0 ? "" : MINE, i == 0 ? 1 : GUARD_TOPIC_ALIASES + 1, 0);
+        CU_ASSERT_TRUE(told(&s, MQTT_DISCONNECT, 0, 0x94)); /* never set; too high */
+        lab_close(&lab);
+    }
+    open_lab();
+    s = lab_session(&lab, MQTT_5, "truck-017");
+    p = lab_publish(MQTT_5, "trucks/017/cmd/a", 0, 0);
+    p.properties.present = MQTT_PROP_BIT(MQTT_PROP_TOPIC_ALIAS);
+    p.properties.topic_alias = 1;
+    lab_send(s.upstream, &p); /* the upstream was allowed none */
+    CU_ASSERT_TRUE(told(&s, MQTT_DISCONNECT, 0, 0x82));
+    lab_close(&lab);
+}
+
+/* D11: a responder would publish there in the requester's name. */
+static void response_topics_are_judged(void)
+{
+    struct mqtt_packet p = lab_publish(MQTT_5, MINE, 1, 1);
+    open_lab();
+    struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+    p.properties.present = MQTT_PROP_BIT(MQTT_PROP_RESPONSE_TOPIC);
+    p.properties.response_topic = bytes_of_text("trucks/018/cmd/stop");
+    lab_send(s.device, &p);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0x87));
+    p.properties.response_topic = bytes_of_text("trucks/017/cmd/answer");
+    lab_send(s.device, &p);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 1));
+    lab_close(&lab);
+}
+
+/* ---- payloads (D3) ------------------------------------------------------------------------------------ */
+
+static void payloads_are_read_where_asked(void)
+{
+    static const struct {
+        const char *name;
+        const char *topic;
+        const char *payload;
+        bool marked;
+        bool good;
+    } cases[] = {
+        {"any", MINE, "\xC0\x80", false, true},
+        {"marked as text, C0 80", MINE, "\xC0\x80", true, false},
+        {"marked as text", MINE, "gr\xC3\xBC\xC3\x9F", true, true},
+        {"json", "trucks/017/json", "{\"a\": [1, 2.5e3, null]}", false, true},
+        {"not json", "trucks/017/json", "{\"a\": }", false, false},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (int split = 0; split < 2; split++) {
+            uint8_t bytes[128];
+            struct mqtt_packet p = lab_publish(MQTT_5, cases[i].topic, 1, 1);
+            open_lab();
+            struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+            p.publish.payload = bytes_of_text(cases[i].payload);
+            p.publish.payload_bytes = (uint32_t)strlen(cases[i].payload);
+            if (cases[i].marked) {
+                p.properties.present = MQTT_PROP_BIT(MQTT_PROP_PAYLOAD_FORMAT);
+                p.properties.payload_format = 1;
+            }
+            size_t n = mqtt_build(bytes, sizeof(bytes), &p, MQTT_5);
+            memcpy(bytes + n, cases[i].payload, p.publish.payload_bytes);
+            n += p.publish.payload_bytes;
+            if (split)
+                for (size_t at = 0; at < n; at++)
+                    lab_feed(s.device, bytes + at, 1);
+            else
+                lab_feed(s.device, bytes, n);
+            if (cases[i].good) {
+                CU_ASSERT_TRUE_FATAL(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p));
+                CU_ASSERT_TRUE(bytes_equal(p.publish.payload, bytes_of_text(cases[i].payload)));
+            } else {
+                CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0x99));
+                CU_ASSERT_TRUE(passed_nothing(&s));
+            }
+            lab_close(&lab);
+        }
+}
+
+/* ---- deliveries (D3, D5) ------------------------------------------------------------------------------ */
+
+static void deliveries_are_trimmed(void)
+{
+    for (int version = MQTT_3_1_1; version <= MQTT_5; version++) {
+        struct mqtt_packet p;
+        open_lab();
+        struct lab_session s = lab_session(&lab, (enum mqtt_version)version, "truck-017");
+        for (uint8_t qos = 0; qos <= 2; qos++) {
+            p = lab_publish(s.version, "trucks/018/cmd/stop", qos, qos);
+            lab_send(s.upstream, &p);
+        }
+        CU_ASSERT_TRUE(told_nothing(&s));
+        /* Acknowledged for the device, or it would come again for ever. */
+        CU_ASSERT_TRUE(passed(&s, MQTT_PUBACK, 1) && passed(&s, MQTT_PUBREC, 2));
+        ack(&s, s.upstream, MQTT_PUBREL, 2);
+        CU_ASSERT_TRUE(told_nothing(&s) && passed(&s, MQTT_PUBCOMP, 2));
+        p = lab_publish(s.version, "trucks/017/cmd/go", 1, 9);
+        lab_send(s.upstream, &p);
+        CU_ASSERT_TRUE(told(&s, MQTT_PUBLISH, 9, 0));
+        p = lab_publish(s.version, "trucks/018/cmd/stop", 1, 10);
+        lab_send(s.upstream, &p);
+        CU_ASSERT_TRUE(passed_nothing(&s)); /* in order: after the device's */
+        ack(&s, s.device, MQTT_PUBACK, 9);
+        CU_ASSERT_TRUE(passed(&s, MQTT_PUBACK, 9) && passed(&s, MQTT_PUBACK, 10));
+        CU_ASSERT_PTR_NOT_NULL(lab_event_of(&lab, EVENT_MQTT_DELIVERY_DENIED));
+        lab_close(&lab);
+    }
+}
+
+/* ---- rates (F2) --------------------------------------------------------------------------------------- */
+
+static void over_the_rate(void)
+{
+    for (int over = POLICY_DELAY; over <= POLICY_DISCONNECT; over++) {
+        struct policy_role_spec role = truck_role();
+        role.inflight = 20;
+        role.limits.publishes = (struct rate){.amount = 5, .period_us = 1000000, .burst = 2};
+        role.limits.over = (enum policy_over_limit)over;
+        lab_open(&lab, &role, 1);
+        struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+        for (uint16_t id = 1; id <= 4; id++)
+            publish(&s, MINE, 1, id);
+        CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 1) && passed(&s, MQTT_PUBLISH, 2) && passed_nothing(&s));
+        if (over == POLICY_DELAY) {
+            CU_ASSERT_TRUE(told_nothing(&s) && s.device->in_n != 0);
+            lab_wait(&lab, 150000);
+            CU_ASSERT_TRUE(passed_nothing(&s));
+            lab_wait(&lab, 100000);
+            CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 3) && passed_nothing(&s));
+            lab_wait(&lab, 200000);
+            CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 4) && s.device->in_n == 0);
+        } else if (over == POLICY_DROP) {
+            ack(&s, s.upstream, MQTT_PUBACK, 1);
+            ack(&s, s.upstream, MQTT_PUBACK, 2);
+            CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0) && told(&s, MQTT_PUBACK, 2, 0));
+            CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 3, 0x97) && told(&s, MQTT_PUBACK, 4, 0x97));
+            CU_ASSERT_PTR_NOT_NULL(lab_event_of(&lab, EVENT_LIMIT_EXCEEDED));
+        } else {
+            CU_ASSERT_TRUE(told(&s, MQTT_DISCONNECT, 0, 0x96));
+        }
+        lab_close(&lab);
+    }
+}
+
+static void over_the_bytes(void)
+{
+    struct policy_role_spec role = truck_role();
+    role.limits.bytes = (struct rate){.amount = 100, .period_us = 1000000, .burst = 100};
+    lab_open(&lab, &role, 1);
+    struct lab_session s = lab_session(&lab, MQTT_3_1_1, "truck-017");
+    for (int i = 0; i < 20; i++) /* 30 bytes each */
+        publish(&s, MINE, 0, 0);
+    uint64_t at_once = mqtt_relays_counters(lab.relays)->count[RELAY_PUBLISH_UP];
+    CU_ASSERT_TRUE(at_once >= 3 && at_once <= 5);
+    lab_wait(&lab, 3000000);
+    uint64_t later = mqtt_relays_counters(lab.relays)->count[RELAY_PUBLISH_UP];
+    CU_ASSERT_TRUE(later >= at_once + 9 && later <= at_once + 11);
+    lab_close(&lab);
+}
+
+static void floods_of_refusals_are_folded(void)
+{
+    unsigned int events = 0;
+    uint32_t told_of = 0;
+    const struct event *event;
+    open_lab();
+    struct lab_session s = lab_session(&lab, MQTT_3_1_1, "truck-017");
+    for (int i = 0; i < 1000; i++) {
+        publish(&s, OTHERS, 0, 0);
+        if (i % 100 == 99)
+            lab_wait(&lab, 300000);
+    }
+    lab_peer_ends(s.device);
+    while ((event = lab_event_of(&lab, EVENT_MQTT_PUBLISH_DENIED)) != NULL) {
+        events++;
+        told_of += 1 + event->repeats;
+    }
+    CU_ASSERT_EQUAL(told_of, 1000);
+    CU_ASSERT_TRUE(events <= 20);
+    lab_close(&lab);
+}
+
+/* ---- observe (G6) ------------------------------------------------------------------------------------- */
+
+static void observed_roles_only_record(void)
+{
+    static const struct acl_rule_spec rules[] = {
+        RULE("o.mine", PUBLISH_BIT, "trucks/017/#"),
+        {.id = "o.never",
+         .file = "t.conf",
+         .line = 2,
+         .actions = PUBLISH_BIT,
+         .topic = "secret/#",
+         .retain = -1,
+         .will = -1,
+         .enforce = true},
+    };
+    struct policy_role_spec role = truck_role();
+    role.mode = POLICY_OBSERVE;
+    role.rules = rules;
+    role.rules_n = 2;
+    lab_open(&lab, &role, 1);
+    struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+    publish(&s, OTHERS, 1, 1);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 1));
+    publish(&s, MINE, 2, 2); /* above max_qos */
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 2));
+    publish(&s, "secret/a", 1, 3);
+    CU_ASSERT_TRUE(passed_nothing(&s));
+    ack(&s, s.upstream, MQTT_PUBACK, 1);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0) && told(&s, MQTT_PUBACK, 3, 0x87));
+    const struct event *event = lab_event_of(&lab, EVENT_MQTT_PUBLISH_DENIED);
+    CU_ASSERT_TRUE(event != NULL && !event->enforced && event->outcome == OUTCOME_DEFAULT_DENY);
+    event = lab_event_of(&lab, EVENT_MQTT_PUBLISH_DENIED);
+    CU_ASSERT_TRUE(event != NULL && !event->enforced && event->outcome == OUTCOME_QOS_CAP);
+    event = lab_event_of(&lab, EVENT_MQTT_PUBLISH_DENIED);
+    CU_ASSERT_TRUE(event != NULL && event->enforced && strcmp(event->rule, "o.never") == 0);
+    lab_close(&lab);
+}
+
+static const struct unit_test tests[] = {
+    {"allowed publishes (D12)", allowed_publishes},
+    {"QoS 2 both ways (D12)", qos_2_both_ways},
+    {"refused in version 5 (D7)", refused_in_version_5},
+    {"refused in version 3 (D7)", refused_in_version_3},
+    {"answers keep their order (D7)", answers_keep_their_order},
+    {"identifiers in use", identifiers_in_use},
+    {"strange acknowledgements", strange_acknowledgements},
+    {"QoS above the cap (D8)", qos_above_the_cap},
+    {"too many in flight (D8)", too_many_in_flight},
+    {"many QoS 2 do not lock (D8)", many_qos_2_do_not_lock},
+    {"topics too deep (D9)", topics_too_deep},
+    {"packets too large (D9)", packets_too_large},
+    {"aliases end here (D6)", aliases_end_here},
+    {"response topics are judged (D11)", response_topics_are_judged},
+    {"payloads are read where asked (D3)", payloads_are_read_where_asked},
+    {"deliveries are trimmed (D3, D5)", deliveries_are_trimmed},
+    {"over the rate (F2)", over_the_rate},
+    {"over the bytes (F2)", over_the_bytes},
+    {"floods of refusals are folded (H2)", floods_of_refusals_are_folded},
+    {"observed roles only record (G6)", observed_roles_only_record},
+};
+
+int main(void)
+{
+    return unit_run("relay_publish", tests, sizeof(tests) / sizeof(tests[0]));
+}
