@@ -168,8 +168,9 @@ static bool is_unconditional_deny(const struct acl_end *end, uint16_t actions)
 
 static void shadow_ends(struct shadow *s, const struct acl_node *node, bool hash, bool exact)
 {
-    for (uint32_t i = 0; node->end.actions != 0 && i <= node->more_n; i++) {
-        const struct acl_end *end = i == 0 ? &node->end : &s->acl->more[node->more_first + i - 1];
+    uint32_t n = acl_ends(s->acl, node);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct acl_end *end = acl_end_at(s->acl, node, i);
         if (((end->flags & ACL_END_HASH) != 0 ? hash : exact) &&
             is_unconditional_deny(end, s->rule.actions) && end->rule < s->by)
             s->by = end->rule;
@@ -177,29 +178,32 @@ static void shadow_ends(struct shadow *s, const struct acl_node *node, bool hash
 }
 
 /* As containment in acl_filter.c, but a level with variables is contained by the same text and by '+'. */
-static void shadow_descend(struct shadow *s, uint32_t id, uint32_t depth)
+static void shadow_descend(struct shadow *s, uint32_t id, uint32_t depth, uint64_t path)
 {
-    const struct acl_node *node = &s->acl->nodes[id];
+    const struct acl *acl = s->acl;
+    const struct acl_node *node = &acl->nodes[id];
+    const struct acl_rare *rare = acl_rare_of(acl, node);
     bool last = depth == s->levels.n;
     struct bytes level = last ? bytes_of(NULL, 0) : s->levels.at[depth];
     bool hash = !last && is_wildcard(level, '#');
     bool wildcards = depth > 0 || !s->levels.dollar;
     if ((node->denies_below & s->rule.actions) == 0)
         return;
-    shadow_ends(s, node, wildcards, last && (s->rule.flags & ACL_END_HASH) == 0);
+    shadow_ends(s, node, wildcards, last);
     if (last || hash) {
         if (hash && depth == 0 && node->plus != 0)
-            shadow_ends(s, &s->acl->nodes[node->plus], true, false);
+            shadow_ends(s, &acl->nodes[node->plus], true, false);
         return;
     }
-    uint32_t literal = acl_literal_child(s->acl, id, level);
-    if (literal != 0)
-        shadow_descend(s, literal, depth + 1);
-    for (uint32_t i = node->edge_first; i < node->edge_first + node->edge_n; i++)
-        if (acl_node_is(s->acl, &s->acl->nodes[s->acl->edges[i].node], level))
-            shadow_descend(s, s->acl->edges[i].node, depth + 1);
+    uint64_t below = acl_path_hash(path, acl_level_hash(acl, level));
+    uint32_t literal = acl_literal_child(acl, id, below, level);
+    if (literal != ACL_NODE_NONE)
+        shadow_descend(s, literal, depth + 1, below);
+    for (uint32_t i = rare->edge_first; i < rare->edge_first + rare->edge_n; i++)
+        if (acl_node_is(acl, &acl->nodes[acl->edges[i].node], level))
+            shadow_descend(s, acl->edges[i].node, depth + 1, acl_path_hash(path, acl->edges[i].hash));
     if (node->plus != 0 && wildcards)
-        shadow_descend(s, node->plus, depth + 1);
+        shadow_descend(s, node->plus, depth + 1, acl_path_hash(path, ACL_PLUS_HASH));
 }
 
 static uint32_t shadowed_by(const struct acl *acl, uint32_t rule)
@@ -211,7 +215,7 @@ static uint32_t shadowed_by(const struct acl *acl, uint32_t rule)
     /* A variable never begins with '$'; what is written before it may. */
     if (s.levels.dollar && topic.len > 1 && topic.at[1] == '{')
         s.levels.dollar = false;
-    shadow_descend(&s, ACL_ROOT, 0);
+    shadow_descend(&s, acl->root, 0, acl->seed);
     return s.by;
 }
 
@@ -230,6 +234,26 @@ static bool says_the_same(const struct acl_end *x, const struct acl_end *y)
     return memcmp((const uint8_t *)x + said, (const uint8_t *)y + said, sizeof(*x) - said) == 0;
 }
 
+static void tell_duplicates(const struct acl *acl, const struct acl_node *node,
+                            void (*found)(void *owner, uint32_t rule, uint32_t because_of, enum acl_idle why),
+                            void *owner)
+{
+    uint32_t n = acl_ends(acl, node), first = 0;
+    const struct acl_end **ends = n < 2 ? NULL : malloc(n * sizeof(*ends));
+    if (ends == NULL)
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        ends[i] = acl_end_at(acl, node, i);
+    qsort(ends, n, sizeof(*ends), compare_ends);
+    for (uint32_t i = 1; i < n; i++) {
+        if (says_the_same(ends[i], ends[first]))
+            found(owner, ends[i]->rule, ends[first]->rule, ACL_IDLE_DUPLICATE);
+        else
+            first = i;
+    }
+    free(ends);
+}
+
 void acl_idle_rules(const struct acl *acl,
                     void (*found)(void *owner, uint32_t rule, uint32_t because_of, enum acl_idle why),
                     void *owner)
@@ -239,23 +263,6 @@ void acl_idle_rules(const struct acl *acl,
         if (by != ACL_RULE_NONE)
             found(owner, i, by, ACL_IDLE_DENIED);
     }
-    for (uint32_t id = 0; id < acl->nodes_n; id++) {
-        const struct acl_node *node = &acl->nodes[id];
-        if (node->more_n == 0)
-            continue;
-        uint32_t n = node->more_n + 1U, first = 0;
-        const struct acl_end **ends = malloc(n * sizeof(*ends));
-        if (ends == NULL)
-            return;
-        for (uint32_t i = 0; i < n; i++)
-            ends[i] = i == 0 ? &node->end : &acl->more[node->more_first + i - 1];
-        qsort(ends, n, sizeof(*ends), compare_ends);
-        for (uint32_t i = 1; i < n; i++) {
-            if (says_the_same(ends[i], ends[first]))
-                found(owner, ends[i]->rule, ends[first]->rule, ACL_IDLE_DUPLICATE);
-            else
-                first = i;
-        }
-        free(ends);
-    }
+    for (uint32_t id = 0; id < acl->nodes_n; id++)
+        tell_duplicates(acl, &acl->nodes[id], found, owner);
 }

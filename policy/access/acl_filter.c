@@ -42,11 +42,6 @@ static bool is_deny(const struct acl_end *end)
     return (end->flags & ACL_END_DENY) != 0;
 }
 
-static const struct acl_end *end_at(const struct judge *j, const struct acl_node *node, uint32_t i)
-{
-    return i == 0 ? &node->end : &j->acl->more[node->more_first + i - 1];
-}
-
 static bool asked(const struct judge *j, const struct acl_end *end)
 {
     return (end->actions & j->question.action) != 0;
@@ -77,43 +72,76 @@ static void cover_tail_end(struct judge *j, const struct acl_end *end, uint32_t 
 static void cover_tail(struct judge *j, const struct acl_node *node, bool at_root)
 {
     for (uint32_t k = 0; k < TOPIC_LEVELS_MAX; k++) {
-        for (uint32_t i = 0; node->end.actions != 0 && i <= node->more_n; i++)
-            cover_tail_end(j, end_at(j, node, i), k, k == 0 || (k == 1 && at_root));
+        uint32_t n = acl_ends(j->acl, node);
+        for (uint32_t i = 0; i < n; i++)
+            cover_tail_end(j, acl_end_at(j->acl, node, i), k, k == 0 || (k == 1 && at_root));
         if (node->plus == 0)
             return;
         node = &j->acl->nodes[node->plus];
     }
 }
 
-static void cover(struct judge *j, uint32_t id, uint32_t depth)
+/* A node reached: its number, its path hash, and how many levels led to it. */
+struct place {
+    uint32_t id;
+    uint32_t depth;
+    uint64_t path;
+};
+
+static struct place place_below(const struct place *p, uint32_t id, uint64_t level_hash)
 {
-    const struct acl_node *node = &j->acl->nodes[id];
-    bool wildcards = depth > 0 || !j->levels.dollar; /* s.4.7.2 */
-    bool last = depth == j->levels.n;
+    return (struct place){id, p->depth + 1, acl_path_hash(p->path, level_hash)};
+}
+
+/* The literal child for the filter's level there; its id is ACL_NODE_NONE when there is none. */
+static struct place literal_below(const struct judge *j, const struct place *p)
+{
+    struct bytes level = j->levels.at[p->depth];
+    struct place child = place_below(p, ACL_NODE_NONE, acl_level_hash(j->acl, level));
+    child.id = acl_literal_child(j->acl, p->id, child.path, level);
+    return child;
+}
+
+typedef void visitor(struct judge *j, struct place p);
+
+/* The children behind variables that the filter's level there fits. */
+static void edges_below(struct judge *j, const struct place *p, visitor *visit)
+{
+    const struct acl_rare *rare = acl_rare_of(j->acl, &j->acl->nodes[p->id]);
+    for (uint32_t i = rare->edge_first; i < rare->edge_first + rare->edge_n; i++) {
+        const struct acl_edge *edge = &j->acl->edges[i];
+        if (acl_edge_is(j->acl, edge, j->values, j->levels.at[p->depth]))
+            visit(j, place_below(p, edge->node, edge->hash));
+    }
+}
+
+static void cover(struct judge *j, struct place p)
+{
+    const struct acl_node *node = &j->acl->nodes[p.id];
+    bool wildcards = p.depth > 0 || !j->levels.dollar; /* s.4.7.2 */
+    bool last = p.depth == j->levels.n;
+    uint32_t n = acl_ends(j->acl, node);
     if (((node->allows_below | node->denies_below) & j->question.action) == 0)
         return;
-    if (!last && j->kind[depth] == LEVEL_HASH) {
-        cover_tail(j, node, depth == 0);
+    if (!last && j->kind[p.depth] == LEVEL_HASH) {
+        cover_tail(j, node, p.depth == 0);
         return;
     }
-    for (uint32_t i = 0; node->end.actions != 0 && i <= node->more_n; i++) {
-        const struct acl_end *end = end_at(j, node, i);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct acl_end *end = acl_end_at(j->acl, node, i);
         if ((end->flags & ACL_END_HASH) != 0 ? wildcards : last)
             acl_tally_meet(&j->tally, end, &j->question);
     }
     if (last)
         return;
-    if (j->kind[depth] == LEVEL_LITERAL) {
-        struct bytes level = j->levels.at[depth];
-        uint32_t literal = acl_literal_child(j->acl, id, level);
-        if (literal != 0)
-            cover(j, literal, depth + 1);
-        for (uint32_t i = node->edge_first; i < node->edge_first + node->edge_n; i++)
-            if (acl_edge_is(j->acl, &j->acl->edges[i], j->values, level))
-                cover(j, j->acl->edges[i].node, depth + 1);
+    if (j->kind[p.depth] == LEVEL_LITERAL) {
+        struct place literal = literal_below(j, &p);
+        if (literal.id != ACL_NODE_NONE)
+            cover(j, literal);
+        edges_below(j, &p, cover);
     }
     if (node->plus != 0 && wildcards)
-        cover(j, node->plus, depth + 1);
+        cover(j, place_below(&p, node->plus, ACL_PLUS_HASH));
 }
 
 /* Whether the rules that do not contain the filter alone do so together. */
@@ -137,8 +165,9 @@ static bool finished(const struct judge *j)
 
 static void meet(struct judge *j, const struct acl_node *node, bool hash, bool exact)
 {
-    for (uint32_t i = 0; node->end.actions != 0 && i <= node->more_n; i++) {
-        const struct acl_end *end = end_at(j, node, i);
+    uint32_t n = acl_ends(j->acl, node);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct acl_end *end = acl_end_at(j->acl, node, i);
         if (!asked(j, end) || is_deny(end) != j->denies || !((end->flags & ACL_END_HASH) != 0 ? hash : exact))
             continue;
         if (acl_end_fails(end, &j->question) != 0) {
@@ -153,60 +182,55 @@ static void meet(struct judge *j, const struct acl_node *node, bool hash, bool e
     }
 }
 
-static void touch(struct judge *j, uint32_t id, uint32_t depth);
+static void touch(struct judge *j, struct place p);
 
 /* All children that a wildcard of the filter reaches; at the first level those of '$' topics are not. */
-static void touch_children(struct judge *j, const struct acl_node *node, uint32_t depth)
+static void touch_children(struct judge *j, const struct place *p)
 {
+    const struct acl *acl = j->acl;
+    const struct acl_node *node = &acl->nodes[p->id];
+    const struct acl_rare *rare = acl_rare_of(acl, node);
     if (node->plus != 0)
-        touch(j, node->plus, depth + 1);
-    for (uint32_t i = node->edge_first; i < node->edge_first + node->edge_n && !finished(j); i++) {
-        const struct acl_edge *edge = &j->acl->edges[i];
-        bool hidden = depth == 0 && j->acl->nodes[edge->node].dollar;
+        touch(j, place_below(p, node->plus, ACL_PLUS_HASH));
+    for (uint32_t i = rare->edge_first; i < rare->edge_first + rare->edge_n && !finished(j); i++) {
+        const struct acl_edge *edge = &acl->edges[i];
+        bool hidden = p->depth == 0 && acl->nodes[edge->node].dollar;
         j->visits++;
-        if (!hidden && acl_edge_usable(j->acl, edge, j->values))
-            touch(j, edge->node, depth + 1);
+        if (!hidden && acl_edge_usable(acl, edge, j->values))
+            touch(j, place_below(p, edge->node, edge->hash));
     }
     for (uint32_t i = 0; i < node->literal_n && !finished(j); i++) {
-        uint32_t id = node->literal_first + i;
-        if (depth > 0 || !j->acl->nodes[id].dollar)
-            touch(j, id, depth + 1);
-        else
-            j->visits++;
+        uint32_t id = acl->literals[node->literal_first + i];
+        const struct acl_node *child = &acl->nodes[id];
+        struct bytes text = bytes_of(acl_node_text(acl, child), child->text_len);
+        j->visits++;
+        if (p->depth > 0 || !child->dollar)
+            touch(j, place_below(p, id, acl_level_hash(acl, text)));
     }
 }
 
-static void touch(struct judge *j, uint32_t id, uint32_t depth)
+static void touch(struct judge *j, struct place p)
 {
-    const struct acl_node *node = &j->acl->nodes[id];
-    bool wildcards = depth > 0 || !j->levels.dollar;
-    bool swallowed =
-        depth >= j->levels.n ? j->kind[j->levels.n - 1] == LEVEL_HASH : j->kind[depth] == LEVEL_HASH;
+    const struct acl_node *node = &j->acl->nodes[p.id];
+    bool wildcards = p.depth > 0 || !j->levels.dollar;
+    uint8_t kind = j->kind[p.depth < j->levels.n ? p.depth : j->levels.n - 1];
+    bool swallowed = kind == LEVEL_HASH, last = p.depth == j->levels.n;
     if (finished(j) || ((j->denies ? node->denies_below : node->allows_below) & j->question.action) == 0)
         return;
     j->visits++;
-    meet(j, node, wildcards, swallowed || depth == j->levels.n);
-    if (swallowed) {
-        touch_children(j, node, depth);
+    meet(j, node, wildcards, swallowed || last);
+    if (swallowed || (!last && kind == LEVEL_PLUS)) {
+        touch_children(j, &p);
         return;
     }
-    if (depth == j->levels.n)
+    if (last)
         return;
-    if (j->kind[depth] == LEVEL_PLUS) {
-        touch_children(j, node, depth);
-        return;
-    }
-    struct bytes level = j->levels.at[depth];
-    uint32_t literal = acl_literal_child(j->acl, id, level);
-    if (literal != 0)
-        touch(j, literal, depth + 1);
-    for (uint32_t i = node->edge_first; i < node->edge_first + node->edge_n && !finished(j); i++) {
-        j->visits++;
-        if (acl_edge_is(j->acl, &j->acl->edges[i], j->values, level))
-            touch(j, j->acl->edges[i].node, depth + 1);
-    }
+    struct place literal = literal_below(j, &p);
+    if (literal.id != ACL_NODE_NONE)
+        touch(j, literal);
+    edges_below(j, &p, touch);
     if (node->plus != 0 && wildcards)
-        touch(j, node->plus, depth + 1);
+        touch(j, place_below(&p, node->plus, ACL_PLUS_HASH));
 }
 
 static struct acl_decision decided(enum outcome outcome, uint32_t rule)
@@ -222,7 +246,7 @@ static bool intersects(struct judge *j, bool denies)
     j->found = ACL_RULE_NONE;
     acl_tally_init(&j->near);
     j->found_enforced = false;
-    touch(j, ACL_ROOT, 0);
+    touch(j, (struct place){j->acl->root, 0, j->acl->seed});
     return j->found != ACL_RULE_NONE || j->visits >= ACL_VISITS_MAX;
 }
 
@@ -281,6 +305,6 @@ struct acl_decision acl_decide_filter(const struct acl *acl, const struct acl_va
     /* No topic has no level: nothing is left to cover in place of a '#' that stands alone. */
     j.lengths = j.kind[0] == LEVEL_HASH ? 1 : 0;
     j.all_from = j.all_from_rule = UINT32_MAX;
-    cover(&j, ACL_ROOT, 0);
+    cover(&j, (struct place){acl->root, 0, acl->seed});
     return trim ? decide_trimmed(&j) : decide_whole(&j);
 }

@@ -2,23 +2,22 @@
 /*
  * How an acl lies in memory: private to the acl_*.c files.
  *
- * One block: the head, nodes of a cache line each, slots of the literal children, then what is rarer. A node
- * knows its literal children as a run of neighbours, of which a large one is also in `slots`, keyed by hash
- * of (parent, text); a small one is tried in turn. The text of a child lies in the child when it fits, so
- * that one level of a topic costs one or two cache lines.
+ * One block: the head, nodes of a cache line each, then what is rarer. Every node has a path hash, made from
+ * its parent's and the text of its level. Nodes with literal text lie where a perfect hash of that puts them,
+ * the others behind: so a literal child is found by looking at one line, and since the path hash is known
+ * from the topic alone, the lines of all its levels are fetched at once. A find is compared: parent and text.
  */
 #ifndef POLICY_ACCESS_ACL_TRIE_H
 #define POLICY_ACCESS_ACL_TRIE_H
 
 #include "policy/access/acl.h"
 #include "policy/access/hash.h"
+#include "policy/access/perfect_hash.h"
 #include "policy/access/topic.h"
 
-#define ACL_ROOT 0U
-/* Literal children up to this many are compared in turn. */
-#define ACL_SCAN_MAX 2U
-#define ACL_INLINE_TEXT 16U
+#define ACL_INLINE_TEXT 20U
 #define ACL_NOT_A_VARIABLE UINT16_MAX
+#define ACL_NODE_NONE UINT32_MAX
 
 enum acl_end_flag {
     ACL_END_HASH = 1, /* "prefix/#": holds at its node and everywhere below */
@@ -40,13 +39,11 @@ struct acl_end {
 };
 
 struct acl_node {
-    uint32_t literal_first;
+    uint32_t parent;        /* ACL_NODE_NONE: an empty slot, or the root */
+    uint32_t plus;          /* 0: none */
+    uint32_t rare;          /* in acl->rare; 0: nothing */
+    uint32_t literal_first; /* in acl->literals: the literal children */
     uint32_t literal_n;
-    uint32_t plus; /* 0: none */
-    uint32_t edge_first;
-    uint32_t more_first; /* ends besides the one within */
-    uint16_t more_n;
-    uint16_t edge_n;
     uint16_t allows_below; /* actions of ends here and below */
     uint16_t denies_below;
     uint16_t text_len;
@@ -66,8 +63,17 @@ enum acl_node_kind {
     ACL_NODE_VARIABLE,
 };
 
+/* What few nodes have: children behind variables, and ends besides the one within. Entry 0 is empty. */
+struct acl_rare {
+    uint32_t edge_first;
+    uint32_t edge_n;
+    uint32_t more_first;
+    uint32_t more_n;
+};
+
 /* A child behind a level with variables: the pieces it is put together from. */
 struct acl_edge {
+    uint64_t hash; /* as of a level */
     uint32_t node;
     uint32_t piece_first;
     uint32_t pieces_n;
@@ -79,25 +85,22 @@ struct acl_piece {
     uint16_t variable; /* or ACL_NOT_A_VARIABLE */
 };
 
-struct acl_slot {
-    uint32_t tag;
-    uint32_t node; /* 0: empty */
-};
-
 struct acl {
     const struct acl_node *nodes;
-    const struct acl_slot *slots;
+    struct perfect_hash literal_slots;
+    const struct acl_rare *rare;
     const struct acl_edge *edges;
     const struct acl_piece *pieces;
     const struct acl_end *more;
+    const uint32_t *literals;
     const struct acl_rule *rules;
     const uint8_t *text;
     uint64_t seed;
     size_t bytes;
-    uint32_t slot_mask;
-    uint32_t probes; /* the longest run of slots that any lookup needs */
+    uint32_t root;
+    uint32_t nodes_n; /* with the empty ones */
+    uint32_t depth;   /* of the deepest literal node */
     uint32_t rules_n;
-    uint32_t nodes_n;
     uint32_t variables_n;
     bool reads_payload;
     bool enforces; /* some deny holds even in a role that observes */
@@ -124,33 +127,44 @@ static inline bool acl_node_is(const struct acl *acl, const struct acl_node *nod
     return node->text_len == text.len && hash_same(acl_node_text(acl, node), text.at, text.len);
 }
 
-static inline uint64_t acl_child_hash(const struct acl *acl, uint32_t parent, struct bytes text)
+/* Path hashes: of the root, of a level's text, and of a child. */
+#define ACL_PLUS_HASH HASH_ODD_1
+
+static inline uint64_t acl_level_hash(const struct acl *acl, struct bytes text)
 {
-    return hash_bytes(text.at, text.len, acl->seed ^ (parent * HASH_ODD_2));
+    return hash_bytes(text.at, text.len, acl->seed);
 }
 
-/* The literal child with this text, or 0. */
-static inline uint32_t acl_literal_child(const struct acl *acl, uint32_t parent, struct bytes text)
+static inline uint64_t acl_path_hash(uint64_t parent, uint64_t level)
 {
-    const struct acl_node *node = &acl->nodes[parent];
-    uint32_t first = node->literal_first;
-    if (node->literal_n <= ACL_SCAN_MAX) {
-        for (uint32_t id = first; id < first + node->literal_n; id++)
-            if (acl_node_is(acl, &acl->nodes[id], text))
-                return id;
-        return 0;
-    }
-    uint64_t hash = acl_child_hash(acl, parent, text);
-    uint32_t tag = (uint32_t)(hash >> 32), at = (uint32_t)hash;
-    for (uint32_t i = 0; i < acl->probes; i++, at++) {
-        const struct acl_slot *slot = &acl->slots[at & acl->slot_mask];
-        if (slot->node == 0)
-            return 0;
-        if (slot->tag == tag && slot->node - first < node->literal_n &&
-            acl_node_is(acl, &acl->nodes[slot->node], text))
-            return slot->node;
-    }
-    return 0;
+    return hash_fold(parent + level, HASH_ODD_1);
+}
+
+/* The literal child with this text, given its path hash, or ACL_NODE_NONE. */
+static inline uint32_t acl_literal_child(const struct acl *acl, uint32_t parent, uint64_t path,
+                                         struct bytes text)
+{
+    if (acl->nodes[parent].literal_n == 0)
+        return ACL_NODE_NONE;
+    uint32_t id = perfect_hash_slot(&acl->literal_slots, path);
+    const struct acl_node *node = &acl->nodes[id];
+    return node->parent == parent && acl_node_is(acl, node, text) ? id : ACL_NODE_NONE;
+}
+
+static inline const struct acl_rare *acl_rare_of(const struct acl *acl, const struct acl_node *node)
+{
+    return &acl->rare[node->rare];
+}
+
+/* Ends of a node: the first within, then those besides. */
+static inline uint32_t acl_ends(const struct acl *acl, const struct acl_node *node)
+{
+    return node->end.actions == 0 ? 0 : 1 + acl_rare_of(acl, node)->more_n;
+}
+
+static inline const struct acl_end *acl_end_at(const struct acl *acl, const struct acl_node *node, uint32_t i)
+{
+    return i == 0 ? &node->end : &acl->more[acl_rare_of(acl, node)->more_first + i - 1];
 }
 
 /* Whether a level with variables, put together from `values`, is this text; and whether it can be put

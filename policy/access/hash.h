@@ -54,14 +54,22 @@ static inline uint64_t hash_bytes(const uint8_t *at, size_t len, uint64_t seed)
     return hash_fold(first ^ HASH_ODD_2, last ^ h ^ HASH_ODD_1);
 }
 
+/* Whether two words differ at an offset. */
+static inline uint64_t hash_differ64(const uint8_t *a, const uint8_t *b, size_t at)
+{
+    return hash_load64(a + at) ^ hash_load64(b + at);
+}
+
 /* Equality of texts of one length, without a call for the short ones. */
 static inline bool hash_same(const uint8_t *a, const uint8_t *b, size_t len)
 {
-    if (len > 16)
+    if (len > 32)
         return memcmp(a, b, len) == 0;
+    if (len > 16)
+        return (hash_differ64(a, b, 0) | hash_differ64(a, b, 8) | hash_differ64(a, b, len - 16) |
+                hash_differ64(a, b, len - 8)) == 0;
     if (len >= 8)
-        return ((hash_load64(a) ^ hash_load64(b)) | (hash_load64(a + len - 8) ^ hash_load64(b + len - 8))) ==
-               0;
+        return (hash_differ64(a, b, 0) | hash_differ64(a, b, len - 8)) == 0;
     if (len >= 4)
         return ((hash_load32(a) ^ hash_load32(b)) | (hash_load32(a + len - 4) ^ hash_load32(b + len - 4))) ==
                0;

@@ -123,6 +123,7 @@ static void keep_device(struct snapshot *s, const struct policy_device_spec *spe
         .id = store_text(&s->store, spec->id, failed),
         .quarantine = store_text(&s->store, spec->quarantine, failed),
         .has_mac = spec->has_mac,
+        .has_address = spec->addresses_n > 0,
     };
     memcpy(device->seen.mac, spec->mac, sizeof(spec->mac));
     device->vars = keep_variables(&s->store, spec->variables, spec->variables_n, failed);
@@ -138,12 +139,35 @@ static void keep_device(struct snapshot *s, const struct policy_device_spec *spe
     device->addresses = addresses;
 }
 
+#define WHOLE_ADDRESS_BITS 128
+
+static uint32_t whole_addresses(const struct policy_spec *spec)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < spec->devices_n; i++)
+        for (uint32_t a = 0; a < spec->devices[i].addresses_n; a++)
+            n += spec->devices[i].addresses[a].bits == WHOLE_ADDRESS_BITS;
+    return n;
+}
+
+static void place_device(struct snapshot *s, uint32_t number)
+{
+    const struct device *device = &s->devices[number];
+    if (device->seen.has_mac)
+        name_index_add(&s->device_by_mac, bytes_of(device->seen.mac, sizeof(device->seen.mac)), number);
+    for (uint32_t i = 0; i < device->addresses_n; i++)
+        if (device->addresses[i].bits == WHOLE_ADDRESS_BITS)
+            name_index_add(&s->device_by_address, bytes_of(device->addresses[i].address, 16), number);
+}
+
 static void compile(struct snapshot *s, const struct policy_spec *spec, struct snapshot_problems *problems,
                     int *failed)
 {
     s->roles = calloc(spec->roles_n + 1U, sizeof(*s->roles));
     s->devices = calloc(spec->devices_n + 1U, sizeof(*s->devices));
-    if (s->roles == NULL || s->devices == NULL || !name_index_init(&s->device_by_id, spec->devices_n)) {
+    if (s->roles == NULL || s->devices == NULL || !name_index_init(&s->device_by_id, spec->devices_n) ||
+        !name_index_init(&s->device_by_mac, spec->devices_n) ||
+        !name_index_init(&s->device_by_address, whole_addresses(spec))) {
         *failed = 1;
         return;
     }
@@ -153,8 +177,10 @@ static void compile(struct snapshot *s, const struct policy_spec *spec, struct s
     s->devices_n = spec->devices_n;
     for (uint32_t i = 0; i < spec->devices_n && !*failed; i++) {
         keep_device(s, &spec->devices[i], &s->devices[i], failed);
-        if (!*failed)
-            name_index_add(&s->device_by_id, bytes_of_text(s->devices[i].seen.id), i);
+        if (*failed)
+            break;
+        name_index_add(&s->device_by_id, bytes_of_text(s->devices[i].seen.id), i);
+        place_device(s, i);
     }
 }
 
@@ -188,6 +214,8 @@ void snapshot_destroy(struct snapshot *s)
     for (uint32_t i = 0; i < s->roles_n; i++)
         acl_destroy(s->roles[i].acl);
     name_index_fini(&s->device_by_id);
+    name_index_fini(&s->device_by_mac);
+    name_index_fini(&s->device_by_address);
     store_free(&s->store);
     free(s->roles);
     free(s->devices);
@@ -225,10 +253,29 @@ const struct policy_device *snapshot_device(const struct snapshot *s, struct byt
     return i == NAME_INDEX_NONE ? NULL : &s->devices[i].seen;
 }
 
+static const struct device *device_named(const struct snapshot *s, const struct name_index *index,
+                                         const uint8_t *name, size_t len)
+{
+    uint32_t i = name_index_find(index, bytes_of(name, len));
+    return i == NAME_INDEX_NONE ? NULL : &s->devices[i];
+}
+
+const struct policy_device *snapshot_device_at(const struct snapshot *s, bool has_mac, const uint8_t mac[6],
+                                               const uint8_t address[16])
+{
+    const struct device *by_address = device_named(s, &s->device_by_address, address, 16);
+    const struct device *by_mac = has_mac ? device_named(s, &s->device_by_mac, mac, 6) : NULL;
+    if (by_address != NULL && by_address->seen.has_mac && by_address != by_mac)
+        return &by_address->seen;
+    const struct device *device = by_mac != NULL ? by_mac : by_address;
+    return device == NULL ? NULL : &device->seen;
+}
+
 size_t snapshot_memory_bytes(const struct snapshot *s)
 {
     size_t bytes = sizeof(*s) + s->roles_n * sizeof(*s->roles) + s->devices_n * sizeof(*s->devices) +
-                   s->device_by_id.bytes + s->store.bytes;
+                   s->device_by_id.bytes + s->device_by_mac.bytes + s->device_by_address.bytes +
+                   s->store.bytes;
     for (uint32_t i = 0; i < s->roles_n; i++)
         bytes += acl_memory_bytes(s->roles[i].acl);
     return bytes;

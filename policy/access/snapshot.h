@@ -156,6 +156,7 @@ struct policy_device {
     const char *id;
     const char *quarantine;
     bool has_mac;
+    bool has_address; /* its addresses are told */
     uint8_t mac[6];
 };
 
@@ -176,5 +177,10 @@ uint32_t snapshot_roles(const struct snapshot *snapshot);
 const struct policy_role *snapshot_role(const struct snapshot *snapshot, uint32_t index);
 uint32_t snapshot_devices(const struct snapshot *snapshot);
 const struct policy_device *snapshot_device(const struct snapshot *snapshot, struct bytes id);
+/* The device at this place, for protocols in which a device does not say who it is: the one with this MAC, or
+ * else the one with this very address. One whose address this is but that has another MAC comes first, so
+ * that identity_resolve refuses whoever took its address. NULL when there is none. */
+const struct policy_device *snapshot_device_at(const struct snapshot *snapshot, bool has_mac,
+                                               const uint8_t mac[6], const uint8_t address[16]);
 
 #endif

@@ -62,6 +62,8 @@ struct snapshot {
     struct role *roles;
     struct device *devices;
     struct name_index device_by_id;
+    struct name_index device_by_mac;     /* names: 6 bytes */
+    struct name_index device_by_address; /* 16 bytes; whole addresses only */
     struct store store;
 };
 
