@@ -362,12 +362,12 @@ static bool write_files(struct world *world)
         "\"any:1883\"; "
         "upstream = \"broker\"; limits = { connects = \"1000000/s burst 1000000\"; }; } );\n"
         "upstreams = ( { name = \"broker\"; protocol = \"mqtt\"; servers = [ \"10.30.0.2:8883\" ]; %s } );\n"
-        "limits = { connections = %u; };\n"
         "control = { socket = \"%s/control.sock\"; };\n",
+        world->settings.connections,
         world->settings.tls ? "security = \"tls\"; server_name = \"broker.cloud.example\"; ca = \"ca.pem\"; "
                               "certificate = \"device.pem\"; key = \"device.key\";"
                             : "security = \"none\";",
-        world->settings.connections, world->folder);
+        world->folder);
     return write_file(world->folder, "sallyport.conf", text) &&
            write_file(world->folder, "policy.d/10.conf",
                       world->settings.policy == NULL ? world_policy : world->settings.policy);
