@@ -99,7 +99,10 @@ static enum frame_outcome parse_ipv4(struct frame *out, const uint8_t *at, size_
         return FRAME_BAD_IP_HEADER;
     if (total > len)
         return FRAME_TRUNCATED;
-    if (checksum_fold(checksum_add(0, at, header)) != 0xffff)
+    uint64_t sum = checksum_add_words(0, at, WIRE_IPV4_BYTES);
+    if (header > WIRE_IPV4_BYTES)
+        sum = checksum_add(sum, at + WIRE_IPV4_BYTES, header - WIRE_IPV4_BYTES);
+    if (checksum_fold(sum) != 0xffff)
         return FRAME_BAD_IP_CHECKSUM;
     if (header > WIRE_IPV4_BYTES) {
         enum frame_outcome outcome = check_ipv4_options(at + WIRE_IPV4_BYTES, header - WIRE_IPV4_BYTES);

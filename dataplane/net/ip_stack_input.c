@@ -41,31 +41,41 @@ static bool is_unspecified(const struct ip_address *a)
     return ip_address_is_v4(a) ? ip_address_to_v4(a) == 0 : memcmp(a->bytes, zero, sizeof(zero)) == 0;
 }
 
-/* The packet came from where we would send to its source (RFC 3704 s.2.2, strict), and not from ourselves. */
-static bool source_plausible(const struct ip_stack *stack, const struct ip_interface *interface,
-                             const struct ip_address *source)
+/* Where the source of a packet is, seen from the interface that it came in on. */
+enum source_kind {
+    SOURCE_IMPLAUSIBLE = 0, /* nowhere, ourselves, or elsewhere */
+    SOURCE_ON_LINK,
+    SOURCE_ROUTED, /* behind a router there */
+};
+
+/* What we would send elsewhere is not believed to come from here (RFC 3704 s.2.2, strict). */
+static enum source_kind source_kind(const struct ip_stack *stack, const struct ip_interface *interface,
+                                    const struct ip_address *source)
 {
     if (is_unspecified(source) || ip_stack_owns(interface, source))
-        return false;
+        return SOURCE_IMPLAUSIBLE;
     if (ip_stack_on_link(interface, source))
-        return true;
+        return SOURCE_ON_LINK;
     for (uint32_t i = 0; i < stack->interfaces_n; i++)
         if (ip_stack_on_link(&stack->interfaces[i], source))
-            return false;
+            return SOURCE_IMPLAUSIBLE;
     const struct route *best = route_find(&stack->routes, source);
-    if (best == NULL || best->interface == interface->index)
-        return best != NULL;
+    if (best == NULL)
+        return SOURCE_IMPLAUSIBLE;
+    if (best->interface == interface->index)
+        return SOURCE_ROUTED;
     const struct route *here = route_find_on(&stack->routes, interface->index, source);
-    return here != NULL && here->prefix.bits == best->prefix.bits; /* two equal ways */
+    bool equal_ways = here != NULL && here->prefix.bits == best->prefix.bits;
+    return equal_ways ? SOURCE_ROUTED : SOURCE_IMPLAUSIBLE;
 }
 
 /* The way back to the sender of a packet whose source is plausible. A sender on the link is noted as a
  * neighbour with the MAC that it used, unless it is known already. */
 static uint32_t path_back(struct ip_stack *stack, const struct ip_interface *interface,
-                          const struct frame *frame)
+                          const struct frame *frame, enum source_kind source)
 {
     const struct wire_ethernet *ethernet = (const void *)frame->ethernet;
-    if (ip_stack_on_link(interface, &frame->source)) {
+    if (source == SOURCE_ON_LINK) {
         struct neighbor *n = neighbor_heard(stack->neighbors, interface->index, &frame->source,
                                             ethernet->source, stack->now_us);
         return n == NULL ? IP_STACK_PATH_NONE : ip_stack_path_make(stack, n);
@@ -96,13 +106,14 @@ static enum frame_outcome icmp_packet(struct ip_stack *stack, struct ip_interfac
         return mld_query_in(stack, interface, frame);
     if (kind == DESTINATION_GROUP || frame->multicast_mac)
         return FRAME_NOT_FOR_US;
-    if (!source_plausible(stack, interface, &frame->source))
+    enum source_kind source = source_kind(stack, interface, &frame->source);
+    if (source == SOURCE_IMPLAUSIBLE)
         return FRAME_BAD_SOURCE;
     if (kind == DESTINATION_OTHER && !icmp_is_error(frame))
         return FRAME_NO_LISTENER;
     uint32_t path = IP_STACK_PATH_NONE;
     if (!icmp_is_error(frame)) {
-        path = path_back(stack, interface, frame);
+        path = path_back(stack, interface, frame, source);
         if (path == IP_STACK_PATH_NONE)
             return FRAME_NEIGHBOR_TABLE_FULL;
     }
@@ -118,7 +129,8 @@ static enum frame_outcome transport_packet(struct ip_stack *stack, struct ip_int
     const struct wire_udp *ports = (const void *)frame->transport;
     if (kind == DESTINATION_GROUP ? frame->protocol != WIRE_PROTOCOL_UDP : frame->multicast_mac)
         return FRAME_NOT_FOR_US;
-    if (!source_plausible(stack, interface, &frame->source))
+    enum source_kind source = source_kind(stack, interface, &frame->source);
+    if (source == SOURCE_IMPLAUSIBLE)
         return FRAME_BAD_SOURCE;
     if (!stack->handler->claims(stack->owner, interface->index, frame->protocol, &frame->destination,
                                 be16_get(ports->destination_port), packet))
@@ -127,7 +139,7 @@ static enum frame_outcome transport_packet(struct ip_stack *stack, struct ip_int
         mbuf != NULL && (mbuf->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD;
     if (!verified && !frame_checksum_good(frame))
         return FRAME_BAD_CHECKSUM;
-    packet->path = path_back(stack, interface, frame);
+    packet->path = path_back(stack, interface, frame, source);
     return packet->path == IP_STACK_PATH_NONE ? FRAME_NEIGHBOR_TABLE_FULL : FRAME_OK;
 }
 
@@ -157,7 +169,7 @@ static enum frame_outcome fragment_packet(struct ip_stack *stack, struct ip_inte
     size_t whole_len;
     if (destination_kind(interface, &frame->destination) == DESTINATION_GROUP || frame->multicast_mac)
         return FRAME_NOT_FOR_US;
-    if (!source_plausible(stack, interface, &frame->source))
+    if (source_kind(stack, interface, &frame->source) == SOURCE_IMPLAUSIBLE)
         return FRAME_BAD_SOURCE;
     enum frame_outcome outcome =
         fragment_add(stack->fragments, interface->index, frame, stack->now_us, &whole, &whole_len);

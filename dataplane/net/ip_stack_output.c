@@ -19,22 +19,28 @@ void ip_stack_write_ipv6(uint8_t *at, const struct ip_address *source, const str
     memcpy(ip->destination, destination->bytes, 16);
 }
 
-/* An id says nothing where packets may not be fragmented (RFC 6864 s.4.1), so it is zero there. */
+/* An id says nothing where packets may not be fragmented (RFC 6864 s.4.1), so it is zero there. The checksum
+ * is reckoned from the values: reading back what was just stored would stall. */
 static void write_ipv4(uint8_t *at, const struct ip_address *source, const struct ip_address *destination,
                        uint8_t protocol, uint32_t payload_len, uint16_t id, uint16_t fragment)
 {
     struct wire_ipv4 *ip = (void *)at;
+    uint32_t from = ip_address_to_v4(source);
+    uint32_t to = ip_address_to_v4(destination);
+    uint32_t length = WIRE_IPV4_BYTES + payload_len;
+    uint64_t sum = 0x4500u + length + id + fragment + (TTL << 8 | protocol);
+    sum += (uint64_t)from + to;
     ip->version_words = 0x45;
     ip->traffic_class = 0;
-    ip->length = be16_make(WIRE_IPV4_BYTES + payload_len);
+    ip->length = be16_make(length);
     ip->id = be16_make(id);
     ip->fragment = be16_make(fragment);
     ip->ttl = TTL;
     ip->protocol = protocol;
-    checksum_store(ip->checksum, 0);
-    memcpy(&ip->source, source->bytes + 12, 4);
-    memcpy(&ip->destination, destination->bytes + 12, 4);
-    checksum_store(ip->checksum, (uint16_t)~checksum_fold(checksum_add(0, at, WIRE_IPV4_BYTES)));
+    struct be16 checksum = be16_make((uint16_t)~checksum_fold(sum));
+    memcpy(ip->checksum, &checksum, sizeof(checksum));
+    ip->source = be32_make(from);
+    ip->destination = be32_make(to);
 }
 
 uint8_t *ip_stack_frame(struct ip_stack *stack, const struct ip_interface *interface,
@@ -190,8 +196,8 @@ static void write_checksum(struct rte_mbuf *mbuf, uint32_t checksum_offset, bool
     bool v4 = mbuf->l3_len == WIRE_IPV4_BYTES;
     uint8_t protocol = v4 ? network[9] : network[6];
     struct be32 pseudo[2] = {be32_make(len), be32_make(protocol)};
-    uint64_t sum = v4 ? checksum_add(0, network + 12, 8) : checksum_add(0, network + 8, 32);
-    sum = checksum_add(sum, (const uint8_t *)pseudo, sizeof(pseudo));
+    uint64_t sum = v4 ? checksum_add_words(0, network + 12, 8) : checksum_add_words(0, network + 8, 32);
+    sum = checksum_add_words(sum, pseudo, sizeof(pseudo));
     if (offload && (protocol == WIRE_PROTOCOL_TCP || protocol == WIRE_PROTOCOL_UDP)) {
         checksum_store(transport + checksum_offset, checksum_fold(sum));
         mbuf->ol_flags |= (v4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6) |
