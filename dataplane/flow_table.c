@@ -87,6 +87,13 @@ void flow_table_prefetch(const struct flow_table *table, uint32_t hash)
     __builtin_prefetch(&table->probes[hash & table->mask]);
 }
 
+void flow_table_prefetch_key(const struct flow_table *table, uint32_t hash)
+{
+    uint32_t slot = table->probes[hash & table->mask].slot;
+    if (slot != 0)
+        __builtin_prefetch(&table->slots[slot - 1]);
+}
+
 /* The probe that holds the key, or the empty one at which the search ends. */
 static uint32_t search(const struct flow_table *table, const struct flow_key *key, uint32_t hash)
 {

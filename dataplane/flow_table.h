@@ -18,6 +18,8 @@ struct flow_table *flow_table_create(uint32_t capacity, const uint8_t secret[16]
 void flow_table_destroy(struct flow_table *table);
 uint32_t flow_table_hash(const struct flow_table *table, const struct flow_key *key);
 void flow_table_prefetch(const struct flow_table *table, uint32_t hash);
+/* The second step for a burst: what the first brought into the cache says where the key lies. */
+void flow_table_prefetch_key(const struct flow_table *table, uint32_t hash);
 /* The value, or FLOW_TABLE_NONE. */
 uint32_t flow_table_find(const struct flow_table *table, const struct flow_key *key, uint32_t hash);
 /* The table's own copy of the key, valid until the flow is removed, or NULL. */

@@ -110,6 +110,12 @@ void *slab_at(const struct slab *slab, uint32_t index)
     return in_use(slab, index) ? slab->objects + index * slab->object_bytes : NULL;
 }
 
+void *slab_object(const struct slab *slab, uint32_t index)
+{
+    assert(index < slab->touched);
+    return slab->objects + index * slab->object_bytes;
+}
+
 void *slab_resolve(const struct slab *slab, struct slab_handle handle)
 {
     if (!in_use(slab, handle.index) || slab->slots[handle.index].generation != handle.generation)

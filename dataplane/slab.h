@@ -29,8 +29,11 @@ void slab_free(struct slab *slab, void *object);
 struct slab_handle slab_handle_of(const struct slab *slab, const void *object);
 /* The object, or NULL when the handle is stale. */
 void *slab_resolve(const struct slab *slab, struct slab_handle handle);
-/* The object in use at `index`, or NULL: for tables that keep plain indexes and remove them in time. */
+/* The object in use at `index`, or NULL. */
 void *slab_at(const struct slab *slab, uint32_t index);
+/* The same without looking whether it is in use, which saves a cache miss: for tables that keep plain indexes
+ * and remove them in time. */
+void *slab_object(const struct slab *slab, uint32_t index);
 uint32_t slab_used(const struct slab *slab);
 uint32_t slab_capacity(const struct slab *slab);
 /* The first object in use at or after *index, which is set past it; NULL at the end. For sweeps: objects may

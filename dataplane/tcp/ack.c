@@ -11,7 +11,7 @@
 
 bool tcp_ack_acceptable(const struct tcp_connection *c, uint32_t ack)
 {
-    return seq_leq(c->snd_una - c->max_snd_wnd, ack) && seq_leq(ack, c->snd_nxt);
+    return seq_leq(c->snd_una - tcp_max_window(c), ack) && seq_leq(ack, c->snd_nxt);
 }
 
 /* snd_una moves to `number`: records, queue, FIN. */
@@ -57,7 +57,7 @@ static bool update_window(struct tcp_connection *c, const struct tcp_segment_in 
     c->snd_wnd = window;
     c->snd_wl1 = s->seq;
     c->snd_wl2 = s->ack;
-    c->max_snd_wnd = tcp_max(c->max_snd_wnd, window);
+    c->max_snd_wnd = s->window > c->max_snd_wnd ? s->window : c->max_snd_wnd;
     return window != old;
 }
 

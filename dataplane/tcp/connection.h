@@ -82,6 +82,15 @@ enum tcp_recovery_phase {
     TCP_PHASE_LOSS,     /* after a timeout, until snd_una reaches `recover` */
 };
 
+/* A segment in flight, see sent.h. */
+struct tcp_sent {
+    uint32_t seq;
+    uint32_t end;
+    uint32_t sent_us;
+    uint8_t flags;
+    uint8_t spare[3];
+};
+
 struct tcp_connection {
     struct stream stream; /* first: a stream of ours is a connection */
     struct tcp_endpoint *tcp;
@@ -110,48 +119,57 @@ struct tcp_connection {
     struct chunk *send_head; /* its first byte has number snd_una */
     struct chunk *send_tail;
     uint32_t path;
-    uint32_t hash;
+    uint32_t heard_ms; /* last accepted segment; after stream_finish: last progress */
 
     struct chunk *send_cursor; /* chunk that holds send_cursor_seq as its first byte, or NULL */
     uint32_t send_cursor_seq;
-    uint32_t sent_n;
-    struct chunk *sent_head; /* records of what is in flight */
+    uint16_t sent_n;
+    uint16_t ooo_chunks;
+    struct chunk *sent_head; /* records of what is in flight; a single one is in sent_one */
     struct chunk *sent_tail;
     uint32_t sacked_bytes;
     uint32_t lost_bytes; /* marked lost and not sent again */
     uint32_t cwnd;
     uint32_t ssthresh;
-    uint32_t srtt_us;
-    uint32_t rttvar_us;
-    uint32_t max_snd_wnd;
-    uint32_t heard_ms; /* last accepted segment; after stream_finish: last progress */
+    struct tcp_sent sent_one;
 
     struct timer timer; /* at or before the earliest deadline that is armed */
     uint32_t retransmit_ms;
     uint32_t ack_ms;
     uint32_t life_ms;
-    uint8_t backoff; /* doublings of the RTO */
-    uint8_t retries; /* timeouts without any answer */
-    uint8_t dupacks;
-    uint8_t phase;
+    uint8_t backoff;            /* doublings of the RTO */
+    uint8_t retries;            /* timeouts without any answer */
+    uint8_t dupacks;            /* with SACK: records sacked */
+    uint8_t phase;              /* enum tcp_recovery_phase */
     const struct flow_key *key; /* in the flow table */
-    uint32_t rack_xmit_us;
-    uint32_t rack_end;
+    uint32_t srtt_us;
+    uint32_t rttvar_us;
 
     struct chunk *kept_head; /* in order, not taken by the reader */
     struct chunk *kept_tail;
     struct chunk *ooo_head; /* out of order, see reassembly.h */
     uint32_t kept_bytes;
-    uint32_t ooo_chunks;
     uint32_t rcv_fin;
     uint32_t dsack_start;
     uint32_t dsack_end;
+    uint32_t rack_xmit_us;
+    uint32_t rack_end;
     uint32_t rack_rtt_us;
     uint32_t rack_fack; /* highest number delivered */
     uint32_t min_rtt_us;
-    uint32_t tlp_end;
-    uint32_t challenge_ms;
+    uint32_t round_end; /* HyStart++ and RACK rounds */
 
+    uint16_t max_snd_wnd; /* without scale, as the header had it */
+    uint16_t challenge_tick;
+    uint8_t timer_kind; /* enum tcp_timer_kind */
+    uint8_t quick_acks;
+    uint8_t late_acks; /* delayed acknowledgements in a row that had to wait for their timer */
+    uint8_t probes;    /* keep-alives without answer */
+    uint8_t round_samples;
+    uint8_t slow_rounds;
+    uint8_t rack_window;  /* reordering window in quarters of min_rtt */
+    uint8_t rack_persist; /* recoveries until it shrinks again */
+    uint32_t tlp_end;
     uint32_t recover;
     uint32_t prr_delivered;
     uint32_t prr_out;
@@ -160,20 +178,17 @@ struct tcp_connection {
     uint32_t undo_ssthresh;
     uint32_t undo_ts; /* our timestamp on the first retransmission */
     uint32_t cubic_max;
-    uint32_t cubic_epoch_ms;
-    uint32_t cubic_k_ms;
-    uint32_t cubic_est;
-    uint32_t round_end; /* HyStart++ and RACK rounds */
-    uint32_t round_rtt_us;
-    uint32_t last_round_rtt_us;
-    uint8_t round_samples;
-    uint8_t slow_rounds;
-    uint8_t rack_window;  /* reordering window in quarters of min_rtt */
-    uint8_t rack_persist; /* recoveries until it shrinks again */
-    uint8_t quick_acks;
-    uint8_t late_acks;  /* delayed acknowledgements in a row that had to wait for their timer */
-    uint8_t timer_kind; /* enum tcp_timer_kind */
-    uint8_t probes;     /* keep-alives without answer */
+    union { /* slow start ends before an epoch of CUBIC begins */
+        struct {
+            uint32_t epoch_ms;
+            uint32_t k_ms;
+            uint32_t estimate;
+        } cubic;
+        struct {
+            uint32_t round_rtt_us;
+            uint32_t last_round_rtt_us;
+        } slow;
+    };
 };
 
 /* At most `per_s` a second, in a window that starts anew each second. */
@@ -200,6 +215,9 @@ struct tcp_wait {
 };
 
 #define TCP_WAIT_NONE UINT32_MAX
+
+/* A connection answers what does not fit at most once in each tenth of a second. */
+#define TCP_CHALLENGE_EVERY_MS 100u
 
 struct tcp_endpoint {
     uint64_t now_us;
@@ -279,6 +297,12 @@ static inline uint32_t tcp_flight(const struct tcp_connection *c)
 static inline uint32_t tcp_unsent(const struct tcp_connection *c)
 {
     return (c->flags & TCP_F_FIN_SENT) != 0 ? 0 : c->send_bytes - tcp_flight(c);
+}
+
+/* The largest window the peer ever offered. */
+static inline uint32_t tcp_max_window(const struct tcp_connection *c)
+{
+    return (uint32_t)c->max_snd_wnd << c->snd_scale;
 }
 
 static inline bool tcp_alive(const struct tcp_connection *c)

@@ -19,7 +19,7 @@
 #define RCV_MSS_FIRST 536u
 #define WAITS_MIN 1024u
 
-static_assert(sizeof(struct tcp_connection) <= 448, "an idle pair takes less than 1 KiB");
+static_assert(sizeof(struct tcp_connection) <= 384, "six cache lines; an idle pair takes less than 1 KiB");
 
 void tcp_limits_default(struct tcp_limits *limits, uint32_t connections)
 {
@@ -142,13 +142,12 @@ struct tcp_connection *tcp_endpoint_add(struct tcp_endpoint *tcp, const struct f
     c->stream.ops = &tcp_stream_ops;
     c->tcp = tcp;
     c->key = flow_table_key(tcp->table, key, hash);
-    c->hash = hash;
     c->path = path;
     c->state = (uint8_t)state;
     c->rack_window = 1;
     c->quick_acks = QUICK_ACKS_FIRST;
     c->ts_offset = tcp_isn_timestamp_offset(tcp, key);
-    c->challenge_ms = tcp->now_ms - 60000;
+    c->challenge_tick = (uint16_t)(tcp->now_ms / TCP_CHALLENGE_EVERY_MS - 1);
     tcp_timers_init(c);
     tcp->connections_n++;
     tcp->half_open += state == TCP_STATE_SYN_RECEIVED;
@@ -211,7 +210,7 @@ void tcp_endpoint_close(struct tcp_connection *c, enum stream_end why)
     tcp_count(tcp, why == STREAM_END_DONE ? TCP_CLOSED : TCP_ABORTED);
     if (told)
         c->stream.handler->closed(c->stream.owner, why);
-    flow_table_remove(tcp->table, c->key, c->hash);
+    flow_table_remove(tcp->table, c->key, flow_table_hash(tcp->table, c->key));
     c->key = NULL;
 }
 
@@ -225,7 +224,7 @@ void tcp_endpoint_done(struct tcp_connection *c)
     if (c->stream.handler != NULL)
         c->stream.handler->closed(c->stream.owner, STREAM_END_DONE);
     if (!wait || !tcp_time_wait_enter(c))
-        flow_table_remove(tcp->table, c->key, c->hash);
+        flow_table_remove(tcp->table, c->key, flow_table_hash(tcp->table, c->key));
     c->key = NULL;
 }
 
@@ -311,6 +310,21 @@ uint32_t tcp_hash(const struct tcp_endpoint *tcp, const struct flow_key *key)
 void tcp_prefetch(const struct tcp_endpoint *tcp, uint32_t hash)
 {
     flow_table_prefetch(tcp->table, hash);
+}
+
+void tcp_prefetch_key(const struct tcp_endpoint *tcp, uint32_t hash)
+{
+    flow_table_prefetch_key(tcp->table, hash);
+}
+
+void tcp_prefetch_connection(const struct tcp_endpoint *tcp, const struct flow_key *key, uint32_t hash)
+{
+    uint32_t value = flow_table_find(tcp->table, key, hash);
+    if (value >= tcp->limits.connections)
+        return;
+    const uint8_t *c = slab_object(tcp->connections, value);
+    for (size_t line = 0; line < sizeof(struct tcp_connection); line += 64)
+        __builtin_prefetch(c + line);
 }
 
 bool tcp_flow_exists(const struct tcp_endpoint *tcp, const struct flow_key *key)

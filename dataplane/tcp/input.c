@@ -153,7 +153,7 @@ static bool handshake_completes(struct tcp_connection *c, const struct tcp_segme
         tcp_rtt_sample(c, rtt_us);
     c->snd_una = s->ack;
     c->snd_wnd = (uint32_t)s->window << c->snd_scale;
-    c->max_snd_wnd = tcp_max(c->max_snd_wnd, c->snd_wnd);
+    c->max_snd_wnd = s->window > c->max_snd_wnd ? s->window : c->max_snd_wnd;
     c->snd_wl1 = s->seq;
     c->snd_wl2 = s->ack;
     tcp_endpoint_established(c);
@@ -362,7 +362,7 @@ void tcp_input(struct tcp_endpoint *tcp, const struct tcp_segment_in *s, uint64_
     tcp_endpoint_clock(tcp, now_us);
     tcp_count(tcp, TCP_SEGMENTS_IN);
     if (value < tcp->limits.connections)
-        known(slab_at(tcp->connections, value), s);
+        known(slab_object(tcp->connections, value), s);
     else if (value == FLOW_TABLE_NONE || tcp_time_wait_input(tcp, value, s, &after))
         nobody(tcp, s, after);
 }
@@ -375,7 +375,7 @@ void tcp_unreachable(struct tcp_endpoint *tcp, const struct flow_key *key, uint3
     tcp_endpoint_clock(tcp, now_us);
     if (value >= tcp->limits.connections)
         return;
-    struct tcp_connection *c = slab_at(tcp->connections, value);
+    struct tcp_connection *c = slab_object(tcp->connections, value);
     if (seq_lt(seq, c->snd_una) || !seq_lt(seq, c->snd_nxt)) {
         tcp_count(tcp, TCP_OUT_OF_WINDOW);
         return;

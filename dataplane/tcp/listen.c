@@ -80,7 +80,7 @@ static struct tcp_connection *rebuild(struct tcp_endpoint *tcp, const struct tcp
     c->snd_una = s->ack;
     c->snd_nxt = s->ack;
     c->snd_wnd = (uint32_t)s->window << c->snd_scale;
-    c->max_snd_wnd = c->snd_wnd;
+    c->max_snd_wnd = s->window;
     c->snd_wl1 = s->seq;
     c->snd_wl2 = s->ack;
     c->rcv_nxt = s->seq;

@@ -173,7 +173,7 @@ static uint32_t next_payload(struct tcp_connection *c, uint32_t unsent)
         return 0;
     uint32_t want = tcp_min(unsent, tcp_output_payload_max(c));
     uint32_t len = tcp_min(want, window);
-    if (len < want && len < c->max_snd_wnd / 2)
+    if (len < want && len < tcp_max_window(c) / 2)
         return 0;
     uint32_t pipe = tcp_output_pipe(c);
     if (pipe > 0 && pipe + len > c->cwnd) {

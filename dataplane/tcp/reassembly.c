@@ -32,7 +32,7 @@ static uint32_t end_of(struct chunk *chunk)
 
 static uint32_t chunks_max(const struct tcp_connection *c)
 {
-    return CHUNKS_MIN + c->tcp->limits.receive_buffer_bytes / BYTES_PER_CHUNK;
+    return tcp_min(CHUNKS_MIN + c->tcp->limits.receive_buffer_bytes / BYTES_PER_CHUNK, UINT16_MAX);
 }
 
 /* A chunk for bytes from seq, linked at *link, or NULL when the connection or the pool has no more to give.

@@ -156,7 +156,7 @@ static void enter(struct tcp_connection *c, enum tcp_recovery_phase phase)
     c->prr_out = 0;
     c->undo_ts = 0;
     c->flags &= ~TCP_F_UNDO;
-    c->phase = phase;
+    c->phase = (uint8_t)phase;
     tcp_congestion_loss(c);
 }
 

@@ -6,8 +6,6 @@
 #include "dataplane/tcp/output.h"
 #include "dataplane/tcp/syn_cookie.h"
 
-#define CHALLENGE_EVERY_MS 100u
-
 static void emit(struct tcp_endpoint *tcp, struct tcp_segment_out *out)
 {
     tcp_count(tcp, TCP_SEGMENTS_OUT);
@@ -72,11 +70,12 @@ void tcp_reply_wait(struct tcp_endpoint *tcp, const struct tcp_wait *w, uint32_t
 void tcp_reply_challenge(struct tcp_connection *c)
 {
     struct tcp_endpoint *tcp = c->tcp;
-    if (tcp->now_ms - c->challenge_ms < CHALLENGE_EVERY_MS)
+    uint16_t tick = (uint16_t)(tcp->now_ms / TCP_CHALLENGE_EVERY_MS);
+    if (c->challenge_tick == tick)
         return;
     if (!tcp_endpoint_allow(tcp, &tcp->challenges, tcp->limits.challenges_per_s, true))
         return;
-    c->challenge_ms = tcp->now_ms;
+    c->challenge_tick = tick;
     tcp_count(tcp, TCP_CHALLENGE_ACKS);
     tcp_endpoint_ack_now(c);
 }

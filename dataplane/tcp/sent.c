@@ -35,9 +35,18 @@ static void release(struct chunk_pool *pool, struct chunk *chunk)
 
 bool tcp_sent_append(struct tcp_connection *c, uint32_t seq, uint32_t end, uint8_t flags)
 {
+    struct tcp_sent *record = &c->sent_one;
+
     if (c->sent_n >= TCP_SENT_MAX)
         return false;
-    struct tcp_sent *record = extend(c->tcp->chunks, &c->sent_head, &c->sent_tail);
+    if (c->sent_n == 1 && c->sent_head == NULL) {
+        struct tcp_sent *first = extend(c->tcp->chunks, &c->sent_head, &c->sent_tail);
+        if (first == NULL)
+            return false;
+        *first = c->sent_one;
+    }
+    if (c->sent_n > 0)
+        record = extend(c->tcp->chunks, &c->sent_head, &c->sent_tail);
     if (record == NULL)
         return false;
     *record = (struct tcp_sent){.seq = seq, .end = end, .sent_us = (uint32_t)c->tcp->now_us, .flags = flags};
@@ -48,8 +57,11 @@ bool tcp_sent_append(struct tcp_connection *c, uint32_t seq, uint32_t end, uint8
 void tcp_sent_pop(struct tcp_connection *c)
 {
     struct chunk *head = c->sent_head;
-    head->start += RECORD;
+
     c->sent_n--;
+    if (head == NULL)
+        return;
+    head->start += RECORD;
     if (head->start < head->end)
         return;
     c->sent_head = head->next;
@@ -80,7 +92,8 @@ void tcp_sent_split(struct tcp_connection *c, uint32_t payload)
 {
     struct chunk *head = NULL, *tail = NULL;
     struct tcp_sent_at at;
-    uint32_t n = 0, lost = 0;
+    uint32_t lost = 0;
+    uint16_t n = 0;
 
     for (struct tcp_sent *old = tcp_sent_first(c, &at); old != NULL; old = tcp_sent_next(&at)) {
         uint32_t fin = (old->flags & TCP_SENT_FIN) != 0;

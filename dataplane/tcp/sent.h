@@ -2,7 +2,8 @@
 /*
  * The scoreboard: one record per segment in flight, in order of sequence numbers, kept in chunks. RACK (RFC
  * 8985) needs to know when each was sent last, SACK (RFC 2018, 6675) which have arrived. Together the records
- * cover snd_una..snd_nxt without gaps. A connection with nothing in flight holds none.
+ * cover snd_una..snd_nxt without gaps. A connection with at most one segment in flight, as most have, keeps
+ * it in sent_one and holds no chunk.
  */
 #ifndef DATAPLANE_TCP_SENT_H
 #define DATAPLANE_TCP_SENT_H
@@ -14,14 +15,6 @@ enum tcp_sent_flag {
     TCP_SENT_LOST = 2,  /* to be sent again */
     TCP_SENT_AGAIN = 4, /* has been sent more than once */
     TCP_SENT_FIN = 8,   /* its last number is our FIN */
-};
-
-struct tcp_sent {
-    uint32_t seq;
-    uint32_t end;
-    uint32_t sent_us;
-    uint8_t flags;
-    uint8_t spare[3];
 };
 
 struct tcp_sent_at {
@@ -37,15 +30,20 @@ static inline struct tcp_sent *tcp_sent_here(const struct tcp_sent_at *at)
     return at->chunk == NULL ? NULL : (struct tcp_sent *)(void *)(at->chunk->data + at->offset);
 }
 
-static inline struct tcp_sent *tcp_sent_first(const struct tcp_connection *c, struct tcp_sent_at *at)
+static inline struct tcp_sent *tcp_sent_first(struct tcp_connection *c, struct tcp_sent_at *at)
 {
     at->chunk = c->sent_head;
-    at->offset = at->chunk == NULL ? 0 : at->chunk->start;
+    at->offset = 0;
+    if (at->chunk == NULL)
+        return c->sent_n == 0 ? NULL : &c->sent_one;
+    at->offset = at->chunk->start;
     return tcp_sent_here(at);
 }
 
 static inline struct tcp_sent *tcp_sent_next(struct tcp_sent_at *at)
 {
+    if (at->chunk == NULL)
+        return NULL;
     at->offset += (uint32_t)sizeof(struct tcp_sent);
     if (at->offset >= at->chunk->end) {
         at->chunk = at->chunk->next;
@@ -55,10 +53,10 @@ static inline struct tcp_sent *tcp_sent_next(struct tcp_sent_at *at)
 }
 
 /* The newest record, or NULL. */
-static inline struct tcp_sent *tcp_sent_last(const struct tcp_connection *c)
+static inline struct tcp_sent *tcp_sent_last(struct tcp_connection *c)
 {
     if (c->sent_tail == NULL)
-        return NULL;
+        return c->sent_n == 0 ? NULL : &c->sent_one;
     return (struct tcp_sent *)(void *)(c->sent_tail->data + c->sent_tail->end - sizeof(struct tcp_sent));
 }
 

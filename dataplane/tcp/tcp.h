@@ -170,7 +170,10 @@ void tcp_destroy(struct tcp_endpoint *tcp);
 void tcp_limits_default(struct tcp_limits *limits, uint32_t connections);
 
 uint32_t tcp_hash(const struct tcp_endpoint *tcp, const struct flow_key *key);
+/* For a burst, each over all its segments before the next: the table, the key, the connection. */
 void tcp_prefetch(const struct tcp_endpoint *tcp, uint32_t hash);
+void tcp_prefetch_key(const struct tcp_endpoint *tcp, uint32_t hash);
+void tcp_prefetch_connection(const struct tcp_endpoint *tcp, const struct flow_key *key, uint32_t hash);
 void tcp_input(struct tcp_endpoint *tcp, const struct tcp_segment_in *segment, uint64_t now_us);
 /* Emits what became due in this burst. */
 void tcp_flush(struct tcp_endpoint *tcp, uint64_t now_us);

@@ -90,7 +90,7 @@ bool tcp_time_wait_enter(struct tcp_connection *c)
         w = slab_alloc(tcp->waits);
     }
     w->key = *c->key;
-    w->hash = c->hash;
+    w->hash = flow_table_hash(tcp->table, c->key);
     w->path = c->path;
     w->snd_nxt = c->snd_nxt;
     w->rcv_nxt = c->rcv_nxt;

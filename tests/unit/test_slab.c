@@ -39,6 +39,7 @@ static void a_stale_handle_resolves_to_nothing(void)
     CU_ASSERT_NOT_EQUAL(old.generation, 0);
     CU_ASSERT_PTR_EQUAL(slab_resolve(slab, old), a);
     CU_ASSERT_PTR_EQUAL(slab_at(slab, old.index), a);
+    CU_ASSERT_PTR_EQUAL(slab_object(slab, old.index), a);
     slab_free(slab, a);
     CU_ASSERT_PTR_NULL(slab_resolve(slab, old));
     CU_ASSERT_PTR_NULL(slab_at(slab, old.index));
