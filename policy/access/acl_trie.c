@@ -66,19 +66,6 @@ bool acl_edge_usable(const struct acl *acl, const struct acl_edge *edge, const s
     return true;
 }
 
-struct acl_question acl_question_of(const struct acl_request *request)
-{
-    return (struct acl_question){
-        .action = (uint16_t)(request->action < ACL_ACTIONS ? 1U << request->action : 0),
-        .qos = (uint8_t)(request->qos <= 2 ? 1U << request->qos : 0),
-        .retain = request->retain ? 2 : 1,
-        .will = request->will ? 2 : 1,
-        .subscribe = request->action == ACL_SUBSCRIBE,
-        .message = request->action == ACL_PUBLISH,
-        .payload_bytes = request->payload_bytes,
-    };
-}
-
 /* All QoS up to the highest of the mask. */
 static uint8_t up_to_highest(uint8_t mask)
 {
@@ -112,15 +99,7 @@ struct acl_end acl_end_of(const struct acl_rule *rule, uint32_t index)
     return end;
 }
 
-void acl_tally_init(struct acl_tally *tally)
-{
-    tally->deny = tally->allow = tally->failed = ACL_RULE_NONE;
-    tally->payload = UINT8_MAX;
-    tally->failures = 0;
-    tally->deny_is_enforced = false;
-}
-
-static void meet_deny(struct acl_tally *tally, const struct acl_end *end)
+void acl_tally_deny(struct acl_tally *tally, const struct acl_end *end)
 {
     bool enforced = (end->flags & ACL_END_ENFORCE) != 0;
     if (enforced == tally->deny_is_enforced ? end->rule < tally->deny : enforced) {
@@ -130,7 +109,7 @@ static void meet_deny(struct acl_tally *tally, const struct acl_end *end)
 }
 
 /* A rule that fails by one condition is nearer than one that fails by two. */
-static void meet_failure(struct acl_tally *tally, const struct acl_end *end, unsigned int failures)
+void acl_tally_failure(struct acl_tally *tally, const struct acl_end *end, unsigned int failures)
 {
     int more = __builtin_popcount(failures) - __builtin_popcount(tally->failures);
     if ((failures & ACL_FAILS_WILL) != 0)
@@ -143,35 +122,17 @@ static void meet_failure(struct acl_tally *tally, const struct acl_end *end, uns
     }
 }
 
-void acl_tally_meet(struct acl_tally *tally, const struct acl_end *end, const struct acl_question *q)
-{
-    if ((end->actions & q->action) == 0)
-        return;
-    unsigned int failures = acl_end_fails(end, q);
-    if ((end->flags & ACL_END_DENY) != 0) {
-        if (failures == 0)
-            meet_deny(tally, end);
-    } else if (failures != 0) {
-        meet_failure(tally, end, failures);
-    } else if (end->payload < tally->payload ||
-               (end->payload == tally->payload && end->rule < tally->allow)) {
-        tally->allow = end->rule;
-        tally->payload = end->payload;
-    }
-}
-
-struct acl_decision acl_tally_decision(const struct acl_tally *tally)
+struct acl_decision acl_tally_refusal(const struct acl_tally *tally)
 {
     if (tally->deny != ACL_RULE_NONE)
         return (struct acl_decision){.outcome = OUTCOME_RULE_DENY, .rule = tally->deny};
-    if (tally->allow != ACL_RULE_NONE)
-        return (struct acl_decision){
-            .outcome = OUTCOME_ALLOWED, .rule = tally->allow, .payload = (enum acl_payload)tally->payload};
     if (tally->failed == ACL_RULE_NONE)
         return (struct acl_decision){.outcome = OUTCOME_DEFAULT_DENY, .rule = ACL_RULE_NONE};
-    return (struct acl_decision){.outcome = (tally->failures & ACL_FAILS_QOS) != 0 ? OUTCOME_QOS_CAP
-                                            : (tally->failures & ACL_FAILS_RETAIN) != 0
-                                                ? OUTCOME_RETAIN_DENIED
-                                                : OUTCOME_PAYLOAD_TOO_LARGE,
-                                 .rule = tally->failed};
+    bool qos = (tally->failures & ACL_FAILS_QOS) != 0, retain = (tally->failures & ACL_FAILS_RETAIN) != 0;
+    return (struct acl_decision){
+        .outcome = qos      ? OUTCOME_QOS_CAP
+                   : retain ? OUTCOME_RETAIN_DENIED
+                            : OUTCOME_PAYLOAD_TOO_LARGE,
+        .rule = tally->failed,
+    };
 }

@@ -191,7 +191,18 @@ enum acl_failure {
     ACL_FAILS_WILL = 8,
 };
 
-struct acl_question acl_question_of(const struct acl_request *request);
+static inline struct acl_question acl_question_of(const struct acl_request *request)
+{
+    return (struct acl_question){
+        .action = (uint16_t)(request->action < ACL_ACTIONS ? 1U << request->action : 0),
+        .qos = (uint8_t)(request->qos <= 2 ? 1U << request->qos : 0),
+        .retain = request->retain ? 2 : 1,
+        .will = request->will ? 2 : 1,
+        .subscribe = request->action == ACL_SUBSCRIBE,
+        .message = request->action == ACL_PUBLISH,
+        .payload_bytes = request->payload_bytes,
+    };
+}
 
 /* The conditions that do not hold, as bits. */
 static inline unsigned int acl_end_fails(const struct acl_end *end, const struct acl_question *q)
@@ -217,9 +228,44 @@ struct acl_tally {
     bool deny_is_enforced; /* such a deny is named before others */
 };
 
-void acl_tally_init(struct acl_tally *tally);
-void acl_tally_meet(struct acl_tally *tally, const struct acl_end *end, const struct acl_question *q);
-struct acl_decision acl_tally_decision(const struct acl_tally *tally);
+static inline void acl_tally_init(struct acl_tally *tally)
+{
+    tally->deny = tally->allow = tally->failed = ACL_RULE_NONE;
+    tally->payload = UINT8_MAX;
+    tally->failures = 0;
+    tally->deny_is_enforced = false;
+}
+
+/* The rarer halves of what follows. */
+void acl_tally_deny(struct acl_tally *tally, const struct acl_end *end);
+void acl_tally_failure(struct acl_tally *tally, const struct acl_end *end, unsigned int failures);
+struct acl_decision acl_tally_refusal(const struct acl_tally *tally);
+
+static inline void acl_tally_meet(struct acl_tally *tally, const struct acl_end *end,
+                                  const struct acl_question *q)
+{
+    if ((end->actions & q->action) == 0)
+        return;
+    unsigned int failures = acl_end_fails(end, q);
+    if ((end->flags & ACL_END_DENY) != 0) {
+        if (failures == 0)
+            acl_tally_deny(tally, end);
+    } else if (failures != 0) {
+        acl_tally_failure(tally, end, failures);
+    } else if (end->payload < tally->payload ||
+               (end->payload == tally->payload && end->rule < tally->allow)) {
+        tally->allow = end->rule;
+        tally->payload = end->payload;
+    }
+}
+
+static inline struct acl_decision acl_tally_decision(const struct acl_tally *tally)
+{
+    if (tally->deny != ACL_RULE_NONE || tally->allow == ACL_RULE_NONE)
+        return acl_tally_refusal(tally);
+    return (struct acl_decision){
+        .outcome = OUTCOME_ALLOWED, .rule = tally->allow, .payload = (enum acl_payload)tally->payload};
+}
 
 /* The end that a rule as written amounts to. */
 struct acl_end acl_end_of(const struct acl_rule *rule, uint32_t index);
