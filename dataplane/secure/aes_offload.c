@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,6 +299,19 @@ static size_t cache_bytes(const struct aes_offload_cache *cache)
     return ((size_t)cache->mask + 1) * sizeof(struct key_pair);
 }
 
+static uint32_t slots_for(uint32_t sessions)
+{
+    uint32_t slots = 1;
+    while (slots < sessions && slots < SLOTS_MAX)
+        slots *= 2;
+    return slots;
+}
+
+size_t aes_offload_cache_bytes(uint32_t sessions)
+{
+    return slots_for(sessions) * sizeof(struct key_pair);
+}
+
 struct aes_offload_cache *aes_offload_cache_create(uint32_t sessions)
 {
     if (offload.manager == NULL)
@@ -305,10 +319,7 @@ struct aes_offload_cache *aes_offload_cache_create(uint32_t sessions)
     struct aes_offload_cache *cache = calloc(1, sizeof(*cache));
     if (cache == NULL)
         return NULL;
-    uint32_t slots = 1;
-    while (slots < sessions && slots < SLOTS_MAX)
-        slots *= 2;
-    cache->mask = slots - 1;
+    cache->mask = slots_for(sessions) - 1;
     /* Touched as sessions use it; never in a core dump. */
     void *pairs = mmap(NULL, cache_bytes(cache), PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -22,7 +22,7 @@
 #ifndef DATAPLANE_SECURE_AES_OFFLOAD_H
 #define DATAPLANE_SECURE_AES_OFFLOAD_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* The wolfCrypt device id to give to wolfSSL_CTX_SetDevId. */
@@ -41,6 +41,8 @@ int aes_offload_device(void);
 
 /* Slots for `sessions` sessions, up to 4,096 of them. NULL when memory is not to be had, and when off. */
 struct aes_offload_cache *aes_offload_cache_create(uint32_t sessions);
+/* What such a cache takes once all of its slots are in use. */
+size_t aes_offload_cache_bytes(uint32_t sessions);
 /* NULL is ignored. */
 void aes_offload_cache_destroy(struct aes_offload_cache *cache);
 /* The calling thread works on session `index` until it says otherwise. NULL cache: on nothing in particular.

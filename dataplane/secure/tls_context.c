@@ -396,9 +396,11 @@ WOLFSSL *tls_context_session(struct tls_context *context, const char *identity, 
     return NULL;
 }
 
-void tls_context_keep_ticket(struct tls_context *context, const char *identity, WOLFSSL *ssl)
+void tls_context_end_session(struct tls_context *context, const char *identity, WOLFSSL *ssl)
 {
     WOLFSSL_SESSION *session = context->tickets == NULL ? NULL : wolfSSL_get1_session(ssl);
+    wolfSSL_free(
+        ssl); /* first, so that the table gets the only reference: others use it from other threads */
     if (session == NULL)
         return;
     if (wolfSSL_SESSION_has_ticket(session))

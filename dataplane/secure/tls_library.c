@@ -3,11 +3,15 @@
 
 #include <wolfssl/ssl.h>
 #include <wolfssl/version.h>
+#include <wolfssl/wolfcrypt/aes.h>
+#include <wolfssl/wolfcrypt/random.h>
+#include <wolfssl/wolfcrypt/sha512.h>
 
 #include "dataplane/secure/aes_offload.h"
 #include "dataplane/secure/tls_context.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #ifdef WOLFSSL_DTLS13
@@ -36,11 +40,33 @@
 #define HAS_KEY_LOG "no"
 #endif
 
+/* wolfCrypt looks at the processor when an algorithm is first used, without a lock: here, while there is one
+ * thread. */
+static bool choose_code(void)
+{
+    static const uint8_t key[32];
+    WC_RNG rng;
+    wc_Sha512 sha512;
+    wc_Sha384 sha384;
+    Aes aes;
+    if (wc_InitRng(&rng) != 0) /* SHA-256 */
+        return false;
+    wc_FreeRng(&rng);
+    if (wc_InitSha512(&sha512) != 0 || wc_InitSha384(&sha384) != 0 ||
+        wc_AesInit(&aes, NULL, INVALID_DEVID) != 0)
+        return false;
+    bool good = wc_AesGcmSetKey(&aes, key, sizeof(key)) == 0;
+    wc_AesFree(&aes);
+    wc_Sha384Free(&sha384);
+    wc_Sha512Free(&sha512);
+    return good;
+}
+
 int tls_library_init(void)
 {
     if (wolfSSL_Init() != WOLFSSL_SUCCESS)
         return -ENOMEM;
-    int bad = aes_offload_init();
+    int bad = choose_code() ? aes_offload_init() : -ENOMEM;
     if (bad != 0)
         wolfSSL_Cleanup();
     return bad;

@@ -27,9 +27,9 @@ struct WOLFSSL *tls_context_session(struct tls_context *context, const char *ide
                                     struct tls_failure *failure);
 const char *tls_context_server_name(const struct tls_context *context);
 /*
- * Keeps the ticket of a session that is about to be freed, for the next one of that identity. Worker threads:
- * never waits; under contention the ticket is lost, which costs a full handshake later.
+ * Frees the session object of an open session and keeps its ticket for the next one of that identity. Worker
+ * threads: never waits; under contention the ticket is lost, which costs a full handshake later.
  */
-void tls_context_keep_ticket(struct tls_context *context, const char *identity, struct WOLFSSL *ssl);
+void tls_context_end_session(struct tls_context *context, const char *identity, struct WOLFSSL *ssl);
 
 #endif

@@ -55,8 +55,12 @@ static bool send_or_keep(struct tls_session *session, const uint8_t *p, size_t n
 
 static int on_send(WOLFSSL *ssl, char *p, int n, void *context)
 {
+    struct tls_session *session = context;
     (void)ssl;
-    return send_or_keep(context, (const uint8_t *)p, (size_t)n) ? n : WOLFSSL_CBIO_ERR_CONN_RST;
+    /* Nothing follows close_notify (RFC 8446 section 6.1), not even the answer to a KeyUpdate. */
+    if (session->notify_sent)
+        return n;
+    return send_or_keep(session, (const uint8_t *)p, (size_t)n) ? n : WOLFSSL_CBIO_ERR_CONN_RST;
 }
 
 static void flush_lower(struct tls_session *session)
@@ -145,9 +149,10 @@ static void seal(struct tls_session *session, bool full_only)
 static void say_goodbye(struct tls_session *session)
 {
     if (!session->notify_sent) {
-        session->notify_sent = true;
         use_keys(session);
-        if (wolfSSL_shutdown(session->ssl) == WOLFSSL_FATAL_ERROR) {
+        bool failed = wolfSSL_shutdown(session->ssl) == WOLFSSL_FATAL_ERROR;
+        session->notify_sent = true;
+        if (failed) {
             session->broken = true;
             tls_session_stall(session);
             return;

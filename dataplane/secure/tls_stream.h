@@ -60,6 +60,8 @@ void tls_worker_poll(struct tls_worker *worker, uint64_t now_us);
 uint64_t tls_worker_counter(const struct tls_worker *worker, enum tls_counter counter);
 const char *tls_counter_id(enum tls_counter counter);
 uint32_t tls_worker_sessions(const struct tls_worker *worker);
+/* What a session takes in the worker's table; the library's own memory comes on top. */
+size_t tls_session_bytes(void);
 
 /*
  * Wraps `lower` (open, or being opened: the handshake starts when it opens) as a TLS client of `context`, of

@@ -55,9 +55,10 @@ static void release(struct tls_session *session)
     leave_lists(session);
     if (session->ssl != NULL) {
         if (session->state == TLS_STATE_OPEN)
-            tls_context_keep_ticket(session->context, session->has_identity ? session->identity : NULL,
+            tls_context_end_session(session->context, session->has_identity ? session->identity : NULL,
                                     session->ssl);
-        wolfSSL_free(session->ssl);
+        else
+            wolfSSL_free(session->ssl);
         session->ssl = NULL;
         aes_offload_forget(worker->keys, key_index(session));
     }
@@ -473,4 +474,9 @@ const char *tls_counter_id(enum tls_counter counter)
 uint32_t tls_worker_sessions(const struct tls_worker *worker)
 {
     return slab_used(worker->sessions);
+}
+
+size_t tls_session_bytes(void)
+{
+    return sizeof(struct tls_session);
 }

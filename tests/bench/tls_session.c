@@ -4,7 +4,8 @@
  * per record in each direction, with AES-GCM by libipsec-mb and by wolfCrypt itself.
  *
  * One thread, both ends in memory; only the client's side is timed, around the calls that a worker or a
- * handshake thread would make, in processor time. Medians of five rounds; use the ratios, the machine may be shared.
+ * handshake thread would make, in processor time. Medians of five rounds; use the ratios, the machine may be
+ * shared.
  *
  *   tls_session [SESSIONS]      default 1000
  */
@@ -237,6 +238,8 @@ static void measure_memory(uint32_t sessions)
     printf("  our own object                  %8zu B\n", tls_session_bytes());
     printf("  together                        %8.0f B   (goal: 10,300)\n",
            each + (double)tls_session_bytes());
+    printf("  expanded AES keys, at most      %8zu B a worker, whatever the number of sessions\n",
+           aes_offload_cache_bytes(sessions));
     printf("  chunks held                     %8u\n", chunk_pool_capacity(chunks) - chunk_pool_free(chunks));
     free(peers);
     tls_worker_destroy(worker);

@@ -403,6 +403,22 @@ static void test_key_update(void)
     close_lab(lab);
 }
 
+/* Asked for after our close_notify: no answer, since nothing may follow it. The lab aborts on a write behind
+ * the FIN. */
+static void test_key_update_after_finish(void)
+{
+    struct lab *lab = open_lab(&plain_server);
+    stream_finish(lab->client);
+    lab_turn(lab);
+    CU_ASSERT_TRUE(lab->finished);
+    CU_ASSERT_EQUAL(wolfSSL_update_keys(lab->server), WOLFSSL_SUCCESS);
+    wolfSSL_write(lab->server, "still sending", 13);
+    lab_turns(lab, 3);
+    CU_ASSERT_TRUE(pipe_holds(&lab->got, "still sending"));
+    CU_ASSERT_EQUAL(lab->closed, 0);
+    close_lab(lab);
+}
+
 /* A peer that asks for KeyUpdates and never reads the answers does not fill our memory. */
 static void test_key_update_flood(void)
 {
@@ -761,6 +777,7 @@ int main(void)
         {"kept and new data in one slice", test_kept_and_new_together},
         {"no chunks for a while", test_no_chunks},
         {"KeyUpdate (RFC 8446 4.6.3)", test_key_update},
+        {"KeyUpdate after our close_notify", test_key_update_after_finish},
         {"KeyUpdate flood against a closed window", test_key_update_flood},
         {"peer ends first (RFC 8446 6.1)", test_peer_ends_first},
         {"we end first", test_we_end_first},

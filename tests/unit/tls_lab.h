@@ -116,8 +116,8 @@ static inline void lab_remove(void)
 /* "NAME" under the PKI's directory; 64 at a time. */
 static inline const char *lab_path(const char *name)
 {
-    static char paths[64][128];
-    static unsigned int next;
+    static _Thread_local char paths[64][128];
+    static _Thread_local unsigned int next;
     char *path = paths[next++ % 64];
     snprintf(path, sizeof(paths[0]), "%s/%s", lab_dir, name);
     return path;
@@ -381,7 +381,7 @@ static inline WOLFSSL_CTX *lab_server_ctx(const struct lab_server *server)
 
 static inline void lab_server_read(struct lab *lab)
 {
-    static uint8_t piece[16384];
+    static _Thread_local uint8_t piece[16384];
     while (lab->server_reads > 0) {
         size_t most = lab->server_reads < sizeof(piece) ? lab->server_reads : sizeof(piece);
         int n = wolfSSL_read(lab->server, piece, (int)most);
@@ -463,6 +463,17 @@ static inline void lab_buffer(struct lab_pipe *pipe)
         abort();
 }
 
+/* Gives it a server of that context, which the lab owns from now on. */
+static inline void lab_attach(struct lab *lab, WOLFSSL_CTX *ctx)
+{
+    lab->server_ctx = ctx;
+    lab->server = ctx == NULL ? NULL : wolfSSL_new(ctx);
+    if (lab->server == NULL)
+        abort();
+    wolfSSL_SetIOReadCtx(lab->server, lab);
+    wolfSSL_SetIOWriteCtx(lab->server, lab);
+}
+
 static inline struct lab *lab_create(const struct lab_server *server, struct handshake_pool *pool)
 {
     struct lab *lab = calloc(1, sizeof(*lab));
@@ -484,12 +495,7 @@ static inline struct lab *lab_create(const struct lab_server *server, struct han
     if (lab->worker == NULL)
         abort();
     if (server != NULL) {
-        lab->server_ctx = lab_server_ctx(server);
-        lab->server = lab->server_ctx == NULL ? NULL : wolfSSL_new(lab->server_ctx);
-        if (lab->server == NULL)
-            abort();
-        wolfSSL_SetIOReadCtx(lab->server, lab);
-        wolfSSL_SetIOWriteCtx(lab->server, lab);
+        lab_attach(lab, lab_server_ctx(server));
         if (server->alpn != NULL)
             wolfSSL_UseALPN(lab->server, (char *)(uintptr_t)server->alpn, (unsigned int)strlen(server->alpn),
                             WOLFSSL_ALPN_FAILED_ON_MISMATCH);
