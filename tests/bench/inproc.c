@@ -102,11 +102,15 @@ static bool log_all_in(struct table *t, bool tls)
 {
     char name[32];
     uint64_t busy = 0;
-    for (uint32_t i = 0; i < t->n; i++)
-        t->devices[i] = world_connect(t->world, i);
     uint8_t connect[64] = "\x10\0\0\4MQTT\4\2\0\0\0";
-    for (int i = 0; i < 200; i++)
-        world_turn(t->world, 100);
+    for (uint32_t i = 0; i < t->n; i++) {
+        t->devices[i] = world_connect(t->world, i);
+        if (i % 64 == 63 || i < WORLD_SOURCES) /* the first ones wait for each other's neighbour discovery */
+            for (int k = 0; k < 20; k++)
+                world_turn(t->world, i < WORLD_SOURCES ? 10000 : 50);
+    }
+    for (int i = 0; i < 100; i++)
+        world_turn(t->world, 1000);
     for (uint32_t i = 0; i < t->n; i++) {
         int id = snprintf(name, sizeof(name), "device-%06u", i);
         connect[1] = (uint8_t)(12 + id);
