@@ -6,12 +6,14 @@
 #include <rte_errno.h>
 #include <rte_eth_ring.h>
 
-#include <dirent.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -109,19 +111,19 @@ static int device_parse(struct device *out, const struct port_config *config, ui
     return 0;
 }
 
-/* How many receive queues the kernel's interface has. */
-static uint32_t kernel_queues(const char *interface)
+/* How many queues the af_xdp driver will find: it counts combined channels, and sees but the first queue of
+ * interfaces that have none (veth). */
+static uint32_t combined_channels(const char *interface)
 {
-    char path[PATH_MAX];
-    snprintf(path, sizeof(path), "/sys/class/net/%s/queues", interface);
-    DIR *directory = opendir(path);
-    uint32_t n = 0;
-    if (directory == NULL)
+    struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+    struct ifreq request = {.ifr_data = (void *)&channels};
+    snprintf(request.ifr_name, sizeof(request.ifr_name), "%.*s", IFNAMSIZ - 1, interface);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
         return 1;
-    for (struct dirent *entry = readdir(directory); entry != NULL; entry = readdir(directory))
-        n += strncmp(entry->d_name, "rx-", 3) == 0;
-    closedir(directory);
-    return n == 0 ? 1 : n;
+    bool known = ioctl(fd, SIOCETHTOOL, &request) == 0 && channels.combined_count > 0;
+    close(fd);
+    return known ? channels.combined_count : 1;
 }
 
 static void device_arguments(const struct device *device, uint32_t workers, char out[DEVICE_ARGUMENTS_BYTES])
@@ -133,7 +135,7 @@ static void device_arguments(const struct device *device, uint32_t workers, char
         snprintf(out, n, "iface=%s,qpairs=%" PRIu32 "%s", device->what, workers, device->more);
         break;
     case DEVICE_AF_XDP:
-        queues = kernel_queues(device->what);
+        queues = combined_channels(device->what);
         snprintf(out, n, "iface=%s,start_queue=0,queue_count=%" PRIu32 "%s", device->what,
                  RTE_MIN(workers, queues), device->more);
         break;
@@ -345,6 +347,8 @@ static int open_ethdev(struct port *port, uint32_t workers, uint16_t mtu, bool o
         has = RTE_ETHER_MTU;
     port->mtu = mtu == 0 || mtu > has ? has : mtu;
     rc = rte_eth_macaddr_get(port->id, &port->mac);
+    if (rte_is_zero_ether_addr(&port->mac)) /* rings have none; this is locally administered */
+        port->mac = (struct rte_ether_addr){{0x02, 0, 0, 0, 1, (uint8_t)port->id}};
     /* Other MACs' unicast is dropped by us; some devices need this for multicast, a few lack it. */
     if (rc == 0)
         rc = rte_eth_promiscuous_enable(port->id);
@@ -456,7 +460,6 @@ static int open_ring(const char *name, const char *end, struct rte_ring *in, str
     int rc = open_ethdev(port, 1, 0, false);
     if (rc != 0)
         close_ethdev(port->id);
-    /* Rings have no address; this one is locally administered. */
     port->mac = (struct rte_ether_addr){{0x02, 0, 0, 0, 0, last}};
     return rc;
 }

@@ -115,6 +115,11 @@ static struct ip_address address(const char *text)
     return a;
 }
 
+static void stop(void)
+{
+    port_eal_stop(ports, PORTS);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
@@ -129,6 +134,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     if (mempool == NULL || port_ring_pair("fuzz0", 512, mempool, &ports[0], &wires[0]) != 0 ||
         port_ring_pair("fuzz1", 512, mempool, &ports[1], &wires[1]) != 0)
         abort();
+    atexit(stop);
     return 0;
 }
 

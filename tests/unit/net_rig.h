@@ -10,6 +10,7 @@
 #include "dataplane/net/checksum.h"
 #include "dataplane/net/ip_stack.h"
 #include "dataplane/net/wire.h"
+#include "tests/unit/runner.h"
 
 #include <rte_ethdev.h>
 #include <stdio.h>
@@ -132,6 +133,16 @@ static inline bool rig_eal_start(struct rig *rig)
             return false;
     }
     return rig->mempool != NULL;
+}
+
+/* Runs the tests between start and stop of the EAL, for main. */
+static inline int rig_run(struct rig *rig, const char *name, const struct unit_test *tests, size_t n)
+{
+    if (!rig_eal_start(rig))
+        return EXIT_FAILURE;
+    int status = unit_run(name, tests, n);
+    port_eal_stop(rig->ports, RIG_PORTS);
+    return status;
 }
 
 /* Interface 0: port 0, VLAN 20, 10.20.0.1/22, fd20::1/64. 1: port 1 untagged, 10.30.0.1/24, fd30::1/64. 2:

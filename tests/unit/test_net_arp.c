@@ -225,7 +225,5 @@ int main(void)
         {"workers share answers", workers_share_answers},
         {"addresses are announced", addresses_are_announced},
     };
-    if (!rig_eal_start(&rig))
-        return EXIT_FAILURE;
-    return unit_run("net/arp", tests, RTE_DIM(tests));
+    return rig_run(&rig, "net/arp", tests, RTE_DIM(tests));
 }

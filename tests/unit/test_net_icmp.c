@@ -336,7 +336,5 @@ int main(void)
         {"RFC 1812 4.3.2.8: refusals are limited", refusals_are_limited},
         {"refusals from inside claims", refusals_from_claims_ask_for_the_neighbor},
     };
-    if (!rig_eal_start(&rig))
-        return EXIT_FAILURE;
-    return unit_run("net/icmp", tests, RTE_DIM(tests));
+    return rig_run(&rig, "net/icmp", tests, RTE_DIM(tests));
 }

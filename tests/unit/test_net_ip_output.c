@@ -346,7 +346,5 @@ int main(void)
         {"a full device is survived", a_full_device_is_survived},
         {"lack of buffers is survived", lack_of_buffers_is_survived},
     };
-    if (!rig_eal_start(&rig))
-        return EXIT_FAILURE;
-    return unit_run("net/ip_output", tests, RTE_DIM(tests));
+    return rig_run(&rig, "net/ip_output", tests, RTE_DIM(tests));
 }

@@ -399,7 +399,5 @@ int main(void)
         {"RFC 8200 4.5: nested fragments are refused", nested_fragments_are_refused},
         {"bad settings are refused", bad_settings_are_refused},
     };
-    if (!rig_eal_start(&rig))
-        return EXIT_FAILURE;
-    return unit_run("net/ip_stack", tests, RTE_DIM(tests));
+    return rig_run(&rig, "net/ip_stack", tests, RTE_DIM(tests));
 }

@@ -229,7 +229,5 @@ int main(void)
         {"claims on our address are counted", claims_on_our_address_are_counted},
         {"RFC 3810: listener queries are answered", listener_queries_are_answered},
     };
-    if (!rig_eal_start(&rig))
-        return EXIT_FAILURE;
-    return unit_run("net/nd", tests, RTE_DIM(tests));
+    return rig_run(&rig, "net/nd", tests, RTE_DIM(tests));
 }

@@ -239,7 +239,5 @@ int main(void)
         {"RFC 9293 3.7.1: MSS is of the path", mss_is_of_the_path},
         {"RFC 5927 4.1: errors carry the sequence number", errors_carry_the_sequence},
     };
-    if (!rig_eal_start(&rig))
-        return EXIT_FAILURE;
-    return unit_run("net/transport", tests, RTE_DIM(tests));
+    return rig_run(&rig, "net/transport", tests, RTE_DIM(tests));
 }
