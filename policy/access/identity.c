@@ -5,7 +5,6 @@
 #include "policy/access/snapshot_layout.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 
 #define MAC_TEXT 18
 
@@ -38,28 +37,37 @@ static bool in_any(const struct policy_source *prefixes, uint32_t n, const uint8
     return false;
 }
 
-static void write_texts(struct resolve *r)
+/* Texts are written when they are first asked for. */
+static struct bytes mac_text(struct resolve *r)
 {
-    const uint8_t *mac = r->facts->mac, *source = r->facts->source;
-    snprintf(r->mac, sizeof(r->mac), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
-             mac[5]);
-    if (memcmp(source, mapped_prefix, sizeof(mapped_prefix)) == 0)
-        inet_ntop(AF_INET, source + sizeof(mapped_prefix), r->source, sizeof(r->source));
-    else
-        inet_ntop(AF_INET6, source, r->source, sizeof(r->source));
+    static const char digit[] = "0123456789abcdef";
+    if (!r->facts->has_mac)
+        return bytes_of(NULL, 0);
+    for (size_t i = 0; i < sizeof(r->facts->mac); i++) {
+        r->mac[3 * i] = digit[r->facts->mac[i] >> 4];
+        r->mac[3 * i + 1] = digit[r->facts->mac[i] & 15];
+        r->mac[3 * i + 2] = ':';
+    }
+    return bytes_of(r->mac, sizeof(r->mac) - 1);
 }
 
-static struct bytes mac_text(const struct resolve *r)
+static struct bytes source_text(struct resolve *r)
 {
-    return r->facts->has_mac ? bytes_of_text(r->mac) : bytes_of(NULL, 0);
+    const uint8_t *source = r->facts->source;
+    if (r->source[0] == 0 && memcmp(source, mapped_prefix, sizeof(mapped_prefix)) == 0)
+        inet_ntop(AF_INET, source + sizeof(mapped_prefix), r->source, sizeof(r->source));
+    else if (r->source[0] == 0)
+        inet_ntop(AF_INET6, source, r->source, sizeof(r->source));
+    return bytes_of_text(r->source);
 }
 
 /* The facts in the order of snapshot_globs. */
-static void facts_by_glob(const struct resolve *r, struct bytes facts[MATCH_GLOBS])
+static void facts_by_glob(struct resolve *r, struct bytes facts[MATCH_GLOBS], bool with_mac)
 {
     const struct client_facts *f = r->facts;
-    const struct bytes all[MATCH_GLOBS] = {f->listener, f->port,    mac_text(r), f->client_id, f->user,
-                                           f->cert_cn,  f->cert_ou, f->psk_id,   f->client_id};
+    const struct bytes mac = with_mac ? mac_text(r) : bytes_of(NULL, 0);
+    const struct bytes all[MATCH_GLOBS] = {f->listener, f->port,    mac,       f->client_id, f->user,
+                                           f->cert_cn,  f->cert_ou, f->psk_id, f->client_id};
     memcpy(facts, all, sizeof(all));
 }
 
@@ -77,7 +85,7 @@ static bool role_matches(struct resolve *r, const struct role *role)
     if (match->sources_n > 0 && !in_any(match->sources, match->sources_n, r->facts->source))
         return false;
     snapshot_globs(match, NULL, globs);
-    facts_by_glob(r, facts);
+    facts_by_glob(r, facts, match->mac != NULL);
     for (size_t i = 0; i < MATCH_GLOBS; i++)
         if (globs[i].glob != NULL && !glob_match(bytes_of_text(globs[i].glob), facts[i], &r->captures[i]))
             return false;
@@ -92,7 +100,7 @@ static const struct role *find_role(struct resolve *r, const struct snapshot *sn
     return NULL;
 }
 
-static struct bytes capture_value(const struct resolve *r, struct bytes name)
+static struct bytes capture_value(struct resolve *r, struct bytes name)
 {
     for (size_t i = 0; i < MATCH_GLOBS; i++)
         for (uint32_t k = 0; k < r->captures[i].n; k++)
@@ -109,7 +117,7 @@ static struct bytes var_in(const struct policy_variable *vars, uint32_t n, struc
     return bytes_of(NULL, 0);
 }
 
-static struct bytes var_value(const struct resolve *r, struct bytes name)
+static struct bytes var_value(struct resolve *r, struct bytes name)
 {
     struct bytes value = bytes_of(NULL, 0);
     if (r->device != NULL)
@@ -118,7 +126,7 @@ static struct bytes var_value(const struct resolve *r, struct bytes name)
 }
 
 /* at == NULL: not known. */
-static struct bytes value_of(const struct resolve *r, enum variable_source source, struct bytes name)
+static struct bytes value_of(struct resolve *r, enum variable_source source, struct bytes name)
 {
     switch (source) {
     case VARIABLE_UNKNOWN:
@@ -138,7 +146,7 @@ static struct bytes value_of(const struct resolve *r, enum variable_source sourc
     case VARIABLE_MAC:
         return mac_text(r);
     case VARIABLE_SOURCE:
-        return bytes_of_text(r->source);
+        return source_text(r);
     case VARIABLE_LISTENER:
         return r->facts->listener;
     case VARIABLE_VAR:
@@ -150,7 +158,7 @@ static struct bytes value_of(const struct resolve *r, enum variable_source sourc
 }
 
 /* The value of a variable by the name that a template has for it. */
-static struct bytes named_value(const struct resolve *r, struct bytes name)
+static struct bytes named_value(struct resolve *r, struct bytes name)
 {
     enum variable_source source = snapshot_variable_source(name, &r->role->match, r->role->client_id);
     size_t prefix = source == VARIABLE_VAR ? strlen(VARIABLE_VAR_PREFIX) : 0;
@@ -186,12 +194,12 @@ static bool is_set(struct bytes value)
 }
 
 /* For a role without `id`. */
-static struct bytes default_name(const struct resolve *r)
+static struct bytes default_name(struct resolve *r)
 {
     const struct client_facts *f = r->facts;
     if (f->client_id.at != NULL)
         return f->client_id;
-    return is_set(f->psk_id) ? f->psk_id : is_set(f->cert_cn) ? f->cert_cn : bytes_of_text(r->source);
+    return is_set(f->psk_id) ? f->psk_id : is_set(f->cert_cn) ? f->cert_cn : source_text(r);
 }
 
 static bool make_name(struct resolve *r)
@@ -260,7 +268,7 @@ static bool client_id_fits(struct resolve *r)
 /* ---- the device and its variables -----------------------------------------------------------------------
  */
 
-static enum outcome check_device(const struct resolve *r)
+static enum outcome check_device(struct resolve *r)
 {
     const struct device *device = r->device;
     if (device == NULL)
@@ -311,7 +319,6 @@ enum outcome identity_resolve(const struct snapshot *snapshot, const struct clie
 {
     struct resolve r = {.facts = facts, .out = out};
     clear(out, snapshot);
-    write_texts(&r);
     r.role = find_role(&r, snapshot);
     if (r.role == NULL)
         return OUTCOME_NO_ROLE;

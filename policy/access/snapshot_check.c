@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define NEAR_DISTANCE 2
 #define VLAN_MAX 4094
 
 struct check {
@@ -41,178 +40,20 @@ void snapshot_problem(struct snapshot_problems *problems, const char *file, uint
 /* ---- variables ------------------------------------------------------------------------------------------
  */
 
-static const struct {
-    const char *name;
-    enum variable_source source;
-} builtin[] = {
-    {"client_id", VARIABLE_CLIENT_ID},
-    {"user", VARIABLE_USER},
-    {"cert.cn", VARIABLE_CERT_CN},
-    {"cert.ou", VARIABLE_CERT_OU},
-    {"psk.id", VARIABLE_PSK_ID},
-    {"id", VARIABLE_ID},
-    {"mac", VARIABLE_MAC},
-    {"source", VARIABLE_SOURCE},
-    {"listener", VARIABLE_LISTENER},
-};
-#define BUILTINS (sizeof(builtin) / sizeof(builtin[0]))
-
-bool snapshot_is_template(const char *text)
-{
-    return strstr(text, "${") != NULL;
-}
-
-void snapshot_globs(const struct policy_match *match, const char *client_id,
-                    struct match_glob globs[MATCH_GLOBS])
-{
-    const struct match_glob all[MATCH_GLOBS] = {
-        {"match.listener", match->listener},
-        {"match.port", match->port},
-        {"match.mac", match->mac},
-        {"match.client_id", match->client_id},
-        {"match.user", match->user},
-        {"match.cert_cn", match->cert_cn},
-        {"match.cert_ou", match->cert_ou},
-        {"match.psk_id", match->psk_id},
-        {"client_id", client_id != NULL && !snapshot_is_template(client_id) ? client_id : NULL},
-    };
-    memcpy(globs, all, sizeof(all));
-}
-
-static uint32_t all_captures(const struct policy_match *match, const char *client_id,
-                             struct bytes names[MATCH_GLOBS * GLOB_CAPTURES_MAX])
-{
-    struct match_glob globs[MATCH_GLOBS];
-    uint32_t n = 0;
-    snapshot_globs(match, client_id, globs);
-    for (size_t i = 0; i < MATCH_GLOBS; i++)
-        if (globs[i].glob != NULL)
-            n += glob_capture_names(bytes_of_text(globs[i].glob), names + n);
-    return n;
-}
-
-static bool is_var(struct bytes name)
-{
-    size_t n = strlen(VARIABLE_VAR_PREFIX);
-    return name.len > n && memcmp(name.at, VARIABLE_VAR_PREFIX, n) == 0;
-}
-
-static struct bytes var_name(struct bytes name)
-{
-    size_t n = strlen(VARIABLE_VAR_PREFIX);
-    return bytes_of(name.at + n, name.len - n);
-}
-
-enum variable_source snapshot_variable_source(struct bytes name, const struct policy_match *match,
-                                              const char *client_id)
-{
-    struct bytes captures[MATCH_GLOBS * GLOB_CAPTURES_MAX];
-    for (size_t i = 0; i < BUILTINS; i++)
-        if (bytes_equal(name, bytes_of_text(builtin[i].name)))
-            return builtin[i].source;
-    if (is_var(name))
-        return VARIABLE_VAR;
-    uint32_t n = all_captures(match, client_id, captures);
-    for (uint32_t i = 0; i < n; i++)
-        if (bytes_equal(name, captures[i]))
-            return VARIABLE_CAPTURE;
-    return VARIABLE_UNKNOWN;
-}
-
-static void note_name(struct variable_names *names, struct bytes name)
-{
-    for (uint32_t i = 0; i < names->n; i++)
-        if (bytes_equal(bytes_of_text(names->name[i]), name))
-            return;
-    if (names->n == ACL_VARIABLES_MAX) {
-        names->too_many = true;
-        return;
-    }
-    memcpy(names->name[names->n], name.at, name.len);
-    names->name[names->n][name.len] = 0;
-    names->list[names->n] = names->name[names->n];
-    names->n++;
-}
-
-void snapshot_variables(const struct policy_role_spec *spec, struct variable_names *names)
-{
-    names->n = 0;
-    names->too_many = false;
-    for (uint32_t i = 0; i < spec->rules_n; i++) {
-        if (spec->rules[i].topic == NULL)
-            continue;
-        struct cursor rest = cursor_of(bytes_of_text(spec->rules[i].topic));
-        struct bytes piece;
-        enum template_piece kind;
-        while ((kind = template_next(&rest, &piece)) >= TEMPLATE_TEXT)
-            if (kind == TEMPLATE_VARIABLE)
-                note_name(names, piece);
-    }
-}
-
-/* Edits between two names, as far as they are few. */
-static unsigned int edits(struct bytes a, struct bytes b)
-{
-    unsigned int row[TEMPLATE_NAME_MAX + 2];
-    if (a.len > TEMPLATE_NAME_MAX || b.len > TEMPLATE_NAME_MAX)
-        return NEAR_DISTANCE + 1;
-    for (size_t j = 0; j <= b.len; j++)
-        row[j] = (unsigned int)j;
-    for (size_t i = 1; i <= a.len; i++) {
-        unsigned int diagonal = row[0];
-        row[0] = (unsigned int)i;
-        for (size_t j = 1; j <= b.len; j++) {
-            unsigned int least = diagonal + (a.at[i - 1] != b.at[j - 1]);
-            least = row[j] + 1 < least ? row[j] + 1 : least;
-            least = row[j - 1] + 1 < least ? row[j - 1] + 1 : least;
-            diagonal = row[j];
-            row[j] = least;
-        }
-    }
-    return row[b.len];
-}
-
-struct suggestion {
-    struct bytes wanted;
-    struct bytes best;
-    bool is_var; /* of ${var.NAME} */
-    unsigned int distance;
-};
-
-static void suggest(struct suggestion *s, struct bytes name, bool var)
-{
-    struct bytes wanted = var && is_var(s->wanted) ? var_name(s->wanted) : s->wanted;
-    unsigned int distance = edits(wanted, name);
-    if (distance < s->distance) {
-        s->best = name;
-        s->is_var = var;
-        s->distance = distance;
-    }
-}
-
 /* Tells that nothing sets a variable, and what may have been meant. */
 static void tell_unknown(struct check *c, const struct policy_role_spec *role, const char *file,
                          uint32_t line, const char *what, struct bytes name)
 {
-    struct suggestion s = {.wanted = name, .distance = NEAR_DISTANCE + 1};
-    struct bytes captures[MATCH_GLOBS * GLOB_CAPTURES_MAX];
-    uint32_t n = all_captures(&role->match, role->client_id, captures);
-    for (size_t i = 0; i < BUILTINS; i++)
-        suggest(&s, bytes_of_text(builtin[i].name), false);
-    for (uint32_t i = 0; i < n; i++)
-        suggest(&s, captures[i], false);
-    for (uint32_t i = 0; i < role->variables_n; i++)
-        suggest(&s, bytes_of_text(role->variables[i].name), true);
-    if (s.distance > NEAR_DISTANCE)
+    char meant[TEMPLATE_NAME_MAX + 1];
+    if (snapshot_suggest(name, role, meant) == NULL)
         snapshot_problem(c->problems, file, line,
                          "unknown variable '${%.*s}' in %.80s; nothing sets it: capture it in 'match', or "
                          "write it under 'vars'",
                          (int)name.len, (const char *)name.at, what);
     else
         snapshot_problem(c->problems, file, line,
-                         "unknown variable '${%.*s}' in %.80s; did you mean '${%s%.*s}'?", (int)name.len,
-                         (const char *)name.at, what, s.is_var ? VARIABLE_VAR_PREFIX : "", (int)s.best.len,
-                         (const char *)s.best.at);
+                         "unknown variable '${%.*s}' in %.80s; did you mean '${%s}'?", (int)name.len,
+                         (const char *)name.at, what, meant);
 }
 
 static bool role_sets(const struct policy_role_spec *role, struct bytes var)
@@ -227,10 +68,10 @@ static bool variable_known(const struct check *c, const struct policy_role_spec 
                            bool of_devices)
 {
     enum variable_source source = snapshot_variable_source(name, &role->match, role->client_id);
-    if (source != VARIABLE_VAR)
+    struct bytes var;
+    if (source != VARIABLE_VAR || !snapshot_var_name(name, &var))
         return source != VARIABLE_UNKNOWN;
-    return role_sets(role, var_name(name)) ||
-           (of_devices && name_index_find(&c->device_vars, var_name(name)) != NAME_INDEX_NONE);
+    return role_sets(role, var) || (of_devices && name_index_find(&c->device_vars, var) != NAME_INDEX_NONE);
 }
 
 /* ---- roles ----------------------------------------------------------------------------------------------
@@ -284,13 +125,13 @@ static void check_match(struct check *c, const struct policy_role_spec *role)
 
 static void check_captures(struct check *c, const struct policy_role_spec *role)
 {
-    struct bytes names[MATCH_GLOBS * GLOB_CAPTURES_MAX];
-    uint32_t n = all_captures(&role->match, role->client_id, names);
+    struct bytes names[SNAPSHOT_CAPTURES_MAX];
+    uint32_t n = snapshot_captures(&role->match, role->client_id, names);
     for (uint32_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < BUILTINS; k++)
-            if (bytes_equal(names[i], bytes_of_text(builtin[k].name)))
-                TELL_ROLE(c, role, "capture '{%s}' of role '%.60s' has the name of a fact; rename it",
-                          builtin[k].name, role->name);
+        enum variable_source source = snapshot_variable_source(names[i], &role->match, role->client_id);
+        if (source != VARIABLE_CAPTURE)
+            TELL_ROLE(c, role, "capture '{%.*s}' of role '%.60s' has the name of a fact; rename it",
+                      (int)names[i].len, (const char *)names[i].at, role->name);
         for (uint32_t k = 0; k < i; k++)
             if (bytes_equal(names[i], names[k]))
                 TELL_ROLE(c, role, "role '%.60s' captures '{%.*s}' twice; rename one", role->name,
@@ -582,11 +423,12 @@ static bool prepare(struct check *c)
 /* Names point into `names`, which must last as long as the index. */
 static void note_topic_vars(struct check *c, struct variable_names *names)
 {
+    struct bytes var;
     for (uint32_t i = 0; i < c->spec->roles_n; i++) {
         snapshot_variables(&c->spec->roles[i], &names[i]);
         for (uint32_t k = 0; k < names[i].n; k++)
-            if (is_var(bytes_of_text(names[i].list[k])))
-                name_index_add(&c->topic_vars, var_name(bytes_of_text(names[i].list[k])), 0);
+            if (snapshot_var_name(bytes_of_text(names[i].list[k]), &var))
+                name_index_add(&c->topic_vars, var, 0);
     }
 }
 

@@ -5,6 +5,7 @@
 #ifndef POLICY_ACCESS_SNAPSHOT_LAYOUT_H
 #define POLICY_ACCESS_SNAPSHOT_LAYOUT_H
 
+#include "policy/access/glob.h"
 #include "policy/access/name_index.h"
 #include "policy/access/snapshot.h"
 #include "policy/access/store.h"
@@ -76,6 +77,10 @@ struct match_glob {
 void snapshot_globs(const struct policy_match *match, const char *client_id,
                     struct match_glob globs[MATCH_GLOBS]);
 bool snapshot_is_template(const char *text);
+#define SNAPSHOT_CAPTURES_MAX (MATCH_GLOBS * GLOB_CAPTURES_MAX)
+/* Names of all their captures; returns how many. */
+uint32_t snapshot_captures(const struct policy_match *match, const char *client_id,
+                           struct bytes names[SNAPSHOT_CAPTURES_MAX]);
 
 /* Names that topics of a role's rules use, in the order in which they come. */
 struct variable_names {
@@ -87,6 +92,12 @@ struct variable_names {
 void snapshot_variables(const struct policy_role_spec *spec, struct variable_names *names);
 enum variable_source snapshot_variable_source(struct bytes name, const struct policy_match *match,
                                               const char *client_id);
+
+/* True for "var.NAME", with NAME. */
+bool snapshot_var_name(struct bytes name, struct bytes *var);
+/* The known variable that is nearest to an unknown one, or NULL. */
+const char *snapshot_suggest(struct bytes name, const struct policy_role_spec *role,
+                             char text[TEMPLATE_NAME_MAX + 1]);
 
 /* Everything that can be wrong with a spec; true when nothing is. */
 struct snapshot_problems {
