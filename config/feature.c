@@ -6,7 +6,7 @@ static const struct {
     const char *text;
 } features[FEATURE_COUNT] = {
     [FEATURE_ALWAYS] = {true, "this"},
-    [FEATURE_COAP] = {false, "CoAP"},
+    [FEATURE_COAP] = {true, "CoAP"},
     [FEATURE_LISTENER_TLS] = {false, "TLS toward devices"},
     [FEATURE_LISTENER_DTLS] = {false, "DTLS toward devices"},
     [FEATURE_UPSTREAM_CRL] = {true, "a revocation list for an upstream"},

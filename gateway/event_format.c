@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/event_log.h"
 #include "gateway/json.h"
+#include "policy/coap/message.h"
 #include "policy/mqtt/packet.h"
 
 #include <time.h>
@@ -104,6 +105,22 @@ static void put_mqtt(struct json *j, const struct event *event)
     json_close(j, '}');
 }
 
+static void put_coap(struct json *j, const struct event *event)
+{
+    char text[8];
+    if (!event->coap)
+        return;
+    json_open(j, "coap", '{');
+    if (event->coap_code != COAP_EMPTY) {
+        json_text(j, "method", coap_code_text(event->coap_code, text, sizeof(text)));
+        json_bytes(j, "path", bytes_of(event->topic, event->topic_len));
+        json_number(j, "payload_bytes", event->payload_bytes);
+    }
+    if (event->told)
+        json_text(j, "code", coap_code_text(event->reason_code, text, sizeof(text)));
+    json_close(j, '}');
+}
+
 static void put_own(struct json *j, const struct event *event, const struct event_traits *traits)
 {
     json_open(j, "sallyport", '{');
@@ -126,7 +143,9 @@ static void put_own(struct json *j, const struct event *event, const struct even
         json_number(j, "repeats", event->repeats);
     if (event->detail[0] != '\0')
         json_text(j, "detail", event->detail);
-    put_mqtt(j, event);
+    if (!event->coap)
+        put_mqtt(j, event);
+    put_coap(j, event);
     json_close(j, '}');
 }
 
@@ -172,8 +191,8 @@ bool event_format(const struct event *event, const struct event_log_config *conf
     put_peer(&j, "destination", &event->destination, event->destination_port, NULL);
     if (address_set(&event->source)) {
         json_open(&j, "network", '{');
-        json_text(&j, "transport", "tcp");
-        json_text(&j, "protocol", "mqtt");
+        json_text(&j, "transport", event->coap ? "udp" : "tcp");
+        json_text(&j, "protocol", event->coap ? "coap" : "mqtt");
         json_close(&j, '}');
     }
     put_names(&j, event);

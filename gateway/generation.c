@@ -65,10 +65,30 @@ static struct tls_context *make_context(const struct config_upstream *upstream, 
     return context;
 }
 
+static struct dtls_context *make_dtls_context(const struct config_upstream *upstream, struct diagnostics *d)
+{
+    char psk_id[DTLS_IDENTITY_MAX];
+    struct tls_error error = {.text = "DTLS with certificates is not in this version; give psk_id and psk_file"};
+    struct dtls_context *context = NULL;
+    if (upstream->psk_file != NULL && upstream->psk_id != NULL) {
+        struct dtls_settings settings = {.psk_file = upstream->psk_file, .psk_id = psk_id};
+        if (strchr(upstream->psk_id, '%') != NULL || !path_pattern(upstream->psk_id, psk_id, sizeof(psk_id)))
+            snprintf(error.text, sizeof(error.text), "psk_id is too long or holds '%%'; shorten it");
+        else
+            context = dtls_context_create(&settings, &error);
+    }
+    if (context == NULL)
+        diagnostics_add(d, DIAGNOSTIC_ERROR, upstream->origin.file, upstream->origin.line,
+                        "upstream '%s': %s", upstream->name, error.text);
+    return context;
+}
+
 static void make_contexts(struct generation *generation, struct diagnostics *d)
 {
     for (uint32_t i = 0; i < generation->config->upstreams_n; i++) {
         const struct config_upstream *upstream = &generation->config->upstreams[i];
+        if (upstream->security == CONFIG_SECURITY_DTLS)
+            generation->upstream_dtls[i] = make_dtls_context(upstream, d);
         if (upstream->security != CONFIG_SECURITY_TLS)
             continue;
         check_pair(upstream, d);
@@ -107,9 +127,11 @@ void generation_destroy(struct generation *generation)
 {
     if (generation == NULL)
         return;
-    for (uint32_t i = 0; i < GATEWAY_UPSTREAMS_MAX; i++)
+    for (uint32_t i = 0; i < GATEWAY_UPSTREAMS_MAX; i++) {
         if (generation->upstream_tls[i] != NULL)
             tls_context_unref(generation->upstream_tls[i]);
+        dtls_context_unref(generation->upstream_dtls[i]);
+    }
     if (generation->policy != NULL)
         snapshot_destroy((struct snapshot *)(uintptr_t)generation->policy);
     if (generation->config != NULL)

@@ -12,6 +12,7 @@
 
 #include "config/gateway_config.h"
 #include "config/policy_config.h"
+#include "dataplane/secure/dtls_stream.h"
 #include "dataplane/secure/tls_context.h"
 #include "policy/access/snapshot.h"
 
@@ -20,6 +21,7 @@ struct generation {
     const struct gateway_config *config;
     const struct snapshot *policy;
     struct tls_context *upstream_tls[GATEWAY_UPSTREAMS_MAX]; /* NULL: plain */
+    struct dtls_context *upstream_dtls[GATEWAY_UPSTREAMS_MAX]; /* likewise */
     struct policy_summary summary;
     uint64_t loaded_at_us; /* CLOCK_REALTIME */
 };

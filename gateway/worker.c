@@ -27,6 +27,7 @@ struct secrets {
     uint8_t tcp[32];
     uint8_t stack[16];
     uint8_t sources[16];
+    uint8_t coap[64];
     uint32_t seed;
     uint64_t session;
 };
@@ -46,6 +47,7 @@ struct worker {
     struct tcp_endpoint *tcp;
     struct tls_worker *tls;
     struct mqtt_relays *relays;
+    struct coap_relays *coap; /* NULL: no listener speaks it */
     struct timer_wheel *timers;
     struct chunk_pool *chunks;
     struct event_ring *events;
@@ -209,6 +211,83 @@ static void on_dialled(void *owner, uint32_t upstream, uint8_t server, bool good
     upstream_result(&w->upstreams, upstream, server, good, w->now_us);
 }
 
+/* ---- CoAP
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+#define UDP_HEADER_BYTES 8
+
+static bool on_coap_route(void *owner, struct flow_key *key, uint32_t *path)
+{
+    struct worker *w = owner;
+    *path = ip_stack_path(w->stack, &key->remote);
+    if (*path == IP_STACK_PATH_NONE || !ip_stack_source(w->stack, *path, &key->remote, &key->local))
+        return false;
+    key->interface = ip_stack_path_interface(w->stack, *path);
+    return true;
+}
+
+static uint16_t on_coap_port(void *owner)
+{
+    struct worker *w = owner;
+    uint16_t port;
+    do {
+        port = upstream_next_port(&w->upstreams);
+    } while (listener_table_has_port(&w->listeners, port));
+    return port;
+}
+
+static uint16_t on_coap_datagram_max(void *owner, const struct flow_key *key, uint32_t path)
+{
+    const struct worker *w = owner;
+    uint16_t headers = (uint16_t)((ip_address_is_v4(&key->remote) ? 20 : 40) + UDP_HEADER_BYTES);
+    uint16_t mtu = ip_stack_path_mtu(w->stack, path);
+    return mtu > headers ? (uint16_t)(mtu - headers) : 0;
+}
+
+static uint8_t on_coap_pick(void *owner, uint32_t upstream)
+{
+    struct worker *w = owner;
+    return upstream_pick(&w->upstreams, &w->generation->config->upstreams[upstream], upstream, w->now_us);
+}
+
+static void on_coap_send(void *owner, uint32_t *path, const struct flow_key *key, const uint8_t *payload,
+                         size_t n)
+{
+    struct worker *w = owner;
+    (void)ip_stack_send_udp(w->stack, path, key, payload, n, w->now_us); /* it counts; nobody waits for it */
+}
+
+static bool group_address(const struct frame *frame)
+{
+    const struct ip_address *to = &frame->destination;
+    if (frame->multicast_mac)
+        return true;
+    if (!ip_address_is_v4(to))
+        return to->bytes[0] == 0xff;
+    return to->bytes[12] >= 224;
+}
+
+/* False when the packet is not for a CoAP listener. */
+static bool coap_from_device(struct worker *w, const struct ip_packet *packet, const struct flow_key *key,
+                             struct bytes payload)
+{
+    uint16_t listener =
+        listener_table_find(&w->listeners, key->interface, IPPROTO_UDP, &key->local, key->local_port);
+    if (listener == LISTENER_NONE)
+        return false;
+    struct coap_arrival arrival = {.key = *key,
+                                   .path = packet->path,
+                                   .listener = listener,
+                                   .has_mac = true,
+                                   .group = group_address(&packet->frame),
+                                   .payload = payload};
+    memcpy(arrival.mac, packet->frame.ethernet + sizeof(arrival.mac), sizeof(arrival.mac));
+    if (!w->draining)
+        coap_relays_from_device(w->coap, &arrival);
+    return true;
+}
+
 /* ---- packets ----------------------------------------------------------------------------------------------
  */
 
@@ -218,6 +297,16 @@ static bool on_claims(void *owner, uint16_t interface, uint8_t protocol, const s
     const struct worker *w = owner;
     if (listener_table_find(&w->listeners, interface, protocol, destination, port) != LISTENER_NONE)
         return true;
+    if (protocol == IPPROTO_UDP && w->coap != NULL && port >= UPSTREAM_PORT_FIRST) {
+        struct flow_key key = {.local = *destination,
+                               .remote = packet->frame.source,
+                               .local_port = port,
+                               .remote_port =
+                                   (uint16_t)(packet->frame.transport[0] << 8 | packet->frame.transport[1]),
+                               .interface = interface,
+                               .protocol = IPPROTO_UDP};
+        return packet->frame.transport_len >= UDP_HEADER_BYTES && coap_relays_claims(w->coap, &key);
+    }
     /* Our own upstream connections; nobody opens one toward us there, so a scan sees silence. */
     if (protocol != IPPROTO_TCP || port < UPSTREAM_PORT_FIRST || packet->frame.transport_len < 20)
         return false;
@@ -232,10 +321,22 @@ static void on_tcp(void *owner, const struct ip_packet *packets, uint32_t n, uin
 
 static void on_udp(void *owner, const struct ip_packet *packets, uint32_t n, uint64_t now_us)
 {
-    (void)owner;
-    (void)packets;
-    (void)n;
+    struct worker *w = owner;
     (void)now_us;
+    for (uint32_t i = 0; i < n && w->coap != NULL; i++) {
+        const struct frame *frame = &packets[i].frame;
+        const uint8_t *udp = frame->transport;
+        struct flow_key key = {.local = frame->destination,
+                               .remote = frame->source,
+                               .local_port = (uint16_t)(udp[2] << 8 | udp[3]),
+                               .remote_port = (uint16_t)(udp[0] << 8 | udp[1]),
+                               .interface = packets[i].interface,
+                               .protocol = IPPROTO_UDP};
+        uint32_t len = (uint32_t)(udp[4] << 8 | udp[5]); /* checked when the frame was parsed */
+        struct bytes payload = bytes_of(udp + UDP_HEADER_BYTES, len - UDP_HEADER_BYTES);
+        if (!coap_from_device(w, &packets[i], &key, payload))
+            coap_relays_from_upstream(w->coap, &key, payload);
+    }
 }
 
 static void on_unreachable(void *owner, const struct flow_key *key, const uint8_t *quoted, size_t quoted_len,
@@ -244,6 +345,8 @@ static void on_unreachable(void *owner, const struct flow_key *key, const uint8_
     struct worker *w = owner;
     if (key->protocol == IPPROTO_TCP)
         transport_tcp_unreachable(w->tcp, key, quoted, quoted_len, next_mtu, now_us);
+    else if (key->protocol == IPPROTO_UDP && w->coap != NULL && next_mtu == 0)
+        coap_relays_unreachable(w->coap, key);
 }
 
 static const struct ip_stack_handler stack_handler = {
@@ -341,6 +444,12 @@ static void fill_stats(struct worker *w, struct worker_stats *out)
         out->tls[i] = tls_worker_counter(w->tls, (enum tls_counter)i);
     out->relays = *mqtt_relays_counters(w->relays);
     out->net = *ip_stack_counters(w->stack);
+    if (w->coap != NULL) {
+        out->coap = *coap_relays_counters(w->coap);
+        out->coap_clients = coap_relays_clients(w->coap);
+        out->coap_legs = coap_relays_legs(w->coap);
+        out->coap_exchanges = coap_relays_exchanges(w->coap);
+    }
     const struct gateway_config *config = w->generation->config;
     for (uint32_t u = 0; u < config->upstreams_n; u++)
         for (uint32_t s = 0; s < config->upstreams[u].servers_n; s++)
@@ -425,6 +534,8 @@ bool worker_iterate(struct worker *w, uint64_t tsc)
     }
     if (w->sweeping) {
         w->sweeping = !mqtt_relays_sweep(w->relays, SWEEP_BUDGET);
+        if (w->coap != NULL && !coap_relays_sweep(w->coap, SWEEP_BUDGET))
+            w->sweeping = true;
         work++;
     }
     if (answer_mailbox(w))
@@ -588,6 +699,39 @@ static bool create_relays(struct worker *w, const struct secrets *secrets)
     return w->relays != NULL;
 }
 
+static bool speaks_coap(const struct gateway_config *config)
+{
+    for (uint32_t i = 0; i < config->listeners_n; i++)
+        if (config->listeners[i].protocol == CONFIG_COAP)
+            return true;
+    return false;
+}
+
+/* A listener that a reload adds is served only if there was one from the start: memory is taken once. */
+static bool create_coap(struct worker *w, const struct secrets *secrets)
+{
+    if (!speaks_coap(w->generation->config))
+        return true;
+    struct coap_relays_config config = {.clients = w->generation->config->connections,
+                                        .buffer_bytes = UINT64_C(64) << 20,
+                                        .timers = w->timers,
+                                        .events = w->events,
+                                        .generation = &w->generation,
+                                        .now_us = &w->now_us,
+                                        .wall_offset_us = w->clock.wall_at_base_us,
+                                        .route = on_coap_route,
+                                        .port = on_coap_port,
+                                        .datagram_max = on_coap_datagram_max,
+                                        .pick = on_coap_pick,
+                                        .result = on_dialled,
+                                        .send = on_coap_send,
+                                        .worker = w};
+    memcpy(config.secret, secrets->coap, sizeof(config.secret));
+    w->coap = coap_relays_create(&config);
+    explicit_bzero(config.secret, sizeof(config.secret));
+    return w->coap != NULL;
+}
+
 struct worker *worker_create(struct worker_shared *shared, uint32_t index)
 {
     struct secrets secrets;
@@ -605,7 +749,8 @@ struct worker *worker_create(struct worker_shared *shared, uint32_t index)
     upstream_set_init(&w->upstreams, index, shared->workers, secrets.seed);
     take_generation(w);
     w->sweeping = false;
-    bool good = create_stack(w, &secrets) && create_transport(w, &secrets) && create_relays(w, &secrets);
+    bool good = create_stack(w, &secrets) && create_transport(w, &secrets) && create_relays(w, &secrets) &&
+                create_coap(w, &secrets);
     explicit_bzero(&secrets, sizeof(secrets));
     if (!good) {
         worker_destroy(w);
@@ -618,6 +763,7 @@ void worker_destroy(struct worker *w)
 {
     if (w == NULL)
         return;
+    coap_relays_destroy(w->coap);
     if (w->relays != NULL)
         mqtt_relays_destroy(w->relays);
     if (w->tls != NULL)

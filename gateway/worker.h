@@ -18,6 +18,7 @@
 #include "dataplane/secure/tls_stream.h"
 #include "dataplane/tcp/tcp.h"
 #include "gateway/clock.h"
+#include "gateway/relay_coap.h"
 #include "gateway/relay_mqtt.h"
 
 #include <rte_rcu_qsbr.h>
@@ -56,6 +57,8 @@ struct worker_stats {
     uint64_t tcp[TCP_COUNTER_COUNT];
     uint64_t tls[TLS_COUNTER_COUNT];
     struct mqtt_relays_counters relays;
+    struct coap_relays_counters coap;
+    uint32_t coap_clients, coap_legs, coap_exchanges;
     struct ip_stack_counters net;
     bool upstream_up[GATEWAY_UPSTREAMS_MAX][GATEWAY_SERVERS_MAX];
 };

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What devices send: read, matched with what is known, judged, and sent on. */
+#include "policy/coap/build.h"
+
+#include "gateway/relay_coap_private.h"
+
+#define SILENT_AGE INT64_C(-1)
+
+/* Answers to pings and to what cannot be read: they prove nothing and mean nothing, so there are few. */
+static const struct rate small_rate = {.amount = 5, .period_us = 1000000, .burst = 10};
+
+static void answer_small(struct coap_relays *r, const struct coap_arrival *arrival, uint16_t mid)
+{
+    struct coap_source *source = coap_proofs_get(r->proofs, &arrival->key.remote, coap_now(r));
+    uint32_t path = arrival->path;
+    if (rate_limit_take(&source->small, &small_rate, 1, coap_now(r)))
+        coap_send_empty_down(r, &arrival->key, &path, COAP_RST, mid);
+}
+
+static void tell_protocol(struct coap_relays *r, const struct coap_arrival *arrival, enum outcome outcome)
+{
+    struct coap_report report = {.kind = EVENT_PROTOCOL_ERROR,
+                                 .outcome = outcome,
+                                 .enforced = true,
+                                 .payload_bytes = (uint32_t)arrival->payload.len};
+    coap_tell_arrival(r, arrival, &report);
+}
+
+/* ---- messages without a request ---------------------------------------------------------------------------
+ */
+
+/* An ACK or RST for something that we sent. */
+static void take_empty(struct coap_relays *r, const struct coap_arrival *arrival,
+                       const struct coap_message *message)
+{
+    struct coap_client *client = coap_client_find(r, &arrival->key);
+    struct coap_flight *flight;
+    if (client == NULL)
+        return;
+    TAILQ_FOREACH (flight, &client->flights, of_client) {
+        if (message->type == COAP_ACK && coap_exchange_down_ack(&flight->x, message->mid)) {
+            /* It had to see our random message id: that keeps a proof alive, and does not make one. */
+            struct coap_source *source = coap_proofs_get(r->proofs, &arrival->key.remote, coap_now(r));
+            if (coap_ledger_proved(&source->ledger, coap_now(r)))
+                coap_ledger_prove(&source->ledger, coap_now(r));
+            coap_flight_settle(flight);
+            return;
+        }
+        if (message->type == COAP_RST && flight->x.down.mid == message->mid && flight->x.replied) {
+            coap_flight_do(flight, coap_exchange_down_rst(&flight->x, message->mid));
+            return;
+        }
+    }
+}
+
+/* ---- requests
+ * ---------------------------------------------------------------------------------------------- */
+
+struct coap_request {
+    const struct coap_arrival *arrival;
+    const struct coap_message *message;
+    struct coap_client *client;
+    struct coap_leg *leg;
+    struct coap_verdict verdict;
+    struct bytes echo; /* the client's, for the upstream */
+    bool proved;
+};
+
+static void tell_request(struct coap_relays *r, const struct coap_request *q, enum event_kind kind,
+                         enum outcome outcome, bool enforced, uint8_t code)
+{
+    const struct coap_verdict *v = &q->verdict;
+    const struct acl_rule *rule = v->rule == ACL_RULE_NONE || q->client->standing != OUTCOME_ALLOWED
+                                      ? NULL
+                                      : acl_rule_at(q->client->identity.role->acl, v->rule);
+    struct coap_report report = {.kind = kind,
+                                 .outcome = outcome,
+                                 .enforced = enforced,
+                                 .method = q->message->code,
+                                 .code = code,
+                                 .payload_bytes = (uint32_t)q->message->payload.len,
+                                 .path = bytes_of(v->path, v->path_len),
+                                 .rule = rule == NULL ? NULL : rule->id};
+    coap_tell(r, q->client, &report);
+}
+
+static enum event_kind kind_of(enum outcome outcome)
+{
+    switch (outcome) {
+    case OUTCOME_RATE_REQUESTS:
+    case OUTCOME_RATE_BYTES:
+    case OUTCOME_EXCHANGE_CAP:
+    case OUTCOME_OBSERVATION_CAP:
+    case OUTCOME_NO_RESOURCES:
+        return EVENT_LIMIT_EXCEEDED;
+    case OUTCOME_BAD_OPTION:
+    case OUTCOME_BAD_METHOD:
+    case OUTCOME_MALFORMED_STRING:
+    case OUTCOME_HOP_LIMIT:
+        return EVENT_PROTOCOL_ERROR;
+    default:
+        return EVENT_COAP_REQUEST_DENIED;
+    }
+}
+
+static void refuse(struct coap_relays *r, const struct coap_request *q, enum outcome outcome, uint8_t code,
+                   int64_t max_age_s)
+{
+    r->counters.requests[outcome]++;
+    tell_request(r, q, kind_of(outcome), outcome, true, code);
+    if (code != 0)
+        coap_refuse(r, q->client, q->message, code, max_age_s, false);
+}
+
+/* Who asks: false when he is refused. Whoever is not who his place says is not answered at all (C4). */
+static bool identify(struct coap_relays *r, struct coap_request *q)
+{
+    enum outcome standing = coap_client_identify(r, q->client);
+    q->verdict.rule = ACL_RULE_NONE;
+    q->verdict.path_len = 0;
+    if (standing == OUTCOME_ALLOWED)
+        return true;
+    refuse(r, q, standing, standing == OUTCOME_IDENTITY_MISMATCH ? 0 : COAP_FORBIDDEN, SILENT_AGE);
+    return false;
+}
+
+/* Our own Echo is taken out and proves the address; any other is for the upstream. */
+static void take_echo(struct coap_relays *r, struct coap_request *q)
+{
+    const struct ip_address *address = &q->client->key.remote;
+    struct coap_source *source = coap_proofs_get(r->proofs, address, coap_now(r));
+    enum coap_echo echo = coap_echo_check(r->proofs, address, q->verdict.echo, coap_now(r));
+    if (echo == COAP_ECHO_FRESH) {
+        coap_count(r, COAP_COUNT_PROOFS);
+        coap_ledger_prove(&source->ledger, coap_now(r));
+    }
+    if (q->client->pinned)
+        coap_ledger_prove(&source->ledger, coap_now(r));
+    q->proved = coap_ledger_proved(&source->ledger, coap_now(r));
+    q->echo = echo == COAP_ECHO_FOREIGN ? q->verdict.echo : bytes_of(NULL, 0);
+}
+
+static bool rate_good(struct coap_relays *r, struct coap_request *q)
+{
+    const struct policy_limits *limits = &q->client->identity.role->limits;
+    uint64_t now_us = coap_now(r), bytes = q->arrival->payload.len, ready_us;
+    enum outcome outcome;
+    if (!rate_limit_allows(&q->leg->requests, &limits->requests, 1, now_us)) {
+        outcome = OUTCOME_RATE_REQUESTS;
+        ready_us = rate_limit_ready_us(&q->leg->requests, &limits->requests, 1, now_us);
+    } else if (!rate_limit_allows(&q->leg->bytes, &limits->bytes, bytes, now_us)) {
+        outcome = OUTCOME_RATE_BYTES;
+        ready_us = rate_limit_ready_us(&q->leg->bytes, &limits->bytes, bytes, now_us);
+    } else {
+        rate_limit_take(&q->leg->requests, &limits->requests, 1, now_us);
+        rate_limit_take(&q->leg->bytes, &limits->bytes, bytes, now_us);
+        return true;
+    }
+    bool observing = coap_generation(r)->config->observe || q->client->identity.role->mode == POLICY_OBSERVE;
+    if (observing) {
+        r->counters.requests[outcome]++;
+        tell_request(r, q, EVENT_LIMIT_EXCEEDED, outcome, false, 0);
+        return true;
+    }
+    refuse(r, q, outcome, limits->over == POLICY_DELAY ? COAP_UNAVAILABLE : 0,
+           (int64_t)((ready_us - now_us + 999999) / 1000000));
+    return false;
+}
+
+static bool caps_good(struct coap_relays *r, struct coap_request *q)
+{
+    const struct policy_limits *limits = &q->client->identity.role->limits;
+    if (q->leg->flights_n - q->leg->observations >= COAP_WAITING_MAX ||
+        q->client->active - q->client->observations >= COAP_ACTIVE_MAX) {
+        refuse(r, q, OUTCOME_EXCHANGE_CAP, COAP_UNAVAILABLE, 1);
+        return false;
+    }
+    if (q->verdict.observe && q->leg->observations >= limits->subscriptions) {
+        /* RFC 7641 s.4.1: it is answered once. */
+        r->counters.requests[OUTCOME_OBSERVATION_CAP]++;
+        tell_request(r, q, EVENT_LIMIT_EXCEEDED, OUTCOME_OBSERVATION_CAP, true, 0);
+        q->verdict.observe = false;
+    }
+    return true;
+}
+
+/* The observation that this request renews or ends: the same endpoint, the same token (RFC 7641 s.3.6). */
+static struct coap_flight *find_observation(const struct coap_request *q)
+{
+    struct coap_flight *flight;
+    if (!q->verdict.observe && !q->verdict.observe_ends)
+        return NULL;
+    TAILQ_FOREACH (flight, &q->client->flights, of_client)
+        if (flight->observing && flight->leg == q->leg && flight->token_len == q->message->token_len &&
+            memcmp(flight->token, q->message->token, flight->token_len) == 0)
+            return flight;
+    return NULL;
+}
+
+static void choose_token(struct coap_relays *r, struct coap_flight *flight)
+{
+    uint32_t index = slab_handle_of(r->flights, flight).index;
+    uint32_t random = (uint32_t)coap_random(r);
+    memcpy(flight->up_token, &index, sizeof(index));
+    memcpy(flight->up_token + sizeof(index), &random, sizeof(random));
+}
+
+/* A flight for the request: a new one, or the one of the observation that it is about. */
+static struct coap_flight *begin(struct coap_relays *r, struct coap_request *q)
+{
+    const struct coap_message *message = q->message;
+    struct coap_flight *flight = find_observation(q);
+    if (flight == NULL) {
+        flight = coap_flight_new(r, q->client);
+        if (flight == NULL)
+            return NULL;
+        choose_token(r, flight);
+    } else {
+        coap_flight_observing(flight, false);
+        coap_leg_remove(flight);
+        coap_flight_unfile(flight);
+        coap_drop_bytes(r, &flight->reply, &flight->reply_len);
+    }
+    coap_exchange_begin(&flight->x, message->type == COAP_CON, message->mid, coap_now(r));
+    coap_flight_file(flight);
+    flight->method = message->code;
+    flight->no_response = q->verdict.no_response;
+    flight->suppressed = false;
+    flight->observe = q->verdict.observe;
+    flight->token_len = message->token_len;
+    memcpy(flight->token, message->token, message->token_len);
+    return flight;
+}
+
+static void forward(struct coap_relays *r, struct coap_request *q)
+{
+    uint8_t request[COAP_MESSAGE_MAX];
+    struct coap_flight *flight = begin(r, q);
+    if (flight == NULL) {
+        refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
+        return;
+    }
+    /* Type and message id are set when its turn has come. */
+    size_t n = coap_guard_rebuild(q->message, &q->verdict, q->echo, COAP_NON, 0, flight->up_token,
+                                  COAP_UP_TOKEN, request, sizeof(request));
+    if (!coap_keep_bytes(r, &flight->request, &flight->request_len, request, n)) {
+        coap_flight_free(flight);
+        refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
+        return;
+    }
+    coap_count(r, COAP_COUNT_FORWARDED);
+    coap_leg_add(q->leg, flight);
+    coap_flight_settle(flight);
+}
+
+static void judge(struct coap_relays *r, struct coap_request *q)
+{
+    const struct coap_client *client = q->client;
+    struct coap_verdict *v = &q->verdict;
+    coap_guard_request(client->identity.role, &client->identity.values, coap_generation(r)->config->observe,
+                       client->key.local_port, q->message, v);
+    take_echo(r, q);
+    q->leg = coap_leg_get(r, q->client);
+    if (q->leg == NULL) {
+        refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
+        return;
+    }
+    if (!rate_good(r, q))
+        return;
+    if (!coap_verdict_passes(v)) {
+        refuse(r, q, v->outcome, v->code, SILENT_AGE);
+        return;
+    }
+    r->counters.requests[v->outcome]++;
+    if (v->outcome != OUTCOME_ALLOWED)
+        tell_request(r, q, EVENT_COAP_REQUEST_DENIED, v->outcome, false, 0);
+    else if (coap_generation(r)->config->events.allowed_all)
+        tell_request(r, q, EVENT_COAP_ALLOWED, OUTCOME_ALLOWED, true, 0);
+    if (v->observe && !q->proved) {
+        /* Notifications are answers that nobody asks for one by one: only to who is there. */
+        r->counters.requests[OUTCOME_UNPROVED_ADDRESS]++;
+        coap_refuse(r, q->client, q->message, COAP_UNAUTHORIZED, SILENT_AGE, true);
+        return;
+    }
+    if (caps_good(r, q))
+        forward(r, q);
+}
+
+static void take_request(struct coap_relays *r, const struct coap_arrival *arrival,
+                         const struct coap_message *message)
+{
+    struct coap_request q = {.arrival = arrival, .message = message};
+    coap_count(r, COAP_COUNT_REQUESTS);
+    q.client = coap_client_get(r, arrival);
+    if (q.client == NULL) {
+        r->counters.requests[OUTCOME_NO_RESOURCES]++;
+        return;
+    }
+    struct coap_flight *flight = coap_flight_repeated(r, q.client, message->mid);
+    if (flight != NULL) {
+        coap_count(r, COAP_COUNT_REPEATED);
+        coap_flight_do(flight, coap_exchange_repeated(&flight->x));
+        return;
+    }
+    if (identify(r, &q))
+        judge(r, &q);
+}
+
+/* ---- datagrams
+ * --------------------------------------------------------------------------------------------- */
+
+static void take_message(struct coap_relays *r, const struct coap_arrival *arrival,
+                         const struct coap_message *message)
+{
+    bool asks = message->type == COAP_CON || message->type == COAP_NON;
+    switch (coap_kind_of(message->code)) {
+    case COAP_KIND_EMPTY:
+        if (message->type == COAP_CON) {
+            coap_count(r, COAP_COUNT_PINGS);
+            answer_small(r, arrival, message->mid);
+        } else if (message->type != COAP_NON) {
+            take_empty(r, arrival, message);
+        }
+        return;
+    case COAP_KIND_REQUEST:
+        if (asks)
+            take_request(r, arrival, message);
+        return;
+    case COAP_KIND_RESPONSE: /* we ask devices nothing */
+    case COAP_KIND_RESERVED:
+        coap_count(r, COAP_COUNT_MALFORMED);
+        if (message->type == COAP_CON)
+            answer_small(r, arrival, message->mid);
+        return;
+    }
+}
+
+void coap_relays_from_device(struct coap_relays *r, const struct coap_arrival *arrival)
+{
+    struct coap_message message;
+    coap_count(r, COAP_COUNT_DATAGRAMS_UP);
+    r->counters.count[COAP_COUNT_BYTES_UP] += arrival->payload.len;
+    if (arrival->group) {
+        /* E6: never an answer, of whatever kind, to what was sent to many. */
+        coap_count(r, COAP_COUNT_GROUP);
+        tell_protocol(r, arrival, OUTCOME_MULTICAST);
+        return;
+    }
+    struct coap_source *source = coap_proofs_get(r->proofs, &arrival->key.remote, coap_now(r));
+    coap_ledger_received(&source->ledger,
+                         (uint32_t)arrival->payload.len + (ip_address_is_v4(&arrival->key.remote) ? 28 : 48),
+                         coap_now(r));
+    switch (coap_parse(&message, arrival->payload)) {
+    case COAP_PARSE_OK:
+        take_message(r, arrival, &message);
+        return;
+    case COAP_PARSE_FOREIGN:
+        coap_count(r, COAP_COUNT_FOREIGN);
+        return;
+    case COAP_PARSE_CAPPED:
+        coap_count(r, COAP_COUNT_CAPPED);
+        tell_protocol(r, arrival, OUTCOME_PACKET_TOO_LARGE);
+        break;
+    case COAP_PARSE_MALFORMED:
+    case COAP_PARSE_COUNT:
+        coap_count(r, COAP_COUNT_MALFORMED);
+        tell_protocol(r, arrival, OUTCOME_MALFORMED);
+        break;
+    }
+    if (message.type == COAP_CON)
+        answer_small(r, arrival, message.mid);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The inside of relay_coap.h. relay_coap.c makes and ends clients and exchanges; relay_coap_device.c takes
+ * what devices send; relay_coap_reply.c sends what they get; relay_coap_leg.c is the way to the upstream;
+ * relay_coap_upstream.c takes what comes back; relay_coap_event.c tells.
+ */
+#ifndef GATEWAY_RELAY_COAP_PRIVATE_H
+#define GATEWAY_RELAY_COAP_PRIVATE_H
+
+#include "dataplane/flow_table.h"
+#include "dataplane/secure/dtls_stream.h"
+#include "dataplane/siphash.h"
+#include "dataplane/slab.h"
+#include "gateway/coap_proof.h"
+#include "gateway/packet_buffer.h"
+#include "gateway/relay_coap.h"
+#include "policy/coap/exchange.h"
+#include "policy/coap/guard.h"
+
+#include <sys/queue.h>
+
+#define COAP_NSTART 1
+#define COAP_ACTIVE_MAX 16  /* exchanges of a client that are under way, observations apart */
+#define COAP_KEPT_MAX 64    /* exchanges of a client that are only remembered */
+#define COAP_WAITING_MAX 64 /* exchanges of a leg that are under way */
+#define COAP_IDLE_US UINT64_C(300000000)
+#define COAP_UP_TOKEN 8
+#define COAP_NONE UINT32_MAX
+
+TAILQ_HEAD(coap_list, coap_flight);
+
+struct coap_client {
+    struct flow_key key;
+    uint32_t path;
+    uint16_t listener;
+    uint16_t next_mid;
+    bool has_mac;
+    bool pinned;
+    uint8_t mac[6];
+    enum outcome standing; /* what resolving the identity answered */
+    uint32_t generation;   /* for which it did; 0: never */
+    uint32_t active;       /* under way, observations apart */
+    uint32_t kept;
+    uint32_t observations;
+    uint64_t heard_us;
+    struct slab_handle leg;
+    struct coap_list flights; /* all of this client's, oldest first */
+    TAILQ_ENTRY(coap_client) by_silence;
+    struct identity identity;
+};
+
+struct coap_leg {
+    uint64_t name[2]; /* digest of upstream and identity */
+    uint32_t upstream;
+    uint32_t next; /* in its bucket */
+    struct flow_key key;
+    uint32_t path;
+    uint8_t server;
+    bool dialled;  /* key is in the table of flows */
+    bool ready;    /* datagrams may be sent */
+    bool answered; /* the server has been heard of */
+    bool stale;    /* to be closed when nothing is under way */
+    uint16_t next_mid;
+    uint32_t outstanding;
+    uint32_t flights_n; /* that refer to this leg */
+    uint32_t observations;
+    uint64_t used_us;
+    struct coap_list waiting; /* for their turn, or for the handshake */
+    struct coap_list flying;  /* outstanding */
+    struct coap_list landed;  /* acknowledged or observing: nothing is sent for them */
+    uint64_t heard_us;        /* the last message of the server */
+    struct rate_bucket requests;
+    struct rate_bucket bytes;
+    struct dtls_session *dtls;
+    struct timer timer;
+    struct coap_relays *relays;
+    TAILQ_ENTRY(coap_leg) by_silence;
+    char identity[IDENTITY_NAME_MAX + 1];
+};
+
+enum coap_place { COAP_PLACE_NONE = 0, COAP_PLACE_WAITING, COAP_PLACE_FLYING, COAP_PLACE_LANDED };
+
+/* One request on its way, or remembered. */
+struct coap_flight {
+    struct coap_exchange x;
+    struct timer timer;
+    struct coap_relays *relays;
+    struct coap_client *client;
+    struct coap_leg *leg; /* NULL when nothing more is awaited from it */
+    TAILQ_ENTRY(coap_flight) of_client;
+    TAILQ_ENTRY(coap_flight) of_leg;
+    TAILQ_ENTRY(coap_flight) by_age; /* when kept */
+    uint32_t next;                   /* in its bucket of repeated requests */
+    uint8_t place;                   /* enum coap_place */
+    uint8_t token_len;
+    uint8_t method;
+    uint8_t no_response;
+    bool kept;
+    bool observe;   /* asked the upstream to notify */
+    bool observing; /* and it does: counted as an observation */
+    bool suppressed;
+    uint8_t token[COAP_TOKEN_MAX];
+    uint8_t up_token[COAP_UP_TOKEN];
+    uint16_t request_len;
+    uint16_t reply_len;
+    uint8_t *request; /* as sent upstream */
+    uint8_t *reply;   /* as sent to the client */
+};
+
+struct coap_relays {
+    struct coap_relays_config config;
+    struct slab *clients;
+    struct slab *legs;
+    struct slab *flights;
+    struct flow_table *by_client;
+    struct flow_table *by_leg;
+    struct packet_buffers *buffers;
+    struct coap_proofs *proofs;
+    struct dtls_worker *dtls;
+    struct siphash_key key;
+    uint64_t random[2];
+    uint32_t *repeated; /* buckets: client and message id to flight */
+    uint32_t repeated_mask;
+    uint32_t *named; /* buckets: digest to leg */
+    uint32_t named_mask;
+    uint32_t sweep_client, sweep_leg;
+    uint64_t told_us;
+    uint32_t untold;
+    struct timer housekeeping;
+    TAILQ_HEAD(, coap_client) silent_clients;
+    TAILQ_HEAD(, coap_leg) silent_legs;
+    struct coap_list kept;
+    struct coap_relays_counters counters;
+};
+
+static inline uint64_t coap_now(const struct coap_relays *r)
+{
+    return *r->config.now_us;
+}
+
+static inline const struct generation *coap_generation(const struct coap_relays *r)
+{
+    return *r->config.generation;
+}
+
+static inline void coap_count(struct coap_relays *r, enum coap_counter counter)
+{
+    r->counters.count[counter]++;
+}
+
+/* relay_coap.c */
+uint64_t coap_random(struct coap_relays *r);
+/* NULL when there is no room; an endpoint that is known is brought up to date. */
+struct coap_client *coap_client_get(struct coap_relays *r, const struct coap_arrival *arrival);
+struct coap_client *coap_client_find(struct coap_relays *r, const struct flow_key *key);
+/* Who the client is under the current generation; its standing. */
+enum outcome coap_client_identify(struct coap_relays *r, struct coap_client *client);
+struct coap_flight *coap_flight_new(struct coap_relays *r, struct coap_client *client);
+void coap_flight_free(struct coap_flight *flight);
+/* Gives a flight another client message id under which repeats find it. */
+void coap_flight_file(struct coap_flight *flight);
+void coap_flight_unfile(struct coap_flight *flight);
+struct coap_flight *coap_flight_repeated(struct coap_relays *r, const struct coap_client *client,
+                                         uint16_t mid);
+bool coap_keep_bytes(struct coap_relays *r, uint8_t **at, uint16_t *len, const uint8_t *from, size_t n);
+void coap_drop_bytes(struct coap_relays *r, uint8_t **at, uint16_t *len);
+/* After anything happened to a flight: counts, lists and the timer follow its state. */
+void coap_flight_settle(struct coap_flight *flight);
+void coap_flight_observing(struct coap_flight *flight, bool observing);
+
+/* relay_coap_reply.c: everything toward devices */
+/* Sends bytes to the client if the ledger allows; true when they were. */
+bool coap_send_down(struct coap_relays *r, const struct flow_key *key, uint32_t *path, const uint8_t *bytes,
+                    size_t n);
+void coap_send_empty_down(struct coap_relays *r, const struct flow_key *key, uint32_t *path,
+                          enum coap_type type, uint16_t mid);
+/* Answers a request of which nothing is remembered; `max_age_s` < 0: no Max-Age; `echo`: a challenge. */
+void coap_refuse(struct coap_relays *r, struct coap_client *client, const struct coap_message *request,
+                 uint8_t code, int64_t max_age_s, bool echo);
+/* The reply to a flight made of a response of the upstream. */
+void coap_reply_response(struct coap_flight *flight, const struct coap_message *response,
+                         const struct coap_verdict *verdict);
+/* The reply to a flight made by ourselves. */
+void coap_reply_own(struct coap_flight *flight, uint8_t code);
+void coap_reply_again(struct coap_flight *flight);
+
+/* relay_coap_leg.c */
+/* The leg of a client that was identified; NULL when there is no room. */
+struct coap_leg *coap_leg_get(struct coap_relays *r, struct coap_client *client);
+/* Queues a flight whose request is kept, and sends what may be sent. */
+void coap_leg_add(struct coap_leg *leg, struct coap_flight *flight);
+/* The flight is done with its leg. */
+void coap_leg_remove(struct coap_flight *flight);
+void coap_leg_turn(struct coap_leg *leg);
+void coap_leg_landed(struct coap_flight *flight); /* no longer outstanding */
+void coap_leg_send(struct coap_leg *leg, const uint8_t *bytes, size_t n);
+void coap_leg_hang_up(struct coap_leg *leg);
+/* Everything that waits for the leg fails with `code`; the server is passed over for a while. */
+void coap_leg_fail(struct coap_leg *leg, enum outcome why, uint8_t code, const char *detail);
+void coap_leg_free(struct coap_leg *leg);
+/* The server may have forgotten the session: shakes hands anew, and sends again what is outstanding. */
+void coap_leg_redial(struct coap_leg *leg);
+bool coap_leg_current(const struct coap_leg *leg);
+void coap_leg_expire(struct coap_relays *r);
+
+/* relay_coap_upstream.c */
+void coap_leg_received(struct coap_leg *leg, struct bytes payload);
+void coap_flight_do(struct coap_flight *flight, unsigned int todo);
+
+/* relay_coap_event.c */
+struct coap_report {
+    enum event_kind kind;
+    enum outcome outcome;
+    bool enforced;
+    uint8_t method;
+    uint8_t code; /* that was answered; 0: nothing */
+    uint32_t payload_bytes;
+    struct bytes path;
+    const char *rule;   /* or NULL */
+    const char *detail; /* or NULL */
+};
+void coap_tell(struct coap_relays *r, const struct coap_client *client, const struct coap_report *report);
+void coap_tell_arrival(struct coap_relays *r, const struct coap_arrival *arrival,
+                       const struct coap_report *report);
+
+#endif

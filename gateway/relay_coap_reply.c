@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What devices are sent. Every datagram toward an address that has not proved itself is paid from its ledger
+ * (E4); what it cannot pay is not sent. A reply that is too large for it becomes a challenge where the
+ * request may be carried out twice, and its bare code where it may not.
+ */
+#include "policy/coap/build.h"
+
+#include "gateway/relay_coap_private.h"
+
+#define IP4_UDP_BYTES 28
+#define IP6_UDP_BYTES 48
+
+static uint32_t packet_bytes(const struct flow_key *key, size_t n)
+{
+    return (uint32_t)n + (ip_address_is_v4(&key->remote) ? IP4_UDP_BYTES : IP6_UDP_BYTES);
+}
+
+static bool affordable(struct coap_relays *r, const struct flow_key *key, size_t n)
+{
+    struct coap_source *source = coap_proofs_get(r->proofs, &key->remote, coap_now(r));
+    return coap_ledger_allows(&source->ledger, packet_bytes(key, n), coap_now(r));
+}
+
+bool coap_send_down(struct coap_relays *r, const struct flow_key *key, uint32_t *path, const uint8_t *bytes,
+                    size_t n)
+{
+    if (!affordable(r, key, n)) {
+        coap_count(r, COAP_COUNT_HELD_BACK);
+        return false;
+    }
+    struct coap_source *source = coap_proofs_get(r->proofs, &key->remote, coap_now(r));
+    coap_ledger_sent(&source->ledger, packet_bytes(key, n), coap_now(r));
+    coap_count(r, COAP_COUNT_DATAGRAMS_DOWN);
+    r->counters.count[COAP_COUNT_BYTES_DOWN] += n;
+    r->config.send(r->config.worker, path, key, bytes, n);
+    return true;
+}
+
+void coap_send_empty_down(struct coap_relays *r, const struct flow_key *key, uint32_t *path,
+                          enum coap_type type, uint16_t mid)
+{
+    uint8_t message[COAP_HEADER_BYTES];
+    coap_send_down(r, key, path, message, coap_build_empty(message, type, mid));
+}
+
+void coap_refuse(struct coap_relays *r, struct coap_client *client, const struct coap_message *request,
+                 uint8_t code, int64_t max_age_s, bool echo)
+{
+    uint8_t message[64];
+    uint8_t value[COAP_ECHO_BYTES];
+    struct coap_writer w;
+    bool confirmable = request->type == COAP_CON;
+    coap_build_start(&w, message, sizeof(message), confirmable ? COAP_ACK : COAP_NON, code,
+                     confirmable ? request->mid : client->next_mid++, request->token, request->token_len);
+    if (max_age_s >= 0)
+        coap_build_uint(&w, COAP_MAX_AGE, (uint32_t)max_age_s);
+    if (echo) {
+        coap_count(r, COAP_COUNT_CHALLENGES);
+        coap_echo_make(r->proofs, &client->key.remote, coap_now(r), value);
+        coap_build_option(&w, COAP_ECHO, bytes_of(value, sizeof(value)));
+    }
+    coap_send_down(r, &client->key, &client->path, message, coap_build_end(&w));
+}
+
+/* RFC 7967 s.2.1: bit k-1 of the option stands for class k. */
+static bool unwanted(const struct coap_flight *flight, uint8_t code)
+{
+    return (flight->no_response >> (COAP_CODE_CLASS(code) - 1) & 1) != 0;
+}
+
+/* Sends a reply that is written with any type and message id, and keeps it for repeats. */
+static void reply(struct coap_flight *flight, uint8_t *message, size_t n, bool reliable)
+{
+    struct coap_relays *r = flight->relays;
+    struct coap_client *client = flight->client;
+    uint64_t random = coap_random(r);
+    bool silent = unwanted(flight, message[1]);
+    if (silent && !(flight->x.confirmable && flight->x.down_state == COAP_DOWN_PENDING)) {
+        flight->suppressed = true;
+        reliable = false;
+    }
+    struct coap_reply_form form =
+        coap_exchange_reply(&flight->x, reliable, client->next_mid++, (uint16_t)random, coap_now(r));
+    if (silent && form.type == COAP_ACK)
+        n = coap_build_empty(message, COAP_ACK, form.mid);
+    else
+        coap_build_retype(message, form.type, form.mid);
+    coap_keep_bytes(r, &flight->reply, &flight->reply_len, message, n);
+    if (form.now && !flight->suppressed)
+        coap_send_down(r, &client->key, &client->path, message, n);
+}
+
+void coap_reply_own(struct coap_flight *flight, uint8_t code)
+{
+    uint8_t message[COAP_HEADER_BYTES + COAP_TOKEN_MAX];
+    struct coap_writer w;
+    coap_build_start(&w, message, sizeof(message), COAP_NON, code, 0, flight->token, flight->token_len);
+    reply(flight, message, coap_build_end(&w), false);
+}
+
+static bool repeatable(uint8_t method)
+{
+    return method != COAP_POST && method != COAP_PATCH;
+}
+
+static void reply_challenge(struct coap_flight *flight)
+{
+    struct coap_relays *r = flight->relays;
+    uint8_t message[64];
+    uint8_t value[COAP_ECHO_BYTES];
+    struct coap_writer w;
+    coap_count(r, COAP_COUNT_CHALLENGES);
+    coap_echo_make(r->proofs, &flight->client->key.remote, coap_now(r), value);
+    coap_build_start(&w, message, sizeof(message), COAP_NON, COAP_UNAUTHORIZED, 0, flight->token,
+                     flight->token_len);
+    coap_build_option(&w, COAP_ECHO, bytes_of(value, sizeof(value)));
+    reply(flight, message, coap_build_end(&w), false);
+}
+
+void coap_reply_response(struct coap_flight *flight, const struct coap_message *response,
+                         const struct coap_verdict *verdict)
+{
+    struct coap_relays *r = flight->relays;
+    uint8_t message[COAP_MESSAGE_MAX];
+    size_t n = coap_guard_rebuild(response, verdict, bytes_of(NULL, 0), COAP_NON, 0, flight->token,
+                                  flight->token_len, message, sizeof(message));
+    if (n == 0) {
+        coap_reply_own(flight, COAP_BAD_GATEWAY);
+        return;
+    }
+    if (!affordable(r, &flight->client->key, n)) {
+        if (repeatable(flight->method))
+            reply_challenge(flight);
+        else
+            coap_reply_own(flight, response->code);
+        return;
+    }
+    /* A notification is as reliable as the upstream made it, a first answer as the client asked. */
+    bool reliable = !flight->x.replied || response->type == COAP_CON;
+    reply(flight, message, n, reliable);
+}
+
+void coap_reply_again(struct coap_flight *flight)
+{
+    struct coap_client *client = flight->client;
+    if (flight->reply == NULL || flight->suppressed)
+        return;
+    coap_count(flight->relays, COAP_COUNT_SENT_AGAIN_DOWN);
+    if (!flight->x.piggybacked && flight->x.down_state == COAP_DOWN_SENT)
+        coap_build_retype(flight->reply, COAP_CON, flight->x.down.mid);
+    coap_send_down(flight->relays, &client->key, &client->path, flight->reply, flight->reply_len);
+}
