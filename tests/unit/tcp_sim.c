@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "tests/unit/tcp_sim.h"
 
+#include "tests/unit/tcp_invariants.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -476,6 +478,9 @@ static void step(struct sim *m)
         if (!u->wants_room && !u->finished)
             user_write(u);
         tcp_flush(u->tcp, m->now_us);
+        const char *complaint = tcp_invariants(u->tcp);
+        if (complaint != NULL)
+            complain(m, complaint);
     }
 }
 
