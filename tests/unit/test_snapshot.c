@@ -302,6 +302,43 @@ static void fingerprints(void)
     CU_ASSERT_STRING_NOT_EQUAL(base, other);
 }
 
+/* C4: whose place it is, for protocols in which a device does not say who it is. */
+static void devices_at(void)
+{
+#define V4(d)                                                                                                \
+    {                                                                                                        \
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 10, 20, 0, d                                               \
+    }
+    static const uint8_t at[][16] = {V4(1), V4(2), V4(3), V4(4)};
+    static const uint8_t mac[][6] = {{1}, {2}, {3}};
+    struct policy_role_spec role = role_of("one", 1);
+    struct policy_device_spec devices[] = {
+        {.id = "both", .has_mac = true, .mac = {1}, .addresses_n = 1, .addresses = {{V4(1), 128}}},
+        {.id = "mac", .has_mac = true, .mac = {2}},
+        {.id = "address", .addresses_n = 1, .addresses = {{V4(3), 128}}},
+        {.id = "prefix", .addresses_n = 1, .addresses = {{V4(4), 120}}},
+    };
+    static const struct {
+        bool has_mac;
+        uint8_t mac, at;
+        const char *id;
+    } t[] = {
+        {true, 0, 0, "both"},     {true, 0, 3, "both"},  {true, 2, 0, "both"}, /* who took the address */
+        {true, 1, 0, "both"},     {true, 1, 3, "mac"},   {true, 1, 2, "mac"},  {true, 2, 2, "address"},
+        {false, 0, 2, "address"}, {false, 0, 0, "both"}, {false, 0, 3, NULL},  {true, 2, 3, NULL},
+    };
+    struct told told;
+    struct snapshot *s = create(&role, 1, devices, COUNT(devices), &told);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    for (size_t i = 0; i < COUNT(t); i++) {
+        const struct policy_device *d = snapshot_device_at(s, t[i].has_mac, mac[t[i].mac], at[t[i].at]);
+        CU_ASSERT_EQUAL(d == NULL, t[i].id == NULL);
+        if (d != NULL && t[i].id != NULL)
+            CU_ASSERT_STRING_EQUAL(d->id, t[i].id);
+    }
+    snapshot_destroy(s);
+}
+
 /* G4: one role of 100,000 rules, a table of 100,000 devices. */
 static void large(void)
 {
@@ -337,9 +374,13 @@ static void large(void)
 int main(void)
 {
     static const struct unit_test tests[] = {
-        {"what is kept, and the defaults (D8, D9)", kept}, {"payloads that must be held", payload_held},
-        {"problems of rules (G1)", problems_of_rules},     {"problems of roles (G1)", problems_of_roles},
-        {"problems of devices (G1)", problems_of_devices}, {"fingerprints", fingerprints},
+        {"what is kept, and the defaults (D8, D9)", kept},
+        {"payloads that must be held", payload_held},
+        {"problems of rules (G1)", problems_of_rules},
+        {"problems of roles (G1)", problems_of_roles},
+        {"problems of devices (G1)", problems_of_devices},
+        {"devices by place (C4)", devices_at},
+        {"fingerprints", fingerprints},
         {"100,000 rules and devices (G4)", large},
     };
     return unit_run("snapshot", tests, COUNT(tests));
