@@ -248,6 +248,11 @@ const struct ip_stack_counters *ip_stack_counters(const struct ip_stack *stack)
 
 /* ---- paths and neighbours ------------------------------------------------------------------------------ */
 
+static bool is_link_local(const struct ip_address *a)
+{
+    return a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
+}
+
 uint32_t ip_stack_path(struct ip_stack *stack, const struct ip_address *destination)
 {
     for (uint16_t i = 0; i < stack->interfaces_n; i++) {
@@ -283,9 +288,10 @@ bool ip_stack_source(const struct ip_stack *stack, uint32_t path, const struct i
     uint16_t index = ip_stack_path_interface(stack, path);
     const struct ip_address *own =
         index < stack->interfaces_n ? ip_stack_own_for(&stack->interfaces[index], destination) : NULL;
-    if (own != NULL)
-        *out = *own;
-    return own != NULL;
+    if (own == NULL || (is_link_local(own) && !is_link_local(destination)))
+        return false; /* nobody could answer that */
+    *out = *own;
+    return true;
 }
 
 bool ip_stack_path_mac(const struct ip_stack *stack, uint32_t path, uint8_t mac[6])

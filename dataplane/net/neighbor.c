@@ -16,7 +16,7 @@
 #define PROBES 3
 #define EVICT_SCAN 32  /* entries looked at for one to reuse */
 #define SWEEP_SCAN 16  /* entries looked at per advance for forgotten ones */
-#define TIMED_MAX 1024 /* due entries handled per advance */
+#define TIMED_MAX 1024 /* entries with something to come that are looked at per advance */
 
 struct neighbor_table {
     const struct neighbor_host *host;
@@ -24,9 +24,10 @@ struct neighbor_table {
     uint64_t key[4];
     uint32_t capacity;
     uint32_t used;
-    uint32_t free;  /* list through next */
-    uint32_t timed; /* list through timed_next */
-    uint32_t hand;  /* of eviction and sweep */
+    uint32_t free;     /* list through next */
+    uint32_t timed;    /* list through timed_next */
+    uint32_t timed_at; /* where the next look at it goes on */
+    uint32_t hand;     /* of eviction and sweep */
     uint32_t waiting;
     uint32_t mask;
     uint32_t *chains;
@@ -72,6 +73,8 @@ static void timed_remove(struct neighbor_table *table, struct neighbor *n)
     if (n->due_us == 0)
         return;
     n->due_us = 0;
+    if (table->timed_at == neighbor_index(table, n))
+        table->timed_at = n->timed_next;
     if (n->timed_previous == NEIGHBOR_NONE)
         table->timed = n->timed_next;
     else
@@ -351,10 +354,12 @@ static void entry_due(struct neighbor_table *table, struct neighbor *n, uint64_t
             n->probes++;
             timed_set(table, n, now_us + RETRANSMIT_US);
             table->host->solicit(table->host_data, n, n->state == NEIGHBOR_PROBE);
-        } else if (n->state == NEIGHBOR_PROBE) {
-            start_asking(table, n, now_us);
-        } else {
+        } else if (n->state == NEIGHBOR_INCOMPLETE) {
             fail(table, n, now_us);
+        } else if (n->confirmed || n->permanent) {
+            start_asking(table, n, now_us);
+        } else { /* only ever claimed: forged sources must not make us ask everybody */
+            entry_free(table, n);
         }
         break;
     default: /* a failure's pause is over */
@@ -367,11 +372,12 @@ static void entry_due(struct neighbor_table *table, struct neighbor *n, uint64_t
 
 void neighbor_advance(struct neighbor_table *table, uint64_t now_us)
 {
-    uint32_t index = table->timed;
-    for (uint32_t i = 0; i < TIMED_MAX && index != NEIGHBOR_NONE; i++) {
-        struct neighbor *n = &table->entries[index];
-        index = n->timed_next;
-        if (n->due_us != 0 && n->due_us <= now_us)
+    if (table->timed_at == NEIGHBOR_NONE)
+        table->timed_at = table->timed;
+    for (uint32_t i = 0; i < TIMED_MAX && table->timed_at != NEIGHBOR_NONE; i++) {
+        struct neighbor *n = &table->entries[table->timed_at];
+        table->timed_at = n->timed_next;
+        if (n->due_us <= now_us)
             entry_due(table, n, now_us);
     }
     for (uint32_t i = 0; i < SWEEP_SCAN; i++) {
@@ -395,6 +401,7 @@ struct neighbor_table *neighbor_table_create(uint32_t capacity, const uint8_t se
     table->host_data = host_data;
     table->capacity = capacity;
     table->timed = NEIGHBOR_NONE;
+    table->timed_at = NEIGHBOR_NONE;
     table->mask = chains - 1;
     memcpy(table->key, secret, 16);
     table->key[2] = fold_multiply(table->key[0] ^ 0x9e3779b97f4a7c15u, table->key[1] | 1);

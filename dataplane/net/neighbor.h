@@ -5,7 +5,7 @@
  * What may teach it is narrow, because on a shared wire anybody can claim anything:
  * - an answer is taken only while we ask for that very address (solicited);
  * - a request or a packet addressed to us makes an entry that did not exist, "unconfirmed": it is asked for
- *   as soon as it is used, and it is the first to go when the table is full;
+ *   as soon as it is used, by unicast alone, and it is the first to go when the table is full;
  * - nothing replaces a MAC that we have, before its holder stopped answering: a packet, request or
  *   announcement with another MAC only makes us ask the old one (unicast), and when it is silent everybody.
  *

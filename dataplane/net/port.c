@@ -105,7 +105,7 @@ static int device_parse(struct device *out, const struct port_config *config, ui
     snprintf(out->what, sizeof(out->what), "%.*s", (int)n, rest);
     out->more = rest + n;
     if (out->form->kind == DEVICE_PCI)
-        snprintf(out->ethdev, sizeof(out->ethdev), "%s", out->what);
+        snprintf(out->ethdev, sizeof(out->ethdev), "%.*s", (int)n, rest);
     else
         snprintf(out->ethdev, sizeof(out->ethdev), "%s%" PRIu32, out->form->driver, index);
     return 0;

@@ -123,6 +123,11 @@ static void routes_lead_to_their_next_hop(void)
     CU_ASSERT_FATAL(rig_read_good(&rig, 1, &out, &frame));
     CU_ASSERT(rig_is(&frame.destination, "2001:db8::9") && frame.ttl == 64);
 
+    path = path_to("10.40.0.7"); /* an interface without an IPv6 address of its own */
+    CU_ASSERT(ip_stack_path_interface(rig.stack, path) == 2);
+    CU_ASSERT(!ip_stack_source(rig.stack, path, &far6, &source));
+    rig_drain(&rig, 0);
+
     path = path_to("10.50.1.2"); /* a longer prefix than the default */
     CU_ASSERT(send_bytes(&path, "10.20.0.1", "10.50.1.2", 20));
     CU_ASSERT_FATAL(rig_read_good(&rig, 0, &out, &frame));

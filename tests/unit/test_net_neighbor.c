@@ -204,6 +204,20 @@ static void heard_entries_are_unconfirmed(void)
     neighbor_table_destroy(table);
 }
 
+/* Forged sources must not make us ask everybody: one that answers no question is forgotten. */
+static void heard_entries_that_stay_silent_are_forgotten(void)
+{
+    struct neighbor_table *table = start(16);
+    struct ip_address a = address(5);
+    struct neighbor *n = neighbor_heard(table, 0, &a, mac_a, SECOND);
+    neighbor_use(table, n, SECOND);
+    for (uint32_t i = 1; i < 10; i++)
+        neighbor_advance(table, i * SECOND);
+    CU_ASSERT(seen.asked_one == 3 && seen.asked_all == 0);
+    CU_ASSERT(neighbor_table_used(table) == 0);
+    neighbor_table_destroy(table);
+}
+
 /* A flood of sources on the wire cannot push out who has answered, nor a next hop. */
 static void floods_evict_the_unconfirmed(void)
 {
@@ -256,6 +270,21 @@ static void waiting_packets_are_capped_in_all(void)
     neighbor_table_destroy(table);
 }
 
+/* More questions open than one advance looks at: each gets its turn. */
+static void many_open_questions_all_end(void)
+{
+    enum { OPEN = 5000 };
+    struct neighbor_table *table = start(OPEN);
+    for (uint32_t i = 0; i < OPEN; i++) {
+        struct ip_address b = address(i);
+        neighbor_want(table, 0, &b, SECOND);
+    }
+    for (uint64_t now = SECOND; now < 7 * SECOND; now += 10000)
+        neighbor_advance(table, now);
+    CU_ASSERT(seen.asked_all == 3 * OPEN && neighbor_table_used(table) == 0);
+    neighbor_table_destroy(table);
+}
+
 static void idle_entries_are_forgotten(void)
 {
     struct neighbor_table *table = start(64);
@@ -295,9 +324,11 @@ int main(void)
         {"RFC 4861 7.2.2: silence fails, the queue is short", silence_fails_and_is_forgotten},
         {"RFC 4861 7.3: stale, delay, probe", used_entries_are_verified},
         {"heard entries are unconfirmed", heard_entries_are_unconfirmed},
+        {"heard entries that stay silent are forgotten", heard_entries_that_stay_silent_are_forgotten},
         {"floods evict only the unconfirmed", floods_evict_the_unconfirmed},
         {"a full table refuses", a_full_table_refuses},
         {"waiting packets are capped in all", waiting_packets_are_capped_in_all},
+        {"many open questions all end", many_open_questions_all_end},
         {"idle entries are forgotten, next hops are not", idle_entries_are_forgotten},
         {"time zero", time_zero_works},
     };
