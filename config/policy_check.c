@@ -157,9 +157,9 @@ static void check_shadowed(const struct policy_draft *draft, struct diagnostics 
         }
 }
 
-static void check_role(const struct draft_role *role, struct diagnostics *d)
+static void check_role(const struct draft_role *role, bool whole, struct diagnostics *d)
 {
-    if (role->rules_n == 0)
+    if (role->rules_n == 0 && whole)
         tell(d, DIAGNOSTIC_WARNING, origin_of_role(role),
              "role '%s' has no rules; its clients connect and may do nothing else", role->spec.name);
     if (role->spec.match.user != NULL && !feature_present(FEATURE_PASSWORDS))
@@ -181,6 +181,7 @@ static void check_role(const struct draft_role *role, struct diagnostics *d)
 void policy_check(const struct policy_draft *draft, const struct gateway_config *gateway, bool whole,
                   struct diagnostics *d)
 {
+    uint32_t errors = diagnostics_errors(d);
     if (draft->roles_n > ROLES_MAX) {
         diagnostics_add(
             d, DIAGNOSTIC_ERROR, draft->roles[ROLES_MAX]->spec.file, draft->roles[ROLES_MAX]->spec.line,
@@ -190,7 +191,7 @@ void policy_check(const struct policy_draft *draft, const struct gateway_config 
         return;
     }
     for (uint32_t i = 0; i < draft->roles_n; i++)
-        check_role(draft->roles[i], d);
+        check_role(draft->roles[i], whole, d);
     if (whole)
         check_shadowed(draft, d);
     if (gateway == NULL)
@@ -209,5 +210,6 @@ void policy_check(const struct policy_draft *draft, const struct gateway_config 
         if (draft->tests[i].port != NULL)
             check_reference(gateway, d, draft->tests[i].origin, NULL, draft->tests[i].port);
     }
-    check_listeners_used(draft, gateway, d);
+    if (whole && diagnostics_errors(d) == errors)
+        check_listeners_used(draft, gateway, d);
 }

@@ -6,6 +6,7 @@
 #include "config/policy_files.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- reading ------------------------------------------------------------------------------------------- */
 
@@ -60,6 +61,7 @@ static bool read_all(struct policy_draft *draft, const char *directory, const st
                         directory);
         take_policy(draft, load, &gateway_keys, gateway->directory, d);
         sum->files = 1;
+        draft->shown = gateway->file;
         return true;
     }
     const char *base = gateway != NULL ? gateway->directory : directory;
@@ -72,9 +74,11 @@ static bool read_all(struct policy_draft *draft, const char *directory, const st
         take_policy(draft, load, NULL, base, d);
     }
     sum->files = draft->loads_n;
-    bool listed = files != NULL;
+    if (files == NULL)
+        return false;
+    draft->shown = arena_text(draft->arena, files->shown, strlen(files->shown));
     policy_files_free(files);
-    return listed;
+    return draft->shown != NULL;
 }
 
 /* ---- compiling ----------------------------------------------------------------------------------------- */
@@ -175,7 +179,7 @@ struct snapshot *policy_config_load(const char *directory, const struct gateway_
         diagnostics_add(d, DIAGNOSTIC_ERROR, directory, 0, "no memory to read it");
     } else if (read_all(draft, directory, gateway, &sum, d)) {
         if (draft->roles_n == 0 && diagnostics_errors(d) == errors)
-            diagnostics_add(d, DIAGNOSTIC_ERROR, directory, 0,
+            diagnostics_add(d, DIAGNOSTIC_ERROR, draft->shown, 0,
                             "there is no role, so nobody may connect; add 'roles'");
         mend(draft);
         policy_check(draft, gateway, diagnostics_errors(d) == errors, d);

@@ -57,6 +57,7 @@ struct policy_test {
 
 struct policy_draft {
     struct arena *arena;
+    const char *shown;   /* where the policy is, for messages about all of it */
     struct load **loads; /* strings point into them */
     uint32_t loads_n;
     struct draft_role **roles;
@@ -82,7 +83,8 @@ extern const char *const policy_action_words[ACL_ACTIONS];
 
 /*
  * What neither a single setting nor the compiler can tell: references to the gateway (NULL: not checked),
- * warnings; and, when the draft is `whole` (no condition was left out for an error), roles that never match.
+ * what is allowed too widely; and, when the draft is `whole` (nothing was left out for an error), roles that
+ * never match, have no rules, or are missing for a listener.
  */
 void policy_check(const struct policy_draft *draft, const struct gateway_config *gateway, bool whole,
                   struct diagnostics *d);

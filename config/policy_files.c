@@ -72,6 +72,8 @@ struct policy_files *policy_files_list(const char *directory, const char *base, 
                         strerror(errno),
                         errno == ENOENT ? "create it or correct its name" : "let this user read it");
     const char *problem = dir == NULL ? NULL : list(dir, files, directory, shown);
+    if (files != NULL && problem == NULL && (files->shown = strdup(shown)) == NULL)
+        problem = "no memory to read it";
     if (problem != NULL)
         diagnostics_add(d, DIAGNOSTIC_ERROR, shown, 0, "%s", problem);
     free(real);
@@ -93,5 +95,6 @@ void policy_files_free(struct policy_files *files)
         free(files->file[i].path);
         free(files->file[i].shown);
     }
+    free(files->shown);
     free(files);
 }

@@ -8,6 +8,7 @@
 #define POLICY_FILES_MAX 1024
 
 struct policy_files {
+    char *shown; /* the directory, as below */
     uint32_t n;
     struct {
         char *path;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config/feature.h"
 #include "config/gateway_config.h"
 #include "tests/unit/config_rig.h"
 #include "tests/unit/runner.h"
@@ -490,12 +491,6 @@ static void listeners(void)
          "\":8883\"; upstream = \"broker\"; } );",
          "sallyport.conf:4: error: listener 'a' speaks mqtt, which is secured by TLS; write security = "
          "\"tls\"\n"},
-        {DATAPLANE UPSTREAMS
-         "listeners = ( { name = \"a\"; port = \"iot\"; protocol = \"coap\"; security = \"none\"; listen = "
-         "\":5683\"; upstream = \"broker\"; } );",
-         "sallyport.conf:4: error: listener 'a' is refused; CoAP is not in this version; remove it\n"
-         "sallyport.conf:4: error: listener 'a' speaks coap, but upstream 'broker' speaks mqtt; name another "
-         "upstream\n"},
     };
     TRY(cases);
 }
@@ -601,6 +596,10 @@ static void upstreams(void)
     TRY(cases);
 }
 
+#define UPSTREAMS_COAP(rest)                                                                                 \
+    "upstreams = ( { name = \"broker\"; protocol = \"coap\"; servers = [ \"10.30.0.2:5684\" ]; " rest " } "  \
+                                                                                                      ");"
+
 /* CoAP reads into the structures, and is refused in one place until its relay is there. */
 static void coap(void)
 {
@@ -616,8 +615,11 @@ static void coap(void)
     struct gateway_config *c = gateway_config_read(rig_path("sallyport.conf"), d);
     rig_expect(
         "coap", rig_told(d),
-        "sallyport.conf:3: error: listener 'coap' is refused; CoAP is not in this version; remove it\n"
-        "sallyport.conf:4: error: upstream 'coap' is refused; CoAP is not in this version; remove it\n");
+        feature_present(FEATURE_COAP)
+            ? ""
+            : "sallyport.conf:3: error: listener 'coap' is refused; CoAP is not in this version; remove it\n"
+              "sallyport.conf:4: error: upstream 'coap' is refused; CoAP is not in this version; remove "
+              "it\n");
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
     CU_ASSERT_EQUAL(c->listeners[0].protocol, CONFIG_COAP);
     CU_ASSERT_EQUAL(c->upstreams[0].security, CONFIG_SECURITY_DTLS);
@@ -625,6 +627,27 @@ static void coap(void)
     CU_ASSERT_STRING_EQUAL(c->upstreams[0].psk_file, rig_path("tls/devices.psk"));
     gateway_config_destroy(c);
     diagnostics_destroy(d);
+    CU_ASSERT(
+        strstr(
+            told_of(DATAPLANE UPSTREAMS
+                    "listeners = ( { name = \"a\"; port = \"iot\"; protocol = \"coap\"; security = \"none\"; "
+                    "listen = \":5683\"; upstream = \"broker\"; } );"),
+            "sallyport.conf:4: error: listener 'a' speaks coap, but upstream 'broker' speaks mqtt; name "
+            "another "
+            "upstream\n") != NULL);
+    CU_ASSERT(
+        strstr(told_of(DATAPLANE LISTENERS UPSTREAMS_COAP("security = \"dtls\"; psk_id = \"x\";")),
+               "'psk_file' is missing in upstream 'broker'; a PSK needs both 'psk_id' and 'psk_file'\n") !=
+        NULL);
+    CU_ASSERT(
+        strstr(told_of(DATAPLANE LISTENERS UPSTREAMS_COAP("security = \"tls\";")),
+               "upstream 'broker' speaks coap, which is secured by DTLS; write security = \"dtls\"\n") !=
+        NULL);
+    CU_ASSERT(
+        strstr(
+            told_of(DATAPLANE LISTENERS UPSTREAMS_COAP(
+                "security = \"dtls\"; psk_id = \"x\"; psk_file = \"tls/devices.psk\"; ca = \"tls/ca.pem\";")),
+            "upstream 'broker' has a PSK and certificates; keep one\n") != NULL);
     rig_end();
 }
 
