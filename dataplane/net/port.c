@@ -6,6 +6,7 @@
 #include <rte_errno.h>
 #include <rte_eth_ring.h>
 
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
@@ -242,6 +243,33 @@ static bool hugepages_free(void)
     return false;
 }
 
+/* What libxdp and libbpf call a level; 0 is a warning. */
+typedef int print_function(int level, const char *format, va_list arguments);
+
+static int print_warning(int level, const char *format, va_list arguments)
+{
+    return level == 0 ? vfprintf(stderr, format, arguments) : 0;
+}
+
+/* The libraries of the af_xdp driver tell on stderr how they get along, unless told not to. They are there
+ * only as the driver's own. */
+static void quiet_xdp(void)
+{
+    static const char *const libraries[][2] = {{"libxdp.so.1", "libxdp_set_print"},
+                                               {"libbpf.so.1", "libbpf_set_print"}};
+    for (size_t i = 0; i < RTE_DIM(libraries); i++) {
+        void *library = dlopen(libraries[i][0], RTLD_NOW | RTLD_NOLOAD);
+        if (library == NULL)
+            continue;
+        void *symbol = dlsym(library, libraries[i][1]);
+        print_function *(*set_print)(print_function *);
+        memcpy(&set_print, &symbol, sizeof(set_print));
+        if (symbol != NULL)
+            set_print(print_warning);
+        dlclose(library);
+    }
+}
+
 static int start_eal(const struct port_eal_config *config, const struct device *devices,
                      struct port_error *error)
 {
@@ -285,8 +313,10 @@ static int start_eal(const struct port_eal_config *config, const struct device *
         add(arguments, "%s", config->extra[i]);
     int rc = rte_eal_init(arguments->n, arguments->list);
     free(arguments);
-    if (rc >= 0)
+    if (rc >= 0) {
+        quiet_xdp();
         return 0;
+    }
     int reason = rte_errno == 0 ? EINVAL : rte_errno;
     return fail(error, reason, not_permitted(reason) ? EXIT_PERMISSION : EXIT_UNAVAILABLE,
                 "DPDK does not start: %s; its own words are above", rte_strerror(reason));
