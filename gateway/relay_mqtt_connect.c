@@ -169,6 +169,7 @@ static void set_framers(struct relay *r)
     device->head_limit_bytes = limit < RELAY_HEAD_BYTES_MAX ? limit : RELAY_HEAD_BYTES_MAX;
     mqtt_framer_init(&r->upstream.framer, MQTT_FROM_SERVER, device->version, UINT32_MAX,
                      RELAY_HEAD_BYTES_MAX);
+    r->upstream.framer.pass_defects = true;
 }
 
 /* Refused before there was a session: CONNACK says why. */

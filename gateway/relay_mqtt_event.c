@@ -160,9 +160,11 @@ static enum event_kind kind_of(enum mqtt_sender sender, const struct mqtt_packet
         return EVENT_UPSTREAM_FAILED;
     if (is_limit(v->outcome))
         return EVENT_LIMIT_EXCEEDED;
+    if (packet->type == MQTT_PUBLISH && sender == MQTT_FROM_SERVER)
+        return EVENT_MQTT_DELIVERY_DENIED;
     if (packet->type == MQTT_PUBLISH && v->outcome != OUTCOME_BAD_PACKET_ID &&
         v->outcome != OUTCOME_BAD_TOPIC_ALIAS)
-        return sender == MQTT_FROM_CLIENT ? EVENT_MQTT_PUBLISH_DENIED : EVENT_MQTT_DELIVERY_DENIED;
+        return EVENT_MQTT_PUBLISH_DENIED;
     if (packet->type == MQTT_CONNECT)
         return EVENT_MQTT_WILL_DENIED;
     return EVENT_PROTOCOL_ERROR;

@@ -244,12 +244,17 @@ void guard_check_publish(struct mqtt_guard *g, struct mqtt_packet *p, bool whole
 void guard_check_delivery(struct mqtt_guard *g, struct mqtt_packet *p, bool whole, struct guard_verdict *v)
 {
     /* We never told the upstream that it may use aliases. */
-    if (guard_has(&p->properties, MQTT_PROP_TOPIC_ALIAS)) {
+    bool sound = p->defect == OUTCOME_ALLOWED;
+    if (sound && guard_has(&p->properties, MQTT_PROP_TOPIC_ALIAS)) {
         guard_close(g, OUTCOME_UPSTREAM_PROTOCOL, v);
         return;
     }
     if (p->publish.qos != 0 && !judge_exchange(g, MQTT_FROM_SERVER, p, v))
         return;
+    if (!sound) {
+        mqtt_guard_refuse(g, MQTT_FROM_SERVER, p, (enum outcome)p->defect, v);
+        return;
+    }
     struct acl_request request = {.action = ACL_SUBSCRIBE,
                                   .topic = p->publish.topic,
                                   .qos = p->publish.qos,

@@ -154,11 +154,32 @@ enum read_result mqtt_publish_head_parse(struct mqtt_publish_head *head, struct 
     return publish_head(head, at_hand, flags, version, remaining_length, limit_bytes);
 }
 
+/* Topic and properties, once it is certain where they end. */
+static enum outcome judge_head(struct mqtt_packet *out, const struct mqtt_publish_head *head,
+                               const struct mqtt_parse *p)
+{
+    enum outcome outcome;
+    if (head->topic.len != 0) {
+        outcome = mqtt_topic_name_check(head->topic, p->level);
+        if (outcome != OUTCOME_ALLOWED)
+            return outcome;
+    }
+    if (head->properties.len != 0) {
+        outcome =
+            mqtt_properties_parse(&out->properties, head->properties, MQTT_PUBLISH, p->sender, p->level);
+        if (outcome != OUTCOME_ALLOWED)
+            return outcome;
+    }
+    /* [3.3.2-8]: an empty name is one only together with an alias. */
+    if (head->topic.len == 0 && (out->properties.present & MQTT_PROP_BIT(MQTT_PROP_TOPIC_ALIAS)) == 0)
+        return OUTCOME_BAD_TOPIC;
+    return OUTCOME_ALLOWED;
+}
+
 static enum outcome parse_publish(struct mqtt_packet *out, uint8_t flags, struct bytes body,
                                   uint32_t remaining_length, const struct mqtt_parse *p)
 {
     struct mqtt_publish_head head;
-    enum outcome outcome;
     switch (publish_head(&head, body, flags, p->version, remaining_length, UINT32_MAX)) {
     case READ_MALFORMED:
         return head.fault;
@@ -179,20 +200,9 @@ static enum outcome parse_publish(struct mqtt_packet *out, uint8_t flags, struct
     out->packet_id = head.packet_id;
     if (out->publish.qos != 0 && head.packet_id == 0)
         return OUTCOME_BAD_PACKET_ID;
-    if (head.topic.len != 0) {
-        outcome = mqtt_topic_name_check(head.topic, p->level);
-        if (outcome != OUTCOME_ALLOWED)
-            return outcome;
-    }
-    if (head.properties.len != 0) {
-        outcome = mqtt_properties_parse(&out->properties, head.properties, MQTT_PUBLISH, p->sender, p->level);
-        if (outcome != OUTCOME_ALLOWED)
-            return outcome;
-    }
-    /* [3.3.2-8]: an empty name is one only together with an alias. */
-    if (head.topic.len == 0 && (out->properties.present & MQTT_PROP_BIT(MQTT_PROP_TOPIC_ALIAS)) == 0)
-        return OUTCOME_BAD_TOPIC;
-    return OUTCOME_ALLOWED;
+    enum outcome outcome = judge_head(out, &head, p);
+    out->defect = (uint8_t)outcome;
+    return outcome;
 }
 
 /* ---- acknowledgements, DISCONNECT, AUTH --------------------------------------------------------------- */
@@ -292,6 +302,7 @@ enum outcome mqtt_packet_decode(struct mqtt_packet *out, enum mqtt_type type, ui
 {
     struct mqtt_parse p = {.at = cursor_of(body), .version = version, .sender = sender, .level = level};
     enum outcome outcome = mqtt_header_check((uint8_t)(type << 4 | (flags & 0x0F)), version, sender);
+    out->defect = OUTCOME_ALLOWED;
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
     /* Of the properties only what says that there are none: the rest counts only when `present` says so. */

@@ -167,6 +167,7 @@ struct mqtt_packet {
     enum mqtt_version version;
     uint16_t packet_id;
     uint8_t reason_code; /* CONNACK (return code in 3.x), acknowledgements, DISCONNECT, AUTH */
+    uint8_t defect;      /* enum outcome: see mqtt_packet_decode */
     struct mqtt_properties properties;
     union {
         struct mqtt_connect connect;
@@ -186,7 +187,9 @@ struct mqtt_packet {
  * that MQTT 5 marks as text is checked, the payload of a PUBLISH is not (it may come in parts). Answers
  * OUTCOME_ALLOWED, or what is wrong, and then `out` is not to be used, but for a CONNECT: out->version is its
  * version once that was understood, and with OUTCOME_BAD_PROTOCOL_VERSION connect.version is the level as
- * received.
+ * received; and for a PUBLISH that is wrong in its topic or its properties only: then `defect` is what was
+ * answered, and QoS, identifier and payload are set all the same, so that it can be acknowledged instead of
+ * coming again for ever (D3). Else `defect` is OUTCOME_ALLOWED.
  */
 enum outcome mqtt_packet_decode(struct mqtt_packet *out, enum mqtt_type type, uint8_t flags,
                                 struct bytes body, uint32_t remaining_length, enum mqtt_version version,

@@ -453,7 +453,7 @@ static void garbage_from_the_upstream(void)
         {"SUBSCRIBE", {0x82, 2, 0, 1}, 4},
         {"five-byte length", {0x30, 0x80, 0x80, 0x80, 0x80, 0}, 6},
         {"SUBACK without codes (CVE-2024-10525)", {0x90, 3, 0, 1, 0}, 5},
-        {"topic C0 80", {0x30, 6, 0, 2, 0xC0, 0x80, 0, 'x'}, 8},
+        {"packet id 0", {0x32, 6, 0, 1, 'a', 0, 0, 0}, 8},
         {"second CONNACK", {0x20, 3, 0, 0, 0}, 5},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -529,6 +529,48 @@ static void deliveries_are_trimmed(void)
     }
 }
 
+/* A broker that passes on what it should not: acknowledged in the device's place, whole or in pieces, or it
+ * would come again with every connection (D3; CVE-2017-7653, CVE-2026-67418). */
+static void bad_deliveries_are_acknowledged(void)
+{
+    static const struct {
+        const char *name;
+        uint8_t bytes[16];
+        uint8_t len;
+        enum mqtt_type answer;
+    } cases[] = {
+        {"topic C0 80, QoS 0", {0x30, 6, 0, 2, 0xC0, 0x80, 0, 'x'}, 8, MQTT_RESERVED},
+        {"topic C0 80, QoS 1", {0x32, 8, 0, 2, 0xC0, 0x80, 0, 7, 0, 'x'}, 10, MQTT_PUBACK},
+        {"topic C0 80, QoS 2", {0x34, 8, 0, 2, 0xC0, 0x80, 0, 7, 0, 'x'}, 10, MQTT_PUBREC},
+        {"wildcard in the topic", {0x32, 7, 0, 1, '#', 0, 7, 0, 'x'}, 9, MQTT_PUBACK},
+        {"property twice", {0x32, 10, 0, 1, 'a', 0, 7, 4, 1, 0, 1, 0}, 12, MQTT_PUBACK},
+        {"unknown property", {0x32, 8, 0, 1, 'a', 0, 7, 2, 0x7F, 0}, 10, MQTT_PUBACK},
+        {"alias 0", {0x32, 9, 0, 1, 'a', 0, 7, 3, 0x23, 0, 0}, 11, MQTT_PUBACK},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (size_t cut = 0; cut < cases[i].len; cut++) {
+            struct mqtt_packet p;
+            open_lab();
+            struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+            lab_feed(s.upstream, cases[i].bytes, cut);
+            lab_feed(s.upstream, cases[i].bytes + cut, cases[i].len - cut);
+            lab_flush(&lab);
+            CU_ASSERT_TRUE(told_nothing(&s));
+            if (cases[i].answer != MQTT_RESERVED)
+                CU_ASSERT_TRUE(passed(&s, cases[i].answer, 7));
+            if (cases[i].answer == MQTT_PUBREC) {
+                ack(&s, s.upstream, MQTT_PUBREL, 7);
+                CU_ASSERT_TRUE(passed(&s, MQTT_PUBCOMP, 7));
+            }
+            const struct event *event = lab_event_of(&lab, EVENT_MQTT_DELIVERY_DENIED);
+            CU_ASSERT_TRUE(event != NULL && event->enforced);
+            p = lab_publish(MQTT_5, "trucks/017/cmd/go", 0, 0); /* and life goes on */
+            lab_send(s.upstream, &p);
+            CU_ASSERT_TRUE(told(&s, MQTT_PUBLISH, 0, 0));
+            lab_close(&lab);
+        }
+}
+
 /* ---- rates (F2) --------------------------------------------------------------------------------------- */
 
 static void over_the_rate(void)
@@ -657,6 +699,7 @@ static const struct unit_test tests[] = {
     {"response topics are judged (D11)", response_topics_are_judged},
     {"payloads are read where asked (D3)", payloads_are_read_where_asked},
     {"deliveries are trimmed (D3, D5)", deliveries_are_trimmed},
+    {"bad deliveries are acknowledged (D3)", bad_deliveries_are_acknowledged},
     {"over the rate (F2)", over_the_rate},
     {"over the bytes (F2)", over_the_bytes},
     {"floods of refusals are folded (H2)", floods_of_refusals_are_folded},
