@@ -244,9 +244,14 @@ struct neighbor *neighbor_pin(struct neighbor_table *table, uint16_t interface,
 void neighbor_heard_from(struct neighbor_table *table, struct neighbor *n, const uint8_t mac[6],
                          uint64_t now_us)
 {
-    if (!neighbor_has_mac(n))
-        return; /* we are asking, or will: the answer decides */
-    if (memcmp(n->mac, mac, 6) == 0) {
+    bool same = memcmp(n->mac, mac, 6) == 0;
+    if (!neighbor_has_mac(n)) {
+        /* We are asking, or will: the answer decides, or that the device that was there wakes up. */
+        if (same && n->confirmed)
+            set_reachable(table, n, mac, now_us);
+        return;
+    }
+    if (same) {
         if (n->confirmed) {
             n->state = NEIGHBOR_REACHABLE;
             n->confirmed_us = now_us;

@@ -23,7 +23,8 @@
 #define DESCRIPTORS 1024
 #define MBUFS_BASE 8192
 #define MBUF_CACHE 256
-#define MEMORY_DEFAULT_BYTES (256ull << 20)
+#define MEMORY_MIN_BYTES (256ull << 20)
+#define MBUF_BYTES 2560 /* with all that belongs to one */
 #define ARGUMENTS_MAX 64
 #define ARGUMENT_BYTES 1024
 #define DEVICE_ARGUMENTS_BYTES 512
@@ -270,6 +271,19 @@ static void quiet_xdp(void)
     }
 }
 
+static uint32_t mbufs_wanted(const struct port_eal_config *config)
+{
+    uint32_t queues = config->ports_n * RTE_MAX(config->workers, 1u);
+    return rte_align32pow2(MBUFS_BASE + queues * 3 * DESCRIPTORS) - 1;
+}
+
+/* Enough for the packet buffers and everything beside them. */
+static uint64_t memory_wanted(const struct port_eal_config *config)
+{
+    uint64_t buffers = (uint64_t)mbufs_wanted(config) * MBUF_BYTES;
+    return config->memory_bytes != 0 ? config->memory_bytes : RTE_MAX(MEMORY_MIN_BYTES, 2 * buffers);
+}
+
 static int start_eal(const struct port_eal_config *config, const struct device *devices,
                      struct port_error *error)
 {
@@ -285,7 +299,6 @@ static int start_eal(const struct port_eal_config *config, const struct device *
         return fail(error, ENOMEM, 1, "out of memory");
     char cores[ARGUMENT_BYTES];
     choose_cores(config->workers, cores);
-    uint64_t memory = config->memory_bytes == 0 ? MEMORY_DEFAULT_BYTES : config->memory_bytes;
     add(arguments, "%s", config->program);
     add(arguments, "--file-prefix=sallyport-%ld", (long)getpid());
     add(arguments, "--lcores=%s", config->cores == NULL ? cores : config->cores);
@@ -299,7 +312,7 @@ static int start_eal(const struct port_eal_config *config, const struct device *
         add(arguments, "--no-shconf");
         add(arguments, "--no-huge");
         add(arguments, "-m");
-        add(arguments, "%" PRIu64, RTE_MAX(memory >> 20, 1u));
+        add(arguments, "%" PRIu64, RTE_MAX(memory_wanted(config) >> 20, 1u));
     }
     if (!pci)
         add(arguments, "--no-pci");
@@ -421,8 +434,7 @@ static int open_port(const struct port_eal_config *config, uint32_t index, const
 
 static int make_mempool(const struct port_eal_config *config, struct port_error *error)
 {
-    uint32_t queues = config->ports_n * RTE_MAX(config->workers, 1u);
-    uint32_t n = rte_align32pow2(MBUFS_BASE + queues * 3 * DESCRIPTORS) - 1;
+    uint32_t n = mbufs_wanted(config);
     mempool = rte_pktmbuf_pool_create("sallyport", n, MBUF_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE,
                                       (int)rte_socket_id());
     if (mempool == NULL)

@@ -39,7 +39,7 @@ struct port_eal_config {
     const struct port_config *ports;
     uint32_t ports_n;
     uint32_t workers;
-    uint64_t memory_bytes; /* for the EAL; 0: default of 256 MiB */
+    uint64_t memory_bytes; /* for the EAL; 0: what the ports need, 256 MiB at least */
     bool hugepages;        /* false: --no-huge */
     const char *cores;     /* EAL --lcores value, NULL: chosen by us from the cores that we may use */
     char *const *extra;    /* operator's own EAL arguments */

@@ -125,7 +125,7 @@ static inline bool rig_eal_start(struct rig *rig)
         fprintf(stderr, "%s\n", error.text);
         return false;
     }
-    rig->mempool = rte_pktmbuf_pool_create("test", 4095, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+    rig->mempool = rte_pktmbuf_pool_create("test", 4095, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
     for (uint32_t p = 0; rig->mempool != NULL && p < RIG_PORTS; p++) {
         char name[16];
         snprintf(name, sizeof(name), "rig%u", p);

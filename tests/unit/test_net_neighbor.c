@@ -145,6 +145,25 @@ static void a_silent_holder_is_replaced(void)
     neighbor_table_destroy(table);
 }
 
+/* A battery-driven sensor sleeps through our questions, then speaks: what waited leaves at once. */
+static void who_wakes_up_is_known_again(void)
+{
+    struct neighbor_table *table = start(16);
+    struct ip_address a = address(5);
+    struct neighbor *n = neighbor_want(table, 0, &a, SECOND);
+    neighbor_answered(table, 0, &a, mac_a, SECOND);
+    neighbor_use(table, n, 40 * SECOND);
+    for (uint32_t i = 45; i <= 48; i++)
+        neighbor_advance(table, i * SECOND);
+    CU_ASSERT(n->state == NEIGHBOR_INCOMPLETE);
+    neighbor_hold(table, n, packet(1), 48 * SECOND);
+    neighbor_heard(table, 0, &a, mac_b, 48 * SECOND); /* somebody else's word does not count */
+    CU_ASSERT(n->state == NEIGHBOR_INCOMPLETE && seen.resolved == 0);
+    neighbor_heard(table, 0, &a, mac_a, 48 * SECOND);
+    CU_ASSERT(n->state == NEIGHBOR_REACHABLE && seen.resolved == 1);
+    neighbor_table_destroy(table);
+}
+
 static void silence_fails_and_is_forgotten(void)
 {
     struct neighbor_table *table = start(16);
@@ -321,6 +340,7 @@ int main(void)
         {"unsolicited answers are ignored", unsolicited_answers_are_ignored},
         {"a claim is verified with the holder, who wins", a_claim_is_verified_with_the_holder},
         {"a silent holder is replaced", a_silent_holder_is_replaced},
+        {"who wakes up is known again", who_wakes_up_is_known_again},
         {"RFC 4861 7.2.2: silence fails, the queue is short", silence_fails_and_is_forgotten},
         {"RFC 4861 7.3: stale, delay, probe", used_entries_are_verified},
         {"heard entries are unconfirmed", heard_entries_are_unconfirmed},
