@@ -251,7 +251,7 @@ void dtls_session_fire(struct dtls_session *session, uint64_t now_us)
         return;
     enter(session);
     if (++session->retries > RETRIES_MAX) {
-        end(session, DTLS_END_FAILED, "the server does not answer the DTLS handshake");
+        end(session, DTLS_END_SILENT, "the server does not answer the DTLS handshake");
     } else if (wolfSSL_dtls_got_timeout(session->ssl) != WOLFSSL_SUCCESS) {
         end_by_error(session, wolfSSL_get_error(session->ssl, WOLFSSL_FATAL_ERROR));
     } else {

@@ -48,7 +48,8 @@ bool dtls_context_same(const struct dtls_context *a, const struct dtls_context *
 uint32_t dtls_context_keys(const struct dtls_context *context);
 
 enum dtls_end {
-    DTLS_END_FAILED = 0, /* the handshake failed: no key, wrong key, no common suite, no answer */
+    DTLS_END_FAILED = 0, /* the handshake failed: wrong key, no common suite */
+    DTLS_END_SILENT,     /* nobody answered it */
     DTLS_END_PEER,       /* the server closed it, or sent a fatal alert */
     DTLS_END_ERROR,
 };

@@ -52,8 +52,10 @@ struct tls_session {
     size_t wire_bytes;
     const char *reason; /* set while handler->closed runs */
     enum tls_state state;
-    uint32_t depth; /* calls of ours under way on it */
+    uint32_t depth;  /* calls of ours under way on it */
+    uint32_t number; /* in the worker's table: which keys are ours */
     bool has_deadline;
+    bool heard;         /* anything at all from the server */
     bool stalled;       /* on worker->stalled: something could not be done for lack of chunks or of a turn */
     bool reading;       /* wolfSSL_read is under way */
     bool lower_held;    /* the lower side keeps data that we did not take */

@@ -64,11 +64,12 @@ uint32_t tls_worker_sessions(const struct tls_worker *worker);
 size_t tls_session_bytes(void);
 
 /*
- * Wraps `lower` (open, or being opened: the handshake starts when it opens) as a TLS client of `context`, of
- * which a reference is taken. `identity` names the device whose certificate is used; it is copied, must fit
- * 128 bytes, and may not hold '/', NUL or a leading dot; NULL for none. Answers the upper stream, or NULL
- * (counted): then `lower` is untouched and still the caller's. stream_abort of the upper one aborts the lower
- * one.
+ * Wraps `lower` (open, or being opened) as a TLS client of `context`, of which a reference is taken. The
+ * ClientHello is made at once when `lower` has room for it, while TCP still connects, otherwise when it
+ * opens; the time allowed for the handshake counts from there. `identity` names the device whose certificate
+ * is used; it is copied, must fit 128 bytes, and may not hold '/', NUL or a leading dot; NULL for none.
+ * Answers the upper stream, or NULL (counted): then `lower` is untouched and still the caller's. stream_abort
+ * of the upper one aborts the lower one.
  */
 struct stream *tls_connect(struct tls_worker *worker, struct tls_context *context, const char *identity,
                            struct stream *lower, const struct stream_handler *handler, void *owner,

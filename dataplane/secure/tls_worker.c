@@ -14,11 +14,6 @@
 /* Sessions that a poll goes on with at most, so that a crowd of them is spread over loops. */
 #define STALLED_PER_POLL 64
 
-static uint32_t key_index(const struct tls_session *session)
-{
-    return slab_handle_of(session->worker->sessions, session).index;
-}
-
 /* ---- the end of a session ------------------------------------------------------------------------------ */
 
 static void stop_deadline(struct tls_session *session)
@@ -60,7 +55,7 @@ static void release(struct tls_session *session)
         else
             wolfSSL_free(session->ssl);
         session->ssl = NULL;
-        aes_offload_forget(worker->keys, key_index(session));
+        aes_offload_forget(worker->keys, session->number);
     }
     tls_context_unref(session->context);
     session->context = NULL;
@@ -255,10 +250,10 @@ static void finish_job(struct tls_worker *worker, struct tls_job *job)
 static void on_opened(void *owner)
 {
     struct tls_session *session = owner;
-    if (session->state != TLS_STATE_LOWER)
-        return;
-    start_deadline(session);
-    tls_session_advance(session);
+    if (session->has_deadline || session->state == TLS_STATE_LOWER)
+        start_deadline(session);
+    if (session->state == TLS_STATE_LOWER)
+        tls_session_advance(session);
 }
 
 static size_t on_data(void *owner, const uint8_t *p, size_t n)
@@ -269,6 +264,7 @@ static size_t on_data(void *owner, const uint8_t *p, size_t n)
         return tls_stream_take(session, p, n);
     if (session->state == TLS_STATE_LINGER || session->state == TLS_STATE_FREE)
         return n;
+    session->heard = true;
     size_t room = byte_queue_room(&session->cipher, chunks, TLS_CIPHER_LIMIT);
     size_t taken = byte_queue_append(&session->cipher, chunks, p, n < room ? n : room);
     session->lower_held = taken < n;
@@ -345,6 +341,7 @@ struct stream *tls_connect(struct tls_worker *worker, struct tls_context *contex
     }
     session->upper = (struct stream){.ops = &tls_stream_ops, .handler = handler, .owner = owner};
     session->worker = worker;
+    session->number = slab_handle_of(worker->sessions, session).index;
     session->context = tls_context_ref(context);
     session->lower = lower;
     session->state = TLS_STATE_LOWER;
@@ -418,7 +415,8 @@ static void time_out(struct tls_worker *worker, struct tls_session *session)
         return;
     }
     worker->counters[TLS_FAILED_TIMEOUT]++;
-    tls_session_close(session, STREAM_END_TIMEOUT, "TLS handshake took too long", false);
+    tls_session_close(session, STREAM_END_TIMEOUT,
+                      session->heard ? "TLS handshake took too long" : "server did not answer", false);
 }
 
 static void poll_sessions(struct tls_worker *worker)

@@ -607,9 +607,35 @@ static void test_silent_server(void)
     tls_worker_poll(lab->worker, 5000001);
     CU_ASSERT_EQUAL(lab->closed, 1);
     CU_ASSERT_EQUAL(lab->why, STREAM_END_TIMEOUT);
-    CU_ASSERT_STRING_EQUAL(lab->reason, "TLS handshake took too long");
+    CU_ASSERT_STRING_EQUAL(lab->reason, "server did not answer");
     CU_ASSERT_EQUAL(count(lab, TLS_FAILED_TIMEOUT), 1);
     CU_ASSERT_TRUE(lab->aborted);
+    close_lab(lab);
+    tls_context_unref(context);
+}
+
+/* One that drips bytes does not hold its slot; the time counts anew when TCP opens. */
+static void test_slow_server(void)
+{
+    struct tls_context *context = make_context(TLS_VERSION_1_3);
+    struct lab *lab = lab_create(&plain_server, NULL);
+    lab->no_delivery = true;
+    lab_connect(lab, context, NULL);
+    lab->now_us = 3000000;
+    lab_turn(lab);
+    lab->lower.handler->opened(lab->lower.owner); /* at three seconds */
+    for (int i = 0; i < 100 && lab->closed == 0; i++) {
+        lab->now_us += 100000;
+        lab_turn(lab);
+        if (lab_pipe_bytes(&lab->to_client) > 0 && lab->closed == 0) {
+            lab->to_client.from +=
+                lab->lower.handler->data(lab->lower.owner, lab->to_client.bytes + lab->to_client.from, 1);
+        }
+    }
+    CU_ASSERT_EQUAL(lab->closed, 1);
+    CU_ASSERT_EQUAL(lab->why, STREAM_END_TIMEOUT);
+    CU_ASSERT_STRING_EQUAL(lab->reason, "TLS handshake took too long");
+    CU_ASSERT(lab->now_us > 7900000 && lab->now_us < 8300000);
     close_lab(lab);
     tls_context_unref(context);
 }
@@ -787,6 +813,7 @@ int main(void)
         {"abort inside data", test_abort_inside_data},
         {"tampered records", test_tampered},
         {"silent server", test_silent_server},
+        {"server that drips", test_slow_server},
         {"FIN during the handshake", test_fin_in_handshake},
         {"abort during the handshake", test_abort_in_handshake},
         {"finish during the handshake", test_finish_in_handshake},
