@@ -122,7 +122,10 @@ static struct client_facts facts_for(const struct policy_test *test, const struc
     return facts;
 }
 
-/* The first role that takes the client; else why the first one that came near did not. */
+/*
+ * The first role that takes the client at its place; else why the first one that came near did not. A role
+ * that takes it at another role's place (as one for everybody would) does not count there.
+ */
 static enum outcome identify(const struct policy_test *test, const struct snapshot *snapshot,
                              const struct policy_draft *draft, const struct device_table *devices,
                              struct identity *out)
@@ -132,9 +135,11 @@ static enum outcome identify(const struct policy_test *test, const struct snapsh
     for (uint32_t i = 0; i < draft->roles_n; i++) {
         struct client_facts facts = facts_for(test, &draft->roles[i]->spec.match, device);
         enum outcome outcome = identity_resolve(snapshot, &facts, out);
+        if (out->role == NULL || out->role->index != i)
+            continue;
         if (outcome == OUTCOME_ALLOWED)
             return outcome;
-        if (outcome != OUTCOME_NO_ROLE && nearest == OUTCOME_NO_ROLE)
+        if (nearest == OUTCOME_NO_ROLE)
             nearest = outcome;
     }
     return nearest;

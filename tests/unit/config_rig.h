@@ -67,6 +67,36 @@ static inline void rig_write(const char *name, const char *text)
         abort();
 }
 
+/* The path of a file of the source tree: this header's path is as the compiler was told it, from the build
+ * directory, of which a test program knows that it lies two levels below. */
+static inline const char *rig_source(const char *name)
+{
+    static char path[4096];
+    static const char own[] = __FILE__;
+    char program[2048];
+    ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+    program[n > 0 ? n : 0] = '\0';
+    for (int level = 0; level < 3 && strrchr(program, '/') != NULL; level++)
+        *strrchr(program, '/') = '\0';
+    int root = (int)(strlen(own) - strlen("tests/unit/config_rig.h"));
+    snprintf(path, sizeof(path), "%s%s%.*s%s", own[0] == '/' ? "" : program, own[0] == '/' ? "" : "/", root,
+             own, name);
+    return path;
+}
+
+static inline void rig_copy(const char *source, const char *to)
+{
+    char text[1 << 14];
+    FILE *file = fopen(rig_source(source), "r");
+    if (file == NULL) {
+        fprintf(stderr, "cannot read %s\n", rig_source(source));
+        abort();
+    }
+    size_t n = fread(text, 1, sizeof(text), file);
+    fclose(file);
+    rig_write_bytes(to, text, n);
+}
+
 /* All that was told, sorted, a line each. */
 static inline const char *rig_told(struct diagnostics *d)
 {

@@ -704,6 +704,41 @@ static void policy_within(void)
     rig_end();
 }
 
+/* The samples that operators copy load without a word, and pass the tests they carry. */
+static void examples(void)
+{
+    struct policy_summary sum;
+    begin();
+    rig_directory("tls");
+    rig_directory("tls/devices");
+    rig_write("tls/cloud-ca.pem", "x");
+    rig_write("tls/devices.psk", "x");
+    rig_copy("deploy/examples/fleet/sallyport.conf", "sallyport.conf");
+    rig_copy("deploy/examples/fleet/policy.d/10-fleet.conf", "policy.d/10-fleet.conf");
+    rig_copy("deploy/examples/fleet/policy.d/20-devices.conf", "policy.d/20-devices.conf");
+    rig_copy("deploy/examples/fleet/policy.d/90-tests.conf", "policy.d/90-tests.conf");
+    struct diagnostics *d = diagnostics_create();
+    struct snapshot *s = load(d, &sum);
+    rig_expect("fleet", rig_told(d), "");
+    CU_ASSERT(sum.files == 3 && sum.roles == 2 && sum.tests == 14 && sum.tests_passed == 14);
+    if (s != NULL)
+        snapshot_destroy(s);
+    diagnostics_destroy(d);
+    rig_end();
+
+    begin();
+    rig_copy("deploy/examples/retrofit/sallyport.conf", "sallyport.conf");
+    rig_copy("deploy/examples/retrofit/policy.d/10-retrofit.conf", "policy.d/10-retrofit.conf");
+    d = diagnostics_create();
+    s = load(d, &sum);
+    rig_expect("retrofit", rig_told(d), "");
+    CU_ASSERT(sum.roles == 3 && sum.tests == 7 && sum.tests_passed == 7);
+    if (s != NULL)
+        snapshot_destroy(s);
+    diagnostics_destroy(d);
+    rig_end();
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -718,6 +753,7 @@ int main(void)
         {"directory (G1)", directory},
         {"with a bad gateway (G1)", with_a_bad_gateway},
         {"policy within sallyport.conf", policy_within},
+        {"examples", examples},
     };
     return unit_run("config/policy_config", tests, sizeof(tests) / sizeof(tests[0]));
 }
