@@ -68,7 +68,8 @@ static struct tls_context *make_context(const struct config_upstream *upstream, 
 static struct dtls_context *make_dtls_context(const struct config_upstream *upstream, struct diagnostics *d)
 {
     char psk_id[DTLS_IDENTITY_MAX];
-    struct tls_error error = {.text = "DTLS with certificates is not in this version; give psk_id and psk_file"};
+    struct tls_error error = {.text =
+                                  "DTLS with certificates is not in this version; give psk_id and psk_file"};
     struct dtls_context *context = NULL;
     if (upstream->psk_file != NULL && upstream->psk_id != NULL) {
         struct dtls_settings settings = {.psk_file = upstream->psk_file, .psk_id = psk_id};
@@ -108,12 +109,16 @@ struct generation *generation_load(const char *config_file, const char *policy_d
     clock_gettime(CLOCK_REALTIME, &now);
     generation->number = number;
     generation->loaded_at_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-    generation->config = gateway_config_load(config_file, d);
+    /* With errors too, what could be read serves to check the policy, so that one run tells everything (G1).
+     */
+    generation->config = gateway_config_read(config_file, d);
     if (generation->config != NULL) {
-        make_contexts(generation, d);
+        bool good = diagnostics_errors(d) == 0;
+        if (good)
+            make_contexts(generation, d);
         generation->policy =
             policy_config_load(policy_directory, generation->config, number, d, &generation->summary);
-        if (running != NULL)
+        if (good && running != NULL)
             gateway_config_compare(running->config, generation->config, d);
     }
     diagnostics_sort(d);
