@@ -108,7 +108,7 @@ static void put_mqtt(struct json *j, const struct event *event)
 static void put_coap(struct json *j, const struct event *event)
 {
     char text[8];
-    if (!event->coap)
+    if (!event->coap || (event->coap_code == COAP_EMPTY && !event->told))
         return;
     json_open(j, "coap", '{');
     if (event->coap_code != COAP_EMPTY) {

@@ -11,6 +11,7 @@ static uint32_t workers_seen;
 
 #define COUNTER_ID(name, id) id,
 static const char *const relay_ids[RELAY_COUNTER_COUNT] = {RELAY_COUNTER_TABLE(COUNTER_ID)};
+static const char *const coap_ids[COAP_COUNTER_COUNT] = {COAP_COUNTER_TABLE(COUNTER_ID)};
 #undef COUNTER_ID
 
 typedef void each_fn(void *owner, const char *name, uint64_t value);
@@ -38,6 +39,11 @@ static const char *relay_id(uint32_t i)
     return relay_ids[i];
 }
 
+static const char *coap_id(uint32_t i)
+{
+    return coap_ids[i];
+}
+
 static const char *outcome_name(uint32_t i)
 {
     return outcome_id((enum outcome)i);
@@ -54,6 +60,9 @@ static const struct group groups[] = {
     {"mqtt", offsetof(struct worker_stats, relays.count), RELAY_COUNTER_COUNT, relay_id},
     {"up", offsetof(struct worker_stats, relays.from_device), OUTCOME_COUNT, outcome_name},
     {"down", offsetof(struct worker_stats, relays.from_upstream), OUTCOME_COUNT, outcome_name},
+    {"coap", offsetof(struct worker_stats, coap.count), COAP_COUNTER_COUNT, coap_id},
+    {"coap-request", offsetof(struct worker_stats, coap.requests), OUTCOME_COUNT, outcome_name},
+    {"coap-response", offsetof(struct worker_stats, coap.responses), OUTCOME_COUNT, outcome_name},
     {"refused", offsetof(struct worker_stats, connections_refused), OUTCOME_COUNT, outcome_name},
     {"frame", offsetof(struct worker_stats, net.frames), FRAME_OUTCOME_COUNT, frame_name},
 };

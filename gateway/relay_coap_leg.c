@@ -11,6 +11,8 @@
 
 #define PORT_TRIES 64
 #define FREE_BUDGET 256
+#define RETRY_FIRST_US UINT64_C(1000000)
+#define RETRY_DOUBLINGS 6
 
 static const struct config_upstream *upstream_of(const struct coap_leg *leg)
 {
@@ -160,6 +162,17 @@ struct coap_leg *coap_leg_get(struct coap_relays *r, struct coap_client *client)
 /* ---- dialling
  * ---------------------------------------------------------------------------------------------- */
 
+static void fail_all(struct coap_list *list, uint8_t code)
+{
+    struct coap_flight *flight;
+    while ((flight = TAILQ_FIRST(list)) != NULL) {
+        coap_leg_remove(flight);
+        coap_exchange_stop_up(&flight->x);
+        coap_reply_own(flight, code);
+        coap_flight_settle(flight);
+    }
+}
+
 static void on_dtls_send(void *owner, const uint8_t *datagram, size_t n)
 {
     struct coap_leg *leg = owner;
@@ -188,8 +201,11 @@ static void on_dtls_closed(void *owner, enum dtls_end why, const char *reason)
         coap_leg_hang_up(leg);
         return;
     }
-    coap_leg_fail(leg, why == DTLS_END_FAILED ? OUTCOME_UPSTREAM_TLS : OUTCOME_UPSTREAM_LOST,
-                  COAP_BAD_GATEWAY, reason);
+    if (why == DTLS_END_SILENT)
+        coap_leg_fail(leg, OUTCOME_UPSTREAM_TIMEOUT, COAP_GATEWAY_TIMEOUT, true, reason);
+    else
+        coap_leg_fail(leg, why == DTLS_END_FAILED ? OUTCOME_UPSTREAM_TLS : OUTCOME_UPSTREAM_LOST,
+                      COAP_BAD_GATEWAY, false, reason);
 }
 
 static const struct dtls_handler dtls_handler = {
@@ -216,8 +232,10 @@ static bool dial(struct coap_leg *leg)
     struct coap_relays *r = leg->relays;
     const struct config_upstream *upstream = upstream_of(leg);
     struct tls_error error = {.text = "no route to the server, or no port left"};
-    if (upstream == NULL)
+    if (upstream == NULL || coap_now(r) < leg->not_before_us) {
+        fail_all(&leg->waiting, COAP_UNAVAILABLE);
         return false;
+    }
     leg->server = r->config.pick(r->config.worker, leg->upstream);
     leg->key = (struct flow_key){.protocol = 17, .remote_port = upstream->servers[leg->server].port};
     memcpy(leg->key.remote.bytes, upstream->servers[leg->server].address, sizeof(leg->key.remote.bytes));
@@ -233,7 +251,7 @@ static bool dial(struct coap_leg *leg)
             timer_start(r->config.timers, &leg->timer, dtls_session_due_us(leg->dtls));
     }
     if (!leg->ready && leg->dtls == NULL) {
-        coap_leg_fail(leg, OUTCOME_UPSTREAM_REFUSED, COAP_BAD_GATEWAY, error.text);
+        coap_leg_fail(leg, OUTCOME_UPSTREAM_REFUSED, COAP_BAD_GATEWAY, false, error.text);
         return false;
     }
     coap_count(r, COAP_COUNT_LEGS_OPENED);
@@ -345,18 +363,7 @@ void coap_leg_remove(struct coap_flight *flight)
     leg->flights_n--;
 }
 
-static void fail_all(struct coap_list *list, uint8_t code)
-{
-    struct coap_flight *flight;
-    while ((flight = TAILQ_FIRST(list)) != NULL) {
-        coap_leg_remove(flight);
-        coap_exchange_stop_up(&flight->x);
-        coap_reply_own(flight, code);
-        coap_flight_settle(flight);
-    }
-}
-
-void coap_leg_fail(struct coap_leg *leg, enum outcome why, uint8_t code, const char *detail)
+void coap_leg_fail(struct coap_leg *leg, enum outcome why, uint8_t code, bool silent, const char *detail)
 {
     struct coap_relays *r = leg->relays;
     struct coap_flight *flight;
@@ -366,7 +373,11 @@ void coap_leg_fail(struct coap_leg *leg, enum outcome why, uint8_t code, const c
                                  .enforced = true,
                                  .detail = detail};
     coap_count(r, COAP_COUNT_LEGS_FAILED);
-    r->config.result(r->config.worker, leg->upstream, leg->server, false);
+    if (silent)
+        r->config.result(r->config.worker, leg->upstream, leg->server, false);
+    uint32_t doublings = leg->failures < RETRY_DOUBLINGS ? leg->failures : RETRY_DOUBLINGS;
+    leg->not_before_us = coap_now(r) + (RETRY_FIRST_US << doublings);
+    leg->failures++;
     coap_leg_hang_up(leg);
     flight = TAILQ_FIRST(&leg->waiting) != NULL ? TAILQ_FIRST(&leg->waiting) : TAILQ_FIRST(&leg->flying);
     if (flight != NULL)
@@ -420,5 +431,5 @@ void coap_relays_unreachable(struct coap_relays *r, const struct flow_key *key)
     struct coap_leg *leg = leg_of(r, key);
     /* Anybody can say so: a server that was heard of on this flow is believed more. */
     if (leg != NULL && !leg->answered && leg->flights_n > 0)
-        coap_leg_fail(leg, OUTCOME_UPSTREAM_REFUSED, COAP_BAD_GATEWAY, "the server cannot be reached");
+        coap_leg_fail(leg, OUTCOME_UPSTREAM_REFUSED, COAP_BAD_GATEWAY, true, "the server cannot be reached");
 }

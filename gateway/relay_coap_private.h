@@ -65,6 +65,8 @@ struct coap_leg {
     uint32_t flights_n; /* that refer to this leg */
     uint32_t observations;
     uint64_t used_us;
+    uint64_t not_before_us; /* dialling again, after a failure */
+    uint32_t failures;      /* in a row */
     struct coap_list waiting; /* for their turn, or for the handshake */
     struct coap_list flying;  /* outstanding */
     struct coap_list landed;  /* acknowledged or observing: nothing is sent for them */
@@ -195,8 +197,9 @@ void coap_leg_turn(struct coap_leg *leg);
 void coap_leg_landed(struct coap_flight *flight); /* no longer outstanding */
 void coap_leg_send(struct coap_leg *leg, const uint8_t *bytes, size_t n);
 void coap_leg_hang_up(struct coap_leg *leg);
-/* Everything that waits for the leg fails with `code`; the server is passed over for a while. */
-void coap_leg_fail(struct coap_leg *leg, enum outcome why, uint8_t code, const char *detail);
+/* Everything of the leg fails with `code`, and it is not dialled for a while. `silent`: the server did not
+ * answer at all, so others had better try another one; what fails for one identity says nothing about it. */
+void coap_leg_fail(struct coap_leg *leg, enum outcome why, uint8_t code, bool silent, const char *detail);
 void coap_leg_free(struct coap_leg *leg);
 /* The server may have forgotten the session: shakes hands anew, and sends again what is outstanding. */
 void coap_leg_redial(struct coap_leg *leg);

@@ -26,7 +26,8 @@ static void fail(struct coap_flight *flight)
     if (leg == NULL)
         return;
     if (!reset && !leg->answered && flight->x.confirmable)
-        coap_leg_fail(leg, OUTCOME_UPSTREAM_TIMEOUT, COAP_GATEWAY_TIMEOUT, "the server does not answer");
+        coap_leg_fail(leg, OUTCOME_UPSTREAM_TIMEOUT, COAP_GATEWAY_TIMEOUT, true,
+                      "the server does not answer");
     else
         coap_leg_turn(leg);
 }
@@ -179,6 +180,7 @@ static void note_answer(struct coap_leg *leg)
 {
     struct coap_relays *r = leg->relays;
     leg->heard_us = coap_now(r);
+    leg->failures = 0;
     if (leg->answered)
         return;
     leg->answered = true;

@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* CoAP relays between a device and a server that the test plays, on a clock that it moves. */
+#include "gateway/relay_coap.h"
+
+#include "gateway/coap_proof.h"
+#include "policy/coap/build.h"
+#include "policy/coap/exchange.h"
+
+#include "tests/unit/runner.h"
+
+#define S UINT64_C(1000000)
+#define SENT_MAX 64
+#define DEVICE_IP 0x0a140011
+#define SERVER_IP 0x0a1e0002
+#define MEANT_IP 0xcb007107
+
+struct sent {
+    struct flow_key key;
+    size_t n;
+    uint8_t bytes[COAP_MESSAGE_MAX];
+};
+
+struct rig {
+    uint64_t now_us;
+    struct timer_wheel *timers;
+    struct event_ring *events;
+    struct gateway_config config;
+    struct generation generation;
+    const struct generation *current;
+    struct coap_relays *relays;
+    uint16_t next_port;
+    uint32_t bad_results;
+    uint32_t sent_n;
+    struct sent sent[SENT_MAX];
+};
+
+static struct rig rig;
+
+static bool on_route(void *worker, struct flow_key *key, uint32_t *path)
+{
+    (void)worker;
+    key->local = ip_address_v4(0x0a1e0001);
+    key->interface = 1;
+    *path = 9;
+    return true;
+}
+
+static uint16_t on_port(void *worker)
+{
+    (void)worker;
+    return rig.next_port++;
+}
+
+static uint16_t on_datagram_max(void *worker, const struct flow_key *key, uint32_t path)
+{
+    (void)worker;
+    (void)key;
+    (void)path;
+    return 1472;
+}
+
+static uint8_t on_pick(void *worker, uint32_t upstream)
+{
+    (void)worker;
+    (void)upstream;
+    return 0;
+}
+
+static void on_result(void *worker, uint32_t upstream, uint8_t server, bool good)
+{
+    (void)worker;
+    (void)upstream;
+    (void)server;
+    rig.bad_results += !good;
+}
+
+static void on_send(void *worker, uint32_t *path, const struct flow_key *key, const uint8_t *payload,
+                    size_t n)
+{
+    (void)worker;
+    (void)path;
+    CU_ASSERT_TRUE_FATAL(rig.sent_n < SENT_MAX && n <= COAP_MESSAGE_MAX);
+    struct sent *sent = &rig.sent[rig.sent_n++];
+    sent->key = *key;
+    sent->n = n;
+    memcpy(sent->bytes, payload, n);
+}
+
+static const struct snapshot *policy(uint32_t number, bool observe)
+{
+    const struct acl_rule_spec rules[] = {{.id = "own",
+                                           .file = "f",
+                                           .line = 1,
+                                           .allow = true,
+                                           .topic = "conf/${id}",
+                                           .retain = -1,
+                                           .will = -1,
+                                           .actions = (uint16_t)(1 << ACL_GET | 1 << ACL_PUT | 1 << ACL_POST |
+                                                                 (observe ? 1 << ACL_OBSERVE : 0))}};
+    const struct policy_role_spec role = {
+        .name = "sensor",
+        .file = "f",
+        .line = 1,
+        .match = {.any = true, .vlan = -1},
+        .rules = rules,
+        .rules_n = 1,
+        .max_qos = 2,
+        .limits = {.requests = {.amount = 100, .period_us = S, .burst = 20}}};
+    const struct policy_device_spec devices[] = {
+        {.id = "probe-1", .file = "f", .line = 2, .addresses_n = 1, .addresses = {{.bits = 128}}},
+        {.id = "probe-2",
+         .file = "f",
+         .line = 3,
+         .has_mac = true,
+         .mac = {2, 0, 0, 0, 0, 2},
+         .addresses_n = 1,
+         .addresses = {{.bits = 128}}}};
+    struct policy_device_spec placed[2];
+    memcpy(placed, devices, sizeof(placed));
+    struct ip_address first = ip_address_v4(DEVICE_IP), second = ip_address_v4(DEVICE_IP + 1);
+    memcpy(placed[0].addresses[0].address, first.bytes, 16);
+    memcpy(placed[1].addresses[0].address, second.bytes, 16);
+    const struct policy_spec spec = {.roles = &role, .roles_n = 1, .devices = placed, .devices_n = 2};
+    const struct snapshot *snapshot = snapshot_create(&spec, number, NULL, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(snapshot);
+    return snapshot;
+}
+
+static void open_rig(void)
+{
+    memset(&rig, 0, sizeof(rig));
+    rig.now_us = 100 * S;
+    rig.next_port = 20000;
+    rig.timers = timer_wheel_create(rig.now_us);
+    rig.events = event_ring_create(256);
+    rig.config.interfaces_n = 2;
+    rig.config.interfaces[0].name = "iot";
+    rig.config.interfaces[1].name = "wan";
+    rig.config.listeners_n = 1;
+    rig.config.listeners[0] = (struct config_listener){.name = "coap", .protocol = CONFIG_COAP, .port = 5683};
+    rig.config.upstreams_n = 1;
+    rig.config.upstreams[0] =
+        (struct config_upstream){.name = "cloud", .protocol = CONFIG_COAP, .servers_n = 1};
+    struct ip_address server = ip_address_v4(SERVER_IP);
+    memcpy(rig.config.upstreams[0].servers[0].address, server.bytes, 16);
+    rig.config.upstreams[0].servers[0].port = 5683;
+    rig.generation = (struct generation){.number = 1, .config = &rig.config, .policy = policy(1, true)};
+    rig.current = &rig.generation;
+    struct coap_relays_config config = {.clients = 64,
+                                        .buffer_bytes = 1 << 20,
+                                        .timers = rig.timers,
+                                        .events = rig.events,
+                                        .generation = &rig.current,
+                                        .now_us = &rig.now_us,
+                                        .secret =
+                                            "a secret of sixty-four bytes, of which the last may be zeros",
+                                        .route = on_route,
+                                        .port = on_port,
+                                        .datagram_max = on_datagram_max,
+                                        .pick = on_pick,
+                                        .result = on_result,
+                                        .send = on_send};
+    rig.relays = coap_relays_create(&config);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(rig.relays);
+}
+
+static void close_rig(void)
+{
+    coap_relays_destroy(rig.relays);
+    timer_wheel_destroy(rig.timers);
+    event_ring_destroy(rig.events);
+    snapshot_destroy((struct snapshot *)(uintptr_t)rig.generation.policy);
+}
+
+static void wait_us(uint64_t us)
+{
+    uint64_t end_us = rig.now_us + us;
+    while (rig.now_us < end_us) {
+        uint64_t step = end_us - rig.now_us < 5000 ? end_us - rig.now_us : 5000;
+        rig.now_us += step;
+        timer_wheel_advance(rig.timers, rig.now_us, 1000);
+    }
+}
+
+/* A device's datagram; `who` is added to the address and is the last byte of the MAC. */
+static void device_sends(uint32_t who, uint8_t mac, const uint8_t *bytes, size_t n)
+{
+    struct coap_arrival arrival = {.key = {.local = ip_address_v4(MEANT_IP),
+                                           .remote = ip_address_v4(DEVICE_IP + who),
+                                           .local_port = 5683,
+                                           .remote_port = 40000,
+                                           .protocol = 17},
+                                   .has_mac = true,
+                                   .mac = {2, 0, 0, 0, 0, mac},
+                                   .payload = bytes_of(bytes, n)};
+    coap_relays_from_device(rig.relays, &arrival);
+}
+
+struct request {
+    enum coap_type type;
+    uint8_t code;
+    uint16_t mid;
+    const char *id; /* of conf/ID */
+    int observe;    /* -1: none */
+    struct bytes echo;
+};
+
+static void device_asks(uint32_t who, const struct request *q)
+{
+    uint8_t bytes[256];
+    struct coap_writer w;
+    coap_build_start(&w, bytes, sizeof(bytes), q->type, q->code, q->mid, (const uint8_t *)"\x5A", 1);
+    if (q->observe >= 0)
+        coap_build_uint(&w, COAP_OBSERVE, (uint32_t)q->observe);
+    coap_build_option(&w, COAP_URI_PATH, bytes_of_text("conf"));
+    coap_build_option(&w, COAP_URI_PATH, bytes_of_text(q->id));
+    if (q->echo.at != NULL)
+        coap_build_option(&w, COAP_ECHO, q->echo);
+    device_sends(who, (uint8_t)(who + 1), bytes, coap_build_end(&w));
+}
+
+static const struct request get = {
+    .type = COAP_CON, .code = COAP_GET, .mid = 1, .id = "probe-1", .observe = -1};
+
+/* What was sent `back` messages ago. */
+static struct coap_message sent(uint32_t back)
+{
+    static const struct coap_message nothing;
+    struct coap_message message = nothing;
+    CU_ASSERT_TRUE_FATAL(rig.sent_n > back);
+    const struct sent *s = &rig.sent[rig.sent_n - 1 - back];
+    CU_ASSERT_EQUAL(coap_parse(&message, bytes_of(s->bytes, s->n)), COAP_PARSE_OK);
+    return message;
+}
+
+/* The server answers the request that was sent last on its side. */
+static void server_answers(const struct coap_message *request, enum coap_type type, uint16_t mid,
+                           uint8_t code, int observe, size_t payload)
+{
+    uint8_t bytes[COAP_MESSAGE_MAX];
+    static const uint8_t filler[1024] = {'x'};
+    struct coap_writer w;
+    coap_build_start(&w, bytes, sizeof(bytes), type, code, mid, request->token, request->token_len);
+    if (observe >= 0)
+        coap_build_uint(&w, COAP_OBSERVE, (uint32_t)observe);
+    coap_build_payload(&w, bytes_of(filler, payload));
+    struct flow_key key = {.local = ip_address_v4(0x0a1e0001),
+                           .remote = ip_address_v4(SERVER_IP),
+                           .local_port = (uint16_t)(rig.next_port - 1),
+                           .remote_port = 5683,
+                           .interface = 1,
+                           .protocol = 17};
+    CU_ASSERT_TRUE(coap_relays_claims(rig.relays, &key));
+    coap_relays_from_upstream(rig.relays, &key, bytes_of(bytes, coap_build_end(&w)));
+}
+
+static uint64_t counted(enum coap_counter counter)
+{
+    return coap_relays_counters(rig.relays)->count[counter];
+}
+
+/* E1: own token and message id upstream, the client's back; a repeat gets the same answer. */
+static void test_get(void)
+{
+    open_rig();
+    device_asks(0, &get);
+    struct coap_message up = sent(0);
+    CU_ASSERT_EQUAL(rig.sent[0].key.remote_port, 5683);
+    CU_ASSERT_TRUE(up.type == COAP_CON && up.code == COAP_GET && up.token_len == 8);
+    server_answers(&up, COAP_ACK, up.mid, COAP_CONTENT, -1, 20);
+    struct coap_message down = sent(0);
+    CU_ASSERT_TRUE(down.type == COAP_ACK && down.mid == 1 && down.code == COAP_CONTENT &&
+                   down.payload.len == 20);
+    CU_ASSERT_TRUE(down.token_len == 1 && down.token[0] == 0x5A);
+    CU_ASSERT_TRUE(ip_address_to_v4(&rig.sent[1].key.local) ==
+                   MEANT_IP); /* A2: from the address that was meant */
+    device_asks(0, &get);
+    CU_ASSERT_EQUAL(rig.sent_n, 3);
+    CU_ASSERT_EQUAL(memcmp(rig.sent[1].bytes, rig.sent[2].bytes, rig.sent[1].n), 0);
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_FORWARDED), 1);
+    wait_us(COAP_EXCHANGE_LIFETIME_US + S);
+    CU_ASSERT_EQUAL(coap_relays_exchanges(rig.relays), 0);
+    close_rig();
+}
+
+static void test_denied(void)
+{
+    open_rig();
+    struct request other = get;
+    other.id = "probe-2";
+    device_asks(0, &other);
+    CU_ASSERT_TRUE(sent(0).type == COAP_ACK && sent(0).code == COAP_FORBIDDEN && sent(0).mid == 1);
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_FORWARDED), 0);
+    const struct event *event = event_ring_peek(rig.events);
+    CU_ASSERT_TRUE(event != NULL && event->kind == EVENT_COAP_REQUEST_DENIED &&
+                   event->outcome == OUTCOME_DEFAULT_DENY);
+    close_rig();
+}
+
+/* C4: the address of a pinned device with another MAC is not answered, and told. */
+static void test_spoofed(void)
+{
+    uint8_t bytes[64];
+    struct coap_writer w;
+    open_rig();
+    coap_build_start(&w, bytes, sizeof(bytes), COAP_CON, COAP_GET, 5, NULL, 0);
+    coap_build_option(&w, COAP_URI_PATH, bytes_of_text("conf"));
+    coap_build_option(&w, COAP_URI_PATH, bytes_of_text("probe-2"));
+    device_sends(1, 99, bytes, coap_build_end(&w));
+    CU_ASSERT_EQUAL(rig.sent_n, 0);
+    const struct event *event = event_ring_peek(rig.events);
+    CU_ASSERT_TRUE(event != NULL && event->outcome == OUTCOME_IDENTITY_MISMATCH);
+    device_sends(1, 2, bytes, coap_build_end(&w));
+    CU_ASSERT_EQUAL(rig.sent_n, 1);
+    close_rig();
+}
+
+/* s.4.2, 5.2.2: nothing comes back for 93 s; the client hears of it after its ACK, and the server is passed
+ * over. */
+static void test_timeout(void)
+{
+    open_rig();
+    device_asks(0, &get);
+    wait_us(2 * S);
+    CU_ASSERT_TRUE(sent(0).type == COAP_ACK && sent(0).code == COAP_EMPTY && sent(0).mid == 1);
+    wait_us(100 * S);
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_SENT_AGAIN_UP), COAP_MAX_RETRANSMIT);
+    CU_ASSERT_TRUE(sent(0).type == COAP_NON && sent(0).code == COAP_GATEWAY_TIMEOUT);
+    CU_ASSERT_EQUAL(rig.bad_results, 1);
+    close_rig();
+}
+
+/* s.4.7: one outstanding request toward a server; the next goes when it is answered or acknowledged. */
+static void test_nstart(void)
+{
+    open_rig();
+    device_asks(0, &get);
+    struct request second = get;
+    second.mid = 2;
+    device_asks(0, &second);
+    CU_ASSERT_EQUAL(rig.sent_n, 1);
+    struct coap_message up = sent(0);
+    server_answers(&up, COAP_ACK, up.mid, COAP_CONTENT, -1, 1);
+    CU_ASSERT_EQUAL(rig.sent_n, 3);
+    CU_ASSERT_TRUE(sent(1).code == COAP_CONTENT && sent(0).code == COAP_GET);
+    close_rig();
+}
+
+/* E4: what is too large becomes a challenge; with the Echo it is sent; nobody else can use the Echo. */
+static void test_challenge(void)
+{
+    open_rig();
+    device_asks(0, &get);
+    struct coap_message up = sent(0);
+    server_answers(&up, COAP_ACK, up.mid, COAP_CONTENT, -1, 1024);
+    struct coap_message challenge = sent(0);
+    CU_ASSERT_EQUAL(challenge.code, COAP_UNAUTHORIZED);
+    const struct coap_option *echo = coap_option_find(&challenge, COAP_ECHO);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(echo);
+    uint8_t value[COAP_ECHO_BYTES];
+    memcpy(value, echo->value.at, sizeof(value));
+    struct request again = get;
+    again.mid = 2;
+    again.echo = bytes_of(value, sizeof(value));
+    device_asks(0, &again);
+    up = sent(0);
+    CU_ASSERT_PTR_NULL(coap_option_find(&up, COAP_ECHO)); /* ours is not for the upstream */
+    server_answers(&up, COAP_ACK, up.mid, COAP_CONTENT, -1, 1024);
+    CU_ASSERT_TRUE(sent(0).code == COAP_CONTENT && sent(0).payload.len == 1024);
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_PROOFS), 1);
+    close_rig();
+}
+
+static void test_echo_values(void)
+{
+    static const uint8_t secret[32] = "thirty-two bytes that nobody saw";
+    struct coap_proofs *proofs = coap_proofs_create(64, secret);
+    struct ip_address a = ip_address_v4(1), b = ip_address_v4(2);
+    uint8_t value[COAP_ECHO_BYTES];
+    coap_echo_make(proofs, &a, 1000 * S, value);
+    CU_ASSERT_EQUAL(coap_echo_check(proofs, &a, bytes_of(value, sizeof(value)), 1000 * S), COAP_ECHO_FRESH);
+    CU_ASSERT_EQUAL(coap_echo_check(proofs, &a, bytes_of(value, sizeof(value)), 1060 * S), COAP_ECHO_FRESH);
+    CU_ASSERT_EQUAL(coap_echo_check(proofs, &a, bytes_of(value, sizeof(value)), 1061 * S), COAP_ECHO_STALE);
+    CU_ASSERT_EQUAL(coap_echo_check(proofs, &a, bytes_of(value, sizeof(value)), 999 * S), COAP_ECHO_STALE);
+    CU_ASSERT_EQUAL(coap_echo_check(proofs, &b, bytes_of(value, sizeof(value)), 1000 * S), COAP_ECHO_FOREIGN);
+    CU_ASSERT_EQUAL(coap_echo_check(proofs, &a, bytes_of(value, 11), 1000 * S), COAP_ECHO_FOREIGN);
+    for (size_t i = 0; i < sizeof(value) * 8; i++) {
+        value[i / 8] ^= (uint8_t)(1 << i % 8);
+        CU_ASSERT_EQUAL(coap_echo_check(proofs, &a, bytes_of(value, sizeof(value)), 1000 * S),
+                        COAP_ECHO_FOREIGN);
+        value[i / 8] ^= (uint8_t)(1 << i % 8);
+    }
+    coap_proofs_destroy(proofs);
+}
+
+/* E4, over a thousand spoofed sources: what they are sent is within three times what came from them. */
+static void test_reflection(void)
+{
+    open_rig();
+    uint64_t received = 0, returned = 0;
+    for (uint32_t i = 0; i < 1000; i++) {
+        rig.sent_n = 0;
+        device_asks(100 + i, &get); /* no device: another identity each, and default deny */
+        received += 28 + 18;
+        for (uint32_t k = 0; k < rig.sent_n; k++)
+            returned += rig.sent[k].key.remote_port == 40000 ? rig.sent[k].n + 28 : 0;
+        wait_us(100000);
+    }
+    CU_ASSERT_TRUE(returned > 0 && returned <= 3 * received);
+    CU_ASSERT_TRUE(coap_relays_clients(rig.relays) <= 64);
+    close_rig();
+}
+
+static void start_observing(void)
+{
+    struct request observe = get;
+    observe.observe = 0;
+    device_asks(0, &observe);
+    struct coap_message challenge = sent(0);
+    CU_ASSERT_EQUAL_FATAL(challenge.code,
+                          COAP_UNAUTHORIZED); /* first of all it has to show that it is there */
+    uint8_t value[COAP_ECHO_BYTES];
+    memcpy(value, coap_option_find(&challenge, COAP_ECHO)->value.at, sizeof(value));
+    observe.mid = 2;
+    observe.echo = bytes_of(value, sizeof(value));
+    device_asks(0, &observe);
+    struct coap_message up = sent(0);
+    CU_ASSERT_PTR_NOT_NULL(coap_option_find(&up, COAP_OBSERVE));
+    server_answers(&up, COAP_ACK, up.mid, COAP_CONTENT, 1, 4);
+    CU_ASSERT_EQUAL(sent(0).code, COAP_CONTENT);
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_OBSERVATIONS), 1);
+}
+
+static void test_observe(void)
+{
+    open_rig();
+    start_observing();
+    struct coap_message up = sent(1);
+    server_answers(&up, COAP_CON, 900, COAP_CONTENT, 2, 4);
+    CU_ASSERT_TRUE(sent(1).type == COAP_ACK && sent(1).mid == 900);
+    struct coap_message down = sent(0);
+    CU_ASSERT_TRUE(down.type == COAP_CON && down.token[0] == 0x5A);
+    /* The device resets it: the next notification gets the RST that ends it upstream. */
+    uint8_t rst[4];
+    device_sends(0, 1, rst, coap_build_empty(rst, COAP_RST, down.mid));
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_OBSERVATIONS_ENDED), 1);
+    server_answers(&up, COAP_NON, 901, COAP_CONTENT, 3, 4);
+    CU_ASSERT_TRUE(sent(0).type == COAP_RST && sent(0).mid == 901);
+    close_rig();
+}
+
+/* RFC 7641 s.3.6: the request that ends it has the token of the one that began it, upstream too. */
+static void test_observe_ends(void)
+{
+    open_rig();
+    start_observing();
+    struct coap_message first = sent(1);
+    struct request end = get;
+    end.observe = 1;
+    end.mid = 3;
+    device_asks(0, &end);
+    struct coap_message up = sent(0);
+    CU_ASSERT_EQUAL(memcmp(first.token, up.token, 8), 0);
+    CU_ASSERT_NOT_EQUAL(first.mid, up.mid);
+    CU_ASSERT_EQUAL(coap_uint(coap_option_find(&up, COAP_OBSERVE)->value), 1);
+    server_answers(&up, COAP_ACK, up.mid, COAP_CONTENT, -1, 4);
+    CU_ASSERT_TRUE(sent(0).type == COAP_ACK && sent(0).mid == 3);
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_OBSERVATIONS_ENDED), 1);
+    close_rig();
+}
+
+/* G3: a policy without the right ends the observation, and says so. */
+static void test_reload(void)
+{
+    open_rig();
+    start_observing();
+    struct generation next = rig.generation;
+    next.number = 2;
+    next.policy = policy(2, false);
+    rig.current = &next;
+    CU_ASSERT_TRUE(coap_relays_sweep(rig.relays, 1000));
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_OBSERVATIONS_ENDED), 1);
+    CU_ASSERT_EQUAL(sent(0).code, COAP_FORBIDDEN);
+    snapshot_destroy((struct snapshot *)(uintptr_t)rig.generation.policy);
+    rig.generation = next;
+    rig.current = &rig.generation;
+    close_rig();
+}
+
+/* s.4.2, 4.3, E6: what is answered without being understood, and what is not. */
+static void test_silence(void)
+{
+    static const struct {
+        const char *name;
+        uint8_t bytes[6];
+        size_t n;
+        bool rst;
+    } rows[] = {
+        {"ping", {0x40, 0, 0, 1}, 4, true},
+        {"empty NON", {0x50, 0, 0, 2}, 4, false},
+        {"stray ACK", {0x60, 0, 0, 3}, 4, false},
+        {"stray RST", {0x70, 0, 0, 4}, 4, false},
+        {"malformed CON", {0x49, 1, 0, 5}, 4, true},
+        {"malformed NON", {0x59, 1, 0, 6}, 4, false},
+        {"malformed ACK", {0x69, 1, 0, 7}, 4, false},
+        {"version 2", {0x80, 1, 0, 8}, 4, false},
+        {"CON response", {0x40, 0x45, 0, 9}, 4, true},
+        {"CON of class 1", {0x40, 0x21, 0, 10}, 4, true},
+        {"NON of class 7", {0x50, 0xE1, 0, 11}, 4, false},
+        {"request in an ACK", {0x60, 1, 0, 12}, 4, false},
+    };
+    open_rig();
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        rig.sent_n = 0;
+        device_sends(0, 1, rows[i].bytes, rows[i].n);
+        if ((rig.sent_n == 1) != rows[i].rst)
+            printf("\n%s: %u sent\n", rows[i].name, rig.sent_n);
+        CU_ASSERT_EQUAL(rig.sent_n, rows[i].rst ? 1 : 0);
+        if (rows[i].rst)
+            CU_ASSERT_TRUE(sent(0).type == COAP_RST && sent(0).mid == i + 1);
+        wait_us(S);
+    }
+    rig.sent_n = 0;
+    for (int i = 0; i < 100; i++)
+        device_sends(0, 1, rows[0].bytes, 4);
+    CU_ASSERT_TRUE(rig.sent_n > 0 && rig.sent_n <= 10); /* not a reflector */
+    rig.sent_n = 0;
+    struct coap_arrival group = {
+        .key = {.local = ip_address_v4(0xe00001bb), .remote = ip_address_v4(DEVICE_IP)},
+        .group = true,
+        .payload = bytes_of(rows[4].bytes, 4)};
+    coap_relays_from_device(rig.relays, &group);
+    CU_ASSERT_EQUAL(rig.sent_n, 0);
+    close_rig();
+}
+
+/* F2: over the rate, 5.03 with the time after which to come again. */
+static void test_rate(void)
+{
+    open_rig();
+    struct request q = get;
+    for (uint16_t i = 0; i < 21; i++) {
+        q.mid = i;
+        q.type = COAP_NON;
+        device_asks(0, &q);
+    }
+    struct coap_message last = sent(0);
+    CU_ASSERT_EQUAL(last.code, COAP_UNAVAILABLE);
+    CU_ASSERT_PTR_NOT_NULL(coap_option_find(&last, COAP_MAX_AGE));
+    CU_ASSERT_EQUAL(coap_relays_counters(rig.relays)->requests[OUTCOME_RATE_REQUESTS], 1);
+    close_rig();
+}
+
+/* More endpoints than places: the longest silent go, whoever waits stays, nothing leaks. */
+static void test_bounds(void)
+{
+    open_rig();
+    for (uint32_t i = 0; i < 1000; i++) {
+        rig.sent_n = 0;
+        device_asks(1000 + i, &get);
+    }
+    CU_ASSERT_EQUAL(coap_relays_clients(rig.relays), 64);
+    CU_ASSERT_TRUE(coap_relays_legs(rig.relays) <= 64);
+    close_rig();
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {{"GET, answered and repeated (E1)", test_get},
+                                             {"denied (E2)", test_denied},
+                                             {"spoofed (C4)", test_spoofed},
+                                             {"timeout", test_timeout},
+                                             {"NSTART", test_nstart},
+                                             {"challenge (E4)", test_challenge},
+                                             {"Echo values", test_echo_values},
+                                             {"reflection (E4)", test_reflection},
+                                             {"observe", test_observe},
+                                             {"observe ends", test_observe_ends},
+                                             {"reload (G3)", test_reload},
+                                             {"silence", test_silence},
+                                             {"rate (F2)", test_rate},
+                                             {"bounds", test_bounds}};
+    return unit_run("relay_coap", tests, sizeof(tests) / sizeof(tests[0]));
+}
