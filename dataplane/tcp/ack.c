@@ -108,7 +108,8 @@ void tcp_ack_process(struct tcp_connection *c, const struct tcp_segment_in *s, c
         c->backoff = 0;
         c->heard_ms = c->tcp->now_ms;
     } else {
-        ack.duplicate = in_flight && s->payload_len == 0 && !changed && (s->flags & TCP_FIN) == 0;
+        /* RFC 5681 s.2; what answers probes of a closed window tells of no loss. */
+        ack.duplicate = in_flight && s->payload_len == 0 && !changed && !closed && (s->flags & TCP_FIN) == 0;
         if (closed)
             c->retries = 0; /* probes that are answered may go on (RFC 9293 s.3.8.6.1) */
     }

@@ -13,7 +13,7 @@
 #include "dataplane/tcp/time_wait.h"
 #include "dataplane/tcp/timers.h"
 
-#define PAWS_IDLE_MS (24u * 24 * 3600 * 1000) /* RFC 7323 s.5.5 */
+#define PAWS_IDLE_MS (24u * 24 * 3600 * 1000)
 
 /* What of a segment lies in the window, after trimming. */
 struct text {
@@ -23,6 +23,12 @@ struct text {
     bool fin;
 };
 
+/* What we remember is worth nothing after 24 days, RFC 7323 s.5.5. */
+static bool not_older(const struct tcp_connection *c, const struct tcp_options *o)
+{
+    return !seq_lt(o->ts_value, c->ts_recent) || c->tcp->now_ms - c->ts_recent_ms > PAWS_IDLE_MS;
+}
+
 /* False when the segment is an old duplicate by its timestamp; it has been answered then. */
 static bool timestamps_pass(struct tcp_connection *c, const struct tcp_segment_in *s,
                             const struct tcp_options *o)
@@ -31,7 +37,7 @@ static bool timestamps_pass(struct tcp_connection *c, const struct tcp_segment_i
         tcp_count(c->tcp, TCP_PAWS);
         return false;
     }
-    if (!seq_lt(o->ts_value, c->ts_recent) || c->tcp->now_ms - c->ts_recent_ms > PAWS_IDLE_MS)
+    if (not_older(c, o))
         return true;
     tcp_count(c->tcp, TCP_PAWS);
     if (s->payload_len > 0 || (s->flags & TCP_FIN) != 0)
@@ -103,7 +109,7 @@ static bool fits_window(struct tcp_connection *c, const struct tcp_segment_in *s
 static void remember_timestamp(struct tcp_connection *c, const struct tcp_segment_in *s,
                                const struct tcp_options *o)
 {
-    if (seq_leq(s->seq, c->last_ack_sent) && !seq_lt(o->ts_value, c->ts_recent)) {
+    if (seq_leq(s->seq, c->last_ack_sent) && not_older(c, o)) {
         c->ts_recent = o->ts_value;
         c->ts_recent_ms = c->tcp->now_ms;
     }
