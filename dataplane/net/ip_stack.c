@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define NEIGHBORS_DEFAULT 4096
+#define ADVANCE_US 5000 /* the tables are looked through no more often */
 #define ECHO_PER_S 100
 #define ECHO_BURST 50
 #define ERRORS_PER_S 20
@@ -237,6 +238,9 @@ void ip_stack_destroy(struct ip_stack *stack)
 void ip_stack_advance(struct ip_stack *stack, uint64_t now_us)
 {
     stack->now_us = now_us;
+    if (now_us < stack->advance_us)
+        return;
+    stack->advance_us = now_us + ADVANCE_US;
     neighbor_advance(stack->neighbors, now_us);
     stack->counters.reassembly_expired += fragment_advance(stack->fragments, now_us);
 }

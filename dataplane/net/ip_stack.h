@@ -89,7 +89,7 @@ void ip_stack_destroy(struct ip_stack *stack);
 /* Takes a burst from a port: every mbuf is freed or sent before the return. */
 void ip_stack_input(struct ip_stack *stack, uint32_t port, struct rte_mbuf **burst, uint16_t n,
                     uint64_t now_us);
-/* Neighbour retries and ageing, reassembly time-outs. Call about every 10 ms or sooner. */
+/* Neighbour retries and ageing, reassembly time-outs. Call about every 10 ms or as often as you like. */
 void ip_stack_advance(struct ip_stack *stack, uint64_t now_us);
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the files of the IP stack share: the stack itself, its interfaces, and how a frame of our own gets
- * out. Only for ip_stack*.c, arp.c, nd.c and icmp.c.
+ * out. Only for ip_stack*.c, arp.c, icmp.c, mld.c and nd.c.
  */
 #ifndef DATAPLANE_NET_IP_STACK_INTERNAL_H
 #define DATAPLANE_NET_IP_STACK_INTERNAL_H
@@ -57,7 +57,8 @@ struct ip_rate {
 };
 
 struct ip_stack {
-    uint64_t now_us; /* as last told */
+    uint64_t now_us;     /* as last told */
+    uint64_t advance_us; /* when there is something to do in ip_stack_advance again */
     const struct ip_stack_handler *handler;
     void *owner;
     void (*learned)(void *owner, uint16_t interface, const struct ip_address *address, const uint8_t mac[6]);
