@@ -191,9 +191,7 @@ static bool allocate(struct build *b)
 
 static uint64_t level_hash(const struct build *b, const struct acl_sprout *s)
 {
-    uint64_t hash = acl_level_hash(b->acl, acl_tree_text(&b->tree, s));
-    /* A level with variables is not the literal level that looks like it. */
-    return s->kind == ACL_NODE_LITERAL ? hash : s->kind == ACL_NODE_PLUS ? ACL_PLUS_HASH : ~hash;
+    return s->kind == ACL_NODE_PLUS ? ACL_PLUS_HASH : acl_level_hash(b->acl, acl_tree_text(&b->tree, s));
 }
 
 static void hash_paths(struct build *b, uint64_t seed)

@@ -103,6 +103,8 @@ static void matching(void)
         {"??", "\xC3\xA9", false},
         {"*??", "\xE2\x82\xAC", false},
         {"*??", "a\xE2\x82\xAC", true},
+        {"{a}??", "\xC3\xA9x", false},
+        {"{a}?", "\xC3\xA9x", true},
         {"[!a]", "\xE2\x82\xAC", true},
         {"[!a]", "a", false},
         {"[!a]", "", false},
