@@ -266,13 +266,20 @@ static void set_mode(struct schema_read *read, const struct schema_value *value,
     config_of(read)->observe = value->number == 1;
 }
 
+/* A word whose feature is not there. */
+static void refuse_word(struct schema_read *read, const struct schema_value *value, enum feature feature,
+                        const char *instead)
+{
+    if (!feature_present(feature))
+        schema_error(read, value->origin, "'%s' is \"%s\"; %s is not in this version; write \"%s\"",
+                     value->name, value->text, feature_text(feature), instead);
+}
+
 static void set_on_stall(struct schema_read *read, const struct schema_value *value, void *into)
 {
     (void)into;
-    if (value->number != 0 && !feature_present(FEATURE_FAIL_OPEN))
-        schema_error(read, value->origin,
-                     "'on_stall' is \"open\"; %s is not in this version; write \"closed\"",
-                     feature_text(FEATURE_FAIL_OPEN));
+    if (value->number != 0)
+        refuse_word(read, value, FEATURE_FAIL_OPEN, "closed");
 }
 
 static const char *const mode_words[] = {"enforce", "observe", NULL};
@@ -335,12 +342,22 @@ static void set_events_allowed(struct schema_read *read, const struct schema_val
     (void)into;
     config_of(read)->events.allowed_connect = value->number != 1; /* words: connect, none, all */
     config_of(read)->events.allowed_all = value->number == 2;
+    enum feature feature = value->number == 1   ? FEATURE_EVENT_QUIET
+                           : value->number == 2 ? FEATURE_EVENT_ALL
+                                                : FEATURE_ALWAYS;
+    if (!feature_present(feature))
+        diagnostics_add(
+            read->d, DIAGNOSTIC_WARNING, value->origin.file, value->origin.line,
+            "'allowed' is \"%s\"; %s is not in this version for MQTT, which acts as with \"connect\"",
+            value->text, feature_text(feature));
 }
 
 static void set_events_topics(struct schema_read *read, const struct schema_value *value, void *into)
 {
     (void)into;
     config_of(read)->events.topics_full = value->number == 0;
+    if (value->number != 0)
+        refuse_word(read, value, FEATURE_EVENT_TOPICS, "full");
 }
 
 static const char *const allowed_words[] = {"connect", "none", "all", NULL};

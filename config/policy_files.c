@@ -70,7 +70,9 @@ struct policy_files *policy_files_list(const char *directory, const char *base, 
     else if (dir == NULL)
         diagnostics_add(d, DIAGNOSTIC_ERROR, shown, 0, "the policy directory cannot be read: %s; %s",
                         strerror(errno),
-                        errno == ENOENT ? "create it or correct its name" : "let this user read it");
+                        errno == EACCES                       ? "let this user read it"
+                        : errno == ENOENT || errno == ENOTDIR ? "create it or correct its name"
+                                                              : "try again");
     const char *problem = dir == NULL ? NULL : list(dir, files, directory, shown);
     if (files != NULL && problem == NULL && (files->shown = strdup(shown)) == NULL)
         problem = "no memory to read it";

@@ -639,7 +639,8 @@ static void directory(void)
         "/nonexistent/policy.d: error: the policy directory cannot be read: No such file or directory; "
         "create it or "
         "correct its name\n"
-        "shared.conf: error: the policy directory cannot be read: Not a directory; let this user read it\n");
+        "shared.conf: error: the policy directory cannot be read: Not a directory; create it or correct its "
+        "name\n");
     gateway_config_destroy(gateway);
     diagnostics_destroy(d);
     rig_end();
