@@ -120,7 +120,8 @@ void tcp_ack_process(struct tcp_connection *c, const struct tcp_segment_in *s, c
             tcp_endpoint_dirty(c);
         return;
     }
-    limited = (c->flags & TCP_F_CWND_LIMITED) != 0;
+    /* The window grows by what it let pass, not by what a recovery did. */
+    limited = (c->flags & TCP_F_CWND_LIMITED) != 0 && c->phase != TCP_PHASE_RECOVERY;
     if ((c->flags & TCP_F_SACK) != 0 && o->sack_n > 0)
         tcp_recovery_sack(c, o, &ack);
     measure(c, &ack);

@@ -32,13 +32,13 @@ void tcp_congestion_start(struct tcp_connection *c, bool syn_lost)
     begin_slow_start(c);
 }
 
-void tcp_congestion_loss(struct tcp_connection *c)
+void tcp_congestion_loss(struct tcp_connection *c, uint32_t flight)
 {
     uint32_t mss = c->snd_mss;
     c->undo_cwnd = c->cwnd;
     c->undo_ssthresh = c->ssthresh;
     /* What was in use, not what was allowed: an idle window proves nothing (RFC 5681 s.3.1). */
-    uint32_t used = tcp_min(c->cwnd, tcp_max(tcp_flight(c), 2 * mss));
+    uint32_t used = tcp_min(c->cwnd, tcp_max(flight, 2 * mss));
     /* Fast convergence, RFC 9438 s.4.7, with beta 0.7. */
     c->cubic_max = used < c->cubic_max ? (uint32_t)((uint64_t)used * 17 / 20) : used;
     c->ssthresh = tcp_max((uint32_t)((uint64_t)used * 7 / 10), 2 * mss);

@@ -12,8 +12,9 @@
 uint32_t tcp_congestion_initial(const struct tcp_connection *c);
 /* The connection is established; `syn_lost` as RFC 6298 s.5.7 and RFC 5681 s.3.1 understand it. */
 void tcp_congestion_start(struct tcp_connection *c, bool syn_lost);
-/* A loss of this flight was found: sets ssthresh, and remembers what to go back to if it proves spurious. */
-void tcp_congestion_loss(struct tcp_connection *c);
+/* Something of a flight of so many octets was lost: sets ssthresh, and remembers what to go back to if that
+ * proves wrong. */
+void tcp_congestion_loss(struct tcp_connection *c, uint32_t flight);
 void tcp_congestion_undo(struct tcp_connection *c);
 /* `acked` octets left the network while the window was in use. */
 void tcp_congestion_ack(struct tcp_connection *c, uint32_t acked, uint32_t rtt_us);

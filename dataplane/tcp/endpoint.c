@@ -219,6 +219,8 @@ void tcp_endpoint_done(struct tcp_connection *c)
     struct tcp_endpoint *tcp = c->tcp;
     bool wait = c->state == TCP_STATE_TIME_WAIT;
 
+    if ((c->flags & TCP_F_ACK_NOW) != 0)
+        tcp_output_flush(c); /* what it owes for the peer's FIN */
     detach(c);
     tcp_count(tcp, TCP_CLOSED);
     if (c->stream.handler != NULL)

@@ -119,8 +119,8 @@ static bool send_lost(struct tcp_connection *c)
 
     if (c->lost_bytes == 0)
         return false;
-    for (struct tcp_sent *r = tcp_sent_first(c, &at); r != NULL && c->lost_bytes > 0;
-         r = tcp_sent_next(&at)) {
+    struct tcp_sent *head = tcp_sent_first(c, &at);
+    for (struct tcp_sent *r = head; r != NULL && c->lost_bytes > 0; r = tcp_sent_next(&at)) {
         if ((r->flags & TCP_SENT_LOST) == 0)
             continue;
         uint32_t pipe = tcp_output_pipe(c);
@@ -129,6 +129,8 @@ static bool send_lost(struct tcp_connection *c)
         if (c->phase == TCP_PHASE_RECOVERY)
             tcp_count(c->tcp, TCP_FAST_RETRANSMITS);
         repeat(c, r);
+        if (r == head)
+            tcp_timers_repeated(c);
         any = true;
     }
     return any;

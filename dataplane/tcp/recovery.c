@@ -157,7 +157,7 @@ static void enter(struct tcp_connection *c, enum tcp_recovery_phase phase)
     c->undo_ts = 0;
     c->flags &= ~TCP_F_UNDO;
     c->phase = (uint8_t)phase;
-    tcp_congestion_loss(c);
+    tcp_congestion_loss(c, c->prr_flight);
 }
 
 static void leave(struct tcp_connection *c)
@@ -253,7 +253,7 @@ static void probe_answered(struct tcp_connection *c, const struct tcp_ack *ack)
     c->flags &= ~(TCP_F_PROBED | TCP_F_PROBE_REPEATS);
     if (!repaired || c->phase != TCP_PHASE_OPEN)
         return;
-    tcp_congestion_loss(c);
+    tcp_congestion_loss(c, c->cwnd); /* the flight it was part of is over */
     c->cwnd = tcp_min(c->cwnd, c->ssthresh);
 }
 

@@ -101,9 +101,6 @@ bool tcp_time_wait_enter(struct tcp_connection *c)
     w->answered_ms = tcp->now_ms - ANSWER_EVERY_MS;
     append_wait(tcp, w);
     flow_table_set(tcp->table, &w->key, w->hash, tcp->limits.connections + index_of(tcp, w));
-    /* The connection owed an acknowledgement of the FIN. */
-    if ((c->flags & TCP_F_ACK_NOW) != 0)
-        tcp_reply_wait(tcp, w, c->path);
     return true;
 }
 

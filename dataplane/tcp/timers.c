@@ -92,6 +92,12 @@ void tcp_timers_sent(struct tcp_connection *c, bool sent)
     }
 }
 
+void tcp_timers_repeated(struct tcp_connection *c)
+{
+    if (c->timer_kind != TCP_TIMER_REORDER)
+        tcp_timers_retransmit(c, TCP_TIMER_RTO, tcp_rtt_rto_us(c));
+}
+
 void tcp_timers_acked(struct tcp_connection *c)
 {
     if (c->sent_n > 0)

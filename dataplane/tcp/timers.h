@@ -16,6 +16,8 @@ void tcp_timers_arm(struct tcp_connection *c, enum tcp_armed which, uint32_t del
 void tcp_timers_retransmit(struct tcp_connection *c, enum tcp_timer_kind kind, uint32_t delay_us);
 /* After transmission opportunities; `sent` when data left. */
 void tcp_timers_sent(struct tcp_connection *c, bool sent);
+/* After the oldest segment was sent again: its answer has a whole RTO. */
+void tcp_timers_repeated(struct tcp_connection *c);
 /* After snd_una moved. */
 void tcp_timers_acked(struct tcp_connection *c);
 /* (Re)computes the life deadline for the present state. */
