@@ -4,10 +4,15 @@
 #include "config/suggest.h"
 #include "config/text.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Most entries of a directory of keys that a check looks at. */
+#define SECRETS_MAX 100000
 
 static struct config_origin at(const struct schema_read *read, const config_setting_t *setting,
                                const char *key)
@@ -60,11 +65,41 @@ static void check_secret(struct schema_read *read, struct config_origin origin, 
                         shown(read, path));
 }
 
+/* Among the files of the devices, those that anybody may read; `variable` is the pattern from its ${id} on.
+ */
+static void check_secrets(struct schema_read *read, struct config_origin origin, const char *key,
+                          const char *directory, const char *variable)
+{
+    const char *suffix = variable + strlen("${id}");
+    size_t suffix_len = strlen(suffix);
+    DIR *dir = strchr(suffix, '/') != NULL ? NULL : opendir(directory);
+    if (dir == NULL) /* deeper, or only to be entered: files are met as devices come */
+        return;
+    uint32_t open_to_all = 0, n = 0;
+    char first[64] = "";
+    for (struct dirent *entry; n < SECRETS_MAX && (entry = readdir(dir)) != NULL; n++) {
+        size_t len = strlen(entry->d_name);
+        struct stat st;
+        if (len <= suffix_len || strcmp(entry->d_name + len - suffix_len, suffix) != 0 ||
+            fstatat(dirfd(dir), entry->d_name, &st, 0) != 0 || !S_ISREG(st.st_mode) ||
+            (st.st_mode & S_IROTH) == 0)
+            continue;
+        if (open_to_all++ == 0)
+            snprintf(first, sizeof(first), "%s", entry->d_name);
+    }
+    closedir(dir);
+    if (open_to_all != 0)
+        diagnostics_add(
+            read->d, DIAGNOSTIC_WARNING, origin.file, origin.line,
+            "every user of this machine can read %u of the files of '%s' in %s, such as %s; chmod o= them",
+            open_to_all, key, shown(read, directory), first);
+}
+
 /* "tls/devices/${id}.pem": the directory before the variable must be there; its files are read as devices
  * come.
  */
 static void check_pattern(struct schema_read *read, struct config_origin origin, const char *key,
-                          const char *path)
+                          const char *path, bool secret)
 {
     const char *rest = path;
     for (const char *c; (c = strstr(rest, "${")) != NULL; rest = c + 2)
@@ -95,6 +130,8 @@ static void check_pattern(struct schema_read *read, struct config_origin origin,
     else if (access(directory, X_OK) != 0)
         schema_error(read, origin, "'%s' needs the directory %s; %s; let this user enter it", key,
                      shown(read, directory), strerror(errno));
+    else if (secret && (st.st_mode & S_IXOTH) != 0)
+        check_secrets(read, origin, key, directory, variable);
 }
 
 /* ---- upstreams ----------------------------------------------------------------------------------------- */
@@ -118,8 +155,8 @@ static void check_identity(struct schema_read *read, const struct config_upstrea
         return;
     }
     if (is_pattern(own->certificate)) {
-        check_pattern(read, at(read, setting, "certificate"), "certificate", own->certificate);
-        check_pattern(read, at(read, setting, "key"), "key", own->key);
+        check_pattern(read, at(read, setting, "certificate"), "certificate", own->certificate, false);
+        check_pattern(read, at(read, setting, "key"), "key", own->key, true);
         return;
     }
     check_file(read, at(read, setting, "certificate"), "certificate", own->certificate);

@@ -47,6 +47,7 @@ struct scan {
     bool quiet; /* an error was told for this setting; wait for the next */
     struct token previous;
     uint32_t newlines; /* not yet passed on */
+    uint32_t values;
     uint32_t depth;
     struct scan_frame frame[SCAN_DEPTH_MAX + 1];
     uint32_t names_n;
@@ -512,6 +513,12 @@ static void take_token(struct reader *r, const struct token *token, uint32_t flo
         open_frame(r, token);
     else if (token->kind == TOKEN_CLOSE)
         close_frame(r, token, floor);
+    if ((token->kind == TOKEN_STRING || token->kind == TOKEN_PLAIN || token->kind == TOKEN_OPEN) &&
+        ++scan->values > SCAN_VALUES_MAX) {
+        fail(r, token->line, "there are more than %d values; let one role serve many devices",
+             SCAN_VALUES_MAX);
+        scan->lost = true;
+    }
     if (token->kind >= TOKEN_OPEN)
         scan->quiet = false;
     scan->previous = *token;

@@ -15,7 +15,8 @@
 #include "config/source.h"
 
 #define SCAN_DEPTH_MAX 32
-#define SCAN_NAMES_MAX 128 /* settings in one group */
+#define SCAN_NAMES_MAX 128                /* settings in one group */
+#define SCAN_VALUES_MAX (4 * 1024 * 1024) /* in all: libconfig takes 100 to 200 bytes for each */
 
 struct scan;
 

@@ -596,6 +596,31 @@ static void upstreams(void)
     TRY(cases);
 }
 
+/* C5: keys of devices that anybody may read, unless nobody gets into their directory. */
+static void keys_of_devices(void)
+{
+    static const char text[] =
+        UPSTREAM(TLS "certificate = \"tls/devices/${id}.pem\"; key = \"tls/devices/${id}.key\";");
+    files();
+    rig_write("tls/devices/a.pem", "x");
+    rig_write("tls/devices/a.key", "x");
+    rig_write("tls/devices/b.key", "x");
+    rig_write("tls/devices/.key", "x");
+    rig_directory("tls/devices/d.key");
+    CU_ASSERT_EQUAL_FATAL(chmod(rig_path("tls/devices"), 0755), 0);
+    CU_ASSERT_EQUAL_FATAL(chmod(rig_path("tls/devices/a.pem"), 0644), 0);
+    CU_ASSERT_EQUAL_FATAL(chmod(rig_path("tls/devices/.key"), 0644), 0);
+    rig_expect("closed", told_of(text), "");
+    CU_ASSERT_EQUAL_FATAL(chmod(rig_path("tls/devices/b.key"), 0644), 0);
+    rig_expect("one open", told_of(text),
+               "sallyport.conf:4: warning: every user of this machine can read 1 of the files of 'key' in "
+               "tls/devices/, such "
+               "as b.key; chmod o= them\n");
+    CU_ASSERT_EQUAL_FATAL(chmod(rig_path("tls/devices"), 0700), 0);
+    rig_expect("nobody gets there", told_of(text), "");
+    rig_end();
+}
+
 #define UPSTREAMS_COAP(rest)                                                                                 \
     "upstreams = ( { name = \"broker\"; protocol = \"coap\"; servers = [ \"10.30.0.2:5684\" ]; " rest " } "  \
     ");"
@@ -809,6 +834,7 @@ int main(void)
         {"devices (A6)", devices},
         {"listeners (A2)", listeners},
         {"upstreams (B1, B3)", upstreams},
+        {"keys of devices (C5)", keys_of_devices},
         {"CoAP", coap},
         {"events (H2)", events},
         {"capacities", capacities},

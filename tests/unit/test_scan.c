@@ -334,6 +334,11 @@ static void bounds(void)
                        ? ""
                        : "x.conf:129: error: more than 128 settings in one group; split it\n");
     }
+    static char many[2 * SCAN_VALUES_MAX + 16] = "a = [ ";
+    for (size_t i = 0; i < SCAN_VALUES_MAX; i++)
+        memcpy(many + 6 + 2 * i, "1,", 2);
+    rig_write("x.conf", many);
+    CU_ASSERT(strstr(told_of("x.conf"), "x.conf:1: error: there are more than 4194304 values; ") == rig_said);
     memset(text, '(', 1 << 19);
     text[1 << 19] = '\0';
     rig_write("x.conf", text);
