@@ -55,7 +55,7 @@ static enum outcome parse_flags(struct mqtt_packet *out, struct mqtt_parse *p, u
         return OUTCOME_MALFORMED;
     connect->clean_start = (*flags & FLAG_CLEAN) != 0;
     connect->will.present = will;
-    connect->will.qos = (*flags & FLAG_WILL_QOS) >> 3;
+    connect->will.qos = (uint8_t)((*flags & FLAG_WILL_QOS) >> 3);
     connect->will.retain = (*flags & FLAG_WILL_RETAIN) != 0;
     return OUTCOME_ALLOWED;
 }

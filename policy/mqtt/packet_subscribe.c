@@ -23,7 +23,7 @@ bool mqtt_filter_next(struct cursor *list, enum mqtt_type type, struct mqtt_filt
     out->qos = options & OPTION_QOS;
     out->no_local = (options & OPTION_NO_LOCAL) != 0;
     out->retain_as_published = (options & OPTION_RETAIN_AS_PUBLISHED) != 0;
-    out->retain_handling = (options & OPTION_RETAIN_HANDLING) >> 4;
+    out->retain_handling = (uint8_t)((options & OPTION_RETAIN_HANDLING) >> 4);
     return true;
 }
 
