@@ -505,7 +505,8 @@ struct world *world_create(const struct world_settings *settings)
     }
     world->tsc_base = rte_rdtsc();
     world->tsc_per_us_q16 = (rte_get_tsc_hz() << 16) / 1000000;
-    world->mempool = rte_pktmbuf_pool_create("world", MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+    world->mempool =
+        rte_pktmbuf_pool_create("world", MBUFS, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
     if (world->mempool == NULL ||
         port_ring_pair("iot", RING_SLOTS, world->mempool, &world->ports[0], &world->wires[0]) != 0 ||
         port_ring_pair("wan", RING_SLOTS, world->mempool, &world->ports[1], &world->wires[1]) != 0) {
