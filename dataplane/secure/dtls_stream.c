@@ -135,6 +135,9 @@ static void shake_hands(struct dtls_session *session, uint64_t now_us)
     if (result == WOLFSSL_SUCCESS) {
         session->open = true;
         session->due_us = UINT64_MAX;
+        int most = wolfSSL_GetMaxOutputSize(session->ssl);
+        if (most > 0 && most < session->message_max)
+            session->message_max = (uint16_t)most;
         session->resumed = wolfSSL_session_reused(session->ssl) != 0;
         session->handler->opened(session->owner);
         return;

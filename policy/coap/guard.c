@@ -337,7 +337,9 @@ void coap_guard_response(const struct coap_message *message, bool observed, stru
     }
     /* s.5.5.2: what an error carries is a text for people. */
     bool error = COAP_CODE_CLASS(message->code) > 2;
-    bool formatted = coap_option_find(message, COAP_CONTENT_FORMAT) != NULL;
+    bool formatted = false;
+    for (uint32_t i = 0; i < message->options_n; i++)
+        formatted |= message->options[i].number == COAP_CONTENT_FORMAT && ((v->passes >> i) & 1) != 0;
     if (error && !formatted && !utf8_check(message->payload, UTF8_TEXT))
         return;
     v->outcome = OUTCOME_ALLOWED;

@@ -273,6 +273,8 @@ static const struct response responses[] = {
     {"the origin's Echo passes (9175)", "60810001 d1ef 01", false, OUTCOME_ALLOWED, "d1ef01"},
     {"a diagnostic that is no text", "60840001 ff c080", false, OUTCOME_UPSTREAM_PROTOCOL, NULL},
     {"an error with a content format", "60840001 c13c ff c080", false, OUTCOME_ALLOWED, "c13c ff c080"},
+    {"an error with a content format that is left out", "60840001 c3313131 ff c080", false,
+     OUTCOME_UPSTREAM_PROTOCOL, NULL},
     {"SZX 7", "60450001 d10a07", false, OUTCOME_UPSTREAM_PROTOCOL, NULL},
 };
 
