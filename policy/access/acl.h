@@ -27,7 +27,7 @@
 #define ACL_VARIABLES_MAX 16
 #define ACL_RULE_NONE UINT32_MAX
 #define ACL_RULES_MAX (1U << 20)
-#define ACL_VISITS_MAX 4096
+#define ACL_VISITS_MAX 1024
 #define ACL_TEMPLATE_BYTES_MAX 1024
 
 enum acl_action {
