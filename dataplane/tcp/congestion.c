@@ -82,8 +82,9 @@ static void hystart(struct tcp_connection *c, uint32_t rtt_us)
         if (c->slow.round_rtt_us >= c->slow.last_round_rtt_us + rise) {
             c->flags |= TCP_F_SLOW_EXIT;
             c->slow_rounds = 0;
+            c->slow.exit_rtt_us = c->slow.round_rtt_us;
         }
-    } else if (c->slow.round_rtt_us < c->slow.last_round_rtt_us) {
+    } else if (c->slow.round_rtt_us < c->slow.exit_rtt_us) {
         c->flags &= ~TCP_F_SLOW_EXIT; /* the rise was noise */
     }
 }

@@ -187,6 +187,7 @@ struct tcp_connection {
         struct {
             uint32_t round_rtt_us;
             uint32_t last_round_rtt_us;
+            uint32_t exit_rtt_us; /* of the round that began conservative slow start */
         } slow;
     };
 };

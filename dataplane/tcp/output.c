@@ -100,12 +100,14 @@ static void repeat(struct tcp_connection *c, struct tcp_sent *record)
         record->flags &= (uint8_t)~TCP_SENT_LOST;
         c->lost_bytes -= record->end - record->seq;
     }
-    record->flags |= TCP_SENT_AGAIN;
-    record->sent_us = (uint32_t)c->tcp->now_us;
-    if (c->phase != TCP_PHASE_OPEN && (c->flags & TCP_F_UNDO) == 0 && c->undo_ts == 0) {
+    /* Only the oldest segment's first repetition can tell later whether it was needed, RFC 3522 s.3.2. */
+    if (c->phase != TCP_PHASE_OPEN && c->undo_ts == 0 && record->seq == c->snd_una &&
+        (record->flags & TCP_SENT_AGAIN) == 0) {
         c->flags |= TCP_F_UNDO;
         c->undo_ts = tcp_timestamp(c);
     }
+    record->flags |= TCP_SENT_AGAIN;
+    record->sent_us = (uint32_t)c->tcp->now_us;
     c->prr_out += len + fin;
     tcp_count(c->tcp, TCP_RETRANSMITS);
     transmit(c, record->seq, len, fin != 0 ? flags | TCP_FIN : flags);
