@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* acl.h: filters in the union of the allows less the denies (D5; traps 1.2), and what people ask of rules
+ * (G1, H1). */
+#include "tests/unit/acl_lab.h"
+
+static void filters(void)
+{
+    static const struct {
+        const char *clause;
+        const char *rules[4];
+        const char *filter;
+        enum outcome whole, trimmed;
+    } t[] = {
+        {"grant contains", {"+s a/#"}, "a/+/b", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"grant contains its parent", {"+s a/#"}, "a", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"grant contains itself", {"+s a/#"}, "a/#", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"wider than the grant", {"+s a/+"}, "a/#", OUTCOME_DEFAULT_DENY, OUTCOME_ALLOWED},
+        {"wider than the grant", {"+s a/b"}, "a/+", OUTCOME_DEFAULT_DENY, OUTCOME_ALLOWED},
+        {"wider than the grant", {"+s a/b"}, "#", OUTCOME_DEFAULT_DENY, OUTCOME_ALLOWED},
+        {"beside the grant", {"+s a/b"}, "a/c", OUTCOME_DEFAULT_DENY, OUTCOME_DEFAULT_DENY},
+        {"beside the grant", {"+s a/b"}, "+/c", OUTCOME_DEFAULT_DENY, OUTCOME_DEFAULT_DENY},
+        {"no grant", {"+p a/b"}, "a/b", OUTCOME_DEFAULT_DENY, OUTCOME_DEFAULT_DENY},
+        {"another's variable", {"+s t/${serial}/#"}, "t/018/#", OUTCOME_DEFAULT_DENY, OUTCOME_DEFAULT_DENY},
+        {"own variable", {"+s t/${serial}/#"}, "t/017/+", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"wildcard over the variable", {"+s t/${serial}/#"}, "t/+/x", OUTCOME_DEFAULT_DENY, OUTCOME_ALLOWED},
+        {"unset variable", {"+s ${user}/#"}, "#", OUTCOME_DEFAULT_DENY, OUTCOME_DEFAULT_DENY},
+        {"deny contains", {"+s a/#", "-s a/b/#"}, "a/b/c", OUTCOME_RULE_DENY, OUTCOME_RULE_DENY},
+        {"deny intersects (traps 1.2)", {"+s a/#", "-s a/b"}, "a/+", OUTCOME_RULE_DENY, OUTCOME_ALLOWED},
+        {"deny intersects", {"+s a/#", "-s a/b/c"}, "a/#", OUTCOME_RULE_DENY, OUTCOME_ALLOWED},
+        {"deny intersects", {"+s a/#", "-s +/b"}, "a/+", OUTCOME_RULE_DENY, OUTCOME_ALLOWED},
+        {"deny intersects at the parent", {"+s a/#", "-s a"}, "a/#", OUTCOME_RULE_DENY, OUTCOME_ALLOWED},
+        {"deny does not intersect", {"+s a/#", "-s a"}, "a/+", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"deny does not intersect", {"+s a/#", "-s b/#"}, "a/#", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"deny does not intersect", {"+s a/#", "-s a/+/c"}, "a/+/d", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"deny of a variable", {"+s a/#", "-s a/${serial}"}, "a/+", OUTCOME_RULE_DENY, OUTCOME_ALLOWED},
+        {"deny of an unset one", {"+s a/#", "-s a/${user}"}, "a/+", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"deny of another action", {"+s a/#", "-p a/b"}, "a/+", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"deny alone", {"-s a/b"}, "a/+", OUTCOME_DEFAULT_DENY, OUTCOME_DEFAULT_DENY},
+        {"deny alone", {"-s a/b"}, "a/b", OUTCOME_RULE_DENY, OUTCOME_RULE_DENY},
+        {"union", {"+s a", "+s a/+/#"}, "a/#", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"union", {"+s a", "+s a/+", "+s a/+/+/#"}, "a/#", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"union with a hole", {"+s a", "+s a/+/+/#"}, "a/#", OUTCOME_DEFAULT_DENY, OUTCOME_ALLOWED},
+        {"union without an end",
+         {"+s a", "+s a/+", "+s a/+/+"},
+         "a/#",
+         OUTCOME_DEFAULT_DENY,
+         OUTCOME_ALLOWED},
+        {"union without a beginning", {"+s a/+/#"}, "a/#", OUTCOME_DEFAULT_DENY, OUTCOME_ALLOWED},
+        {"union over branches",
+         {"+s +/x", "+s a/+/+/#", "+s a/x/+"},
+         "a/x/#",
+         OUTCOME_ALLOWED,
+         OUTCOME_ALLOWED},
+        {"union for '#'", {"+s +", "+s +/+/#"}, "#", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"'+/#' is '#'", {"+s +/#"}, "#", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"'+/+/#' is not '#'", {"+s +/+/#"}, "#", OUTCOME_DEFAULT_DENY, OUTCOME_ALLOWED},
+        {"union less a deny", {"+s a", "+s a/+/#", "-s a/x/y"}, "a/#", OUTCOME_RULE_DENY, OUTCOME_ALLOWED},
+        {"literals are no union",
+         {"+s a/b", "+s a/c", "+s a/d"},
+         "a/+",
+         OUTCOME_DEFAULT_DENY,
+         OUTCOME_ALLOWED},
+        {"empty levels", {"+s a//#"}, "a//b", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"empty levels", {"+s a//#"}, "a/b", OUTCOME_DEFAULT_DENY, OUTCOME_DEFAULT_DENY},
+        {"empty levels", {"+s /+"}, "/+", OUTCOME_ALLOWED, OUTCOME_ALLOWED},
+        {"malformed (s.4.7.1.2)", {"+s #"}, "a/#/b", OUTCOME_BAD_FILTER, OUTCOME_BAD_FILTER},
+        {"malformed (s.4.7.1.3)", {"+s #"}, "a+", OUTCOME_BAD_FILTER, OUTCOME_BAD_FILTER},
+        {"malformed (s.4.7.3-1)", {"+s #"}, "", OUTCOME_BAD_FILTER, OUTCOME_BAD_FILTER},
+    };
+    struct acl_values values = truck();
+    for (size_t i = 0; i < COUNT(t); i++) {
+        uint32_t n = 0;
+        while (n < COUNT(t[i].rules) && t[i].rules[n] != NULL)
+            n++;
+        struct acl *acl = compile_text(t[i].rules, n);
+        struct acl_request request = asking(ACL_SUBSCRIBE, t[i].filter);
+        struct acl_decision whole = judge_filter(acl, &values, &request, false);
+        struct acl_decision trimmed = judge_filter(acl, &values, &request, true);
+        if (whole.outcome != t[i].whole || trimmed.outcome != t[i].trimmed)
+            fprintf(stderr, "%s: %s: %s, %s\n", t[i].clause, t[i].filter, outcome_id(whole.outcome),
+                    outcome_id(trimmed.outcome));
+        CU_ASSERT_EQUAL(whole.outcome, t[i].whole);
+        CU_ASSERT_EQUAL(trimmed.outcome, t[i].trimmed);
+        acl_destroy(acl);
+    }
+}
+
+/* A filter whose wildcards meet more denies than one decision looks at is refused, and said to be. */
+static void wide_filters(void)
+{
+    enum { N = 3 * ACL_VISITS_MAX + 100 };
+    static char topic[N][24];
+    static struct acl_rule_spec rules[N + 1];
+    rules[0] = rule_of(true, S, "#");
+    for (uint32_t i = 0; i < N; i++) {
+        snprintf(topic[i], sizeof(topic[i]), "d/%u/secret", i);
+        rules[i + 1] = rule_of(false, S, topic[i]);
+    }
+    struct acl *acl = compile(rules, N + 1);
+    struct acl_request request = asking(ACL_SUBSCRIBE, "d/+/open");
+    CU_ASSERT_EQUAL(acl_decide_filter(acl, NULL, &request, false).outcome, OUTCOME_FILTER_TOO_WIDE);
+    request = asking(ACL_SUBSCRIBE, "d/+/secret");
+    CU_ASSERT_EQUAL(acl_decide_filter(acl, NULL, &request, false).outcome, OUTCOME_RULE_DENY);
+    request = asking(ACL_SUBSCRIBE, "d/77/open");
+    CU_ASSERT_EQUAL(acl_decide_filter(acl, NULL, &request, false).outcome, OUTCOME_ALLOWED);
+    request = asking(ACL_SUBSCRIBE, "e/#");
+    CU_ASSERT_EQUAL(acl_decide_filter(acl, NULL, &request, false).outcome, OUTCOME_ALLOWED);
+    request = asking(ACL_SUBSCRIBE, "d/77/secret");
+    CU_ASSERT_EQUAL(acl_decide(acl, NULL, &request).outcome, OUTCOME_RULE_DENY);
+    CU_ASSERT_EQUAL(acl_decide(acl, NULL, &request).rule, 78);
+    acl_destroy(acl);
+}
+
+/* H1: explain names the rule that was missed narrowly. */
+static void nearest(void)
+{
+    static const char *const rules[] = {
+        "+p fleet/${client_id}/telemetry/#",
+        "+p fleet/${client_id}/status",
+        "+s fleet/${client_id}/cmd/+",
+        "-p fleet/#",
+        "+p other/#",
+    };
+    static const struct {
+        enum acl_action action;
+        const char *topic;
+        uint32_t rule, level;
+    } t[] = {
+        {ACL_PUBLISH, "fleet/truck-018/telemetry/gps", 0, 2},
+        {ACL_PUBLISH, "fleet/truck-018/status", 1, 2},
+        {ACL_PUBLISH, "fleet/truck-017/state", 0, 3},
+        {ACL_PUBLISH, "fleet/truck-017/status/x", 1, 4},
+        {ACL_PUBLISH, "fleet/truck-017/telemetry/x", 0, 0},
+        {ACL_SUBSCRIBE, "fleet/+/cmd/+", 2, 2},
+        {ACL_SUBSCRIBE, "fleet/truck-017/cmd/#", 2, 4},
+        {ACL_GET, "fleet", ACL_RULE_NONE, 0},
+        {ACL_PUBLISH, "nowhere", 4, 1},
+    };
+    struct acl *acl = compile_text(rules, COUNT(rules));
+    struct acl_values values = truck();
+    for (size_t i = 0; i < COUNT(t); i++) {
+        uint32_t level = 99;
+        struct acl_request request = asking(t[i].action, t[i].topic);
+        CU_ASSERT_EQUAL(acl_nearest(acl, &values, &request, &level), t[i].rule);
+        CU_ASSERT_EQUAL(level, t[i].level);
+    }
+    acl_destroy(acl);
+}
+
+struct idle_seen {
+    uint32_t n;
+    uint32_t rule[16], by[16];
+    enum acl_idle why[16];
+};
+
+static void note_idle(void *owner, uint32_t rule, uint32_t by, enum acl_idle why)
+{
+    struct idle_seen *seen = owner;
+    if (seen->n < COUNT(seen->rule)) {
+        seen->rule[seen->n] = rule;
+        seen->by[seen->n] = by;
+        seen->why[seen->n] = why;
+    }
+    seen->n++;
+}
+
+static void idle(void)
+{
+    static const struct {
+        const char *rules[3];
+        uint32_t n, rule, by;
+        enum acl_idle why;
+    } t[] = {
+        {{"+p a/b", "-p a/#"}, 1, 0, 1, ACL_IDLE_DENIED},
+        {{"+p a/b", "-p a/b"}, 1, 0, 1, ACL_IDLE_DENIED},
+        {{"-p a/#", "+p a"}, 1, 1, 0, ACL_IDLE_DENIED},
+        {{"+p a/#", "-p a/#"}, 1, 0, 1, ACL_IDLE_DENIED},
+        {{"+p #", "-p +/#"}, 1, 0, 1, ACL_IDLE_DENIED},
+        {{"+p a/${serial}/x", "-p a/+/x"}, 1, 0, 1, ACL_IDLE_DENIED},
+        {{"+p a/${serial}", "-p a/${serial}"}, 1, 0, 1, ACL_IDLE_DENIED},
+        {{"+p ${serial}/x", "-p +/x"}, 1, 0, 1, ACL_IDLE_DENIED},
+        {{"+p a/x-${serial}", "-p a/${serial}"}, 0, 0, 0, 0},
+        {{"+p $a/x", "-p #"}, 0, 0, 0, 0},
+        {{"+p $${serial}/x", "-p +/x"}, 0, 0, 0, 0},
+        {{"+ps a/b", "-p a/b"}, 0, 0, 0, 0},
+        {{"+p a/b", "-ps a/b"}, 1, 0, 1, ACL_IDLE_DENIED},
+        {{"+p a/#", "-p a/+"}, 0, 0, 0, 0},
+        {{"+p a/+", "-p a/b"}, 0, 0, 0, 0},
+        {{"+p a/b", "+p a/b"}, 1, 1, 0, ACL_IDLE_DUPLICATE},
+        {{"-s a/#", "-s a/#"}, 1, 1, 0, ACL_IDLE_DUPLICATE},
+        {{"+p a/b", "+s a/b"}, 0, 0, 0, 0},
+        {{"+p a", "+p a/#"}, 0, 0, 0, 0},
+    };
+    for (size_t i = 0; i < COUNT(t); i++) {
+        uint32_t n = 0;
+        while (n < COUNT(t[i].rules) && t[i].rules[n] != NULL)
+            n++;
+        struct acl *acl = compile_text(t[i].rules, n);
+        struct idle_seen seen = {0};
+        acl_idle_rules(acl, note_idle, &seen);
+        CU_ASSERT_EQUAL(seen.n, t[i].n);
+        if (seen.n != t[i].n)
+            fprintf(stderr, "idle row %zu\n", i);
+        if (t[i].n == 1 && seen.n == 1) {
+            CU_ASSERT_EQUAL(seen.rule[0], t[i].rule);
+            CU_ASSERT_EQUAL(seen.by[0], t[i].by);
+            CU_ASSERT_EQUAL(seen.why[0], t[i].why);
+        }
+        acl_destroy(acl);
+    }
+    struct acl_rule_spec rules[] = {rule_of(true, P, "a"), rule_of(false, P, "a"), rule_of(true, P, "b"),
+                                    rule_of(true, P, "b"), rule_of(true, P, "b")};
+    rules[1].qos_mask = 4; /* a deny with a condition leaves something to the allow */
+    rules[3].qos_mask = 1;
+    struct acl *acl = compile(rules, COUNT(rules));
+    struct idle_seen seen = {0};
+    acl_idle_rules(acl, note_idle, &seen);
+    CU_ASSERT_EQUAL(seen.n, 1);
+    CU_ASSERT_EQUAL(seen.rule[0], 4);
+    CU_ASSERT_EQUAL(seen.by[0], 2);
+    acl_destroy(acl);
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {
+        {"filters: containment and intersection (D5)", filters},
+        {"filters that are too wide", wide_filters},
+        {"the nearest rule (H1)", nearest},
+        {"rules that never decide (G1)", idle},
+    };
+    return unit_run("acl_filter", tests, COUNT(tests));
+}
