@@ -5,6 +5,7 @@
 #include "dataplane/tcp/options.h"
 #include "dataplane/tcp/state.h"
 #include "tests/unit/tcp_invariants.h"
+#include "tests/unit/tcp_script_segment.h"
 
 #include <CUnit/CUnit.h>
 #include <stdarg.h>
@@ -222,99 +223,7 @@ static bool pass_time(struct run *r, double s)
     return true;
 }
 
-static uint8_t flags_of(const char *word)
-{
-    uint8_t flags = 0;
-    for (; *word != 0; word++) {
-        static const char letters[] = "FSRP.U";
-        const char *at = strchr(letters, *word);
-        if (at != NULL)
-            flags |= (uint8_t)(1u << (at - letters));
-    }
-    return flags;
-}
-
-struct statement {
-    uint8_t flags;
-    uint32_t from, to, ack, window;
-    bool has_range, has_ack, has_window, bad;
-    bool has_mss, has_sack_ok, has_ts, has_scale, any_ts, no_options, no_sack;
-    uint32_t mss, ts_value, ts_echo, scale;
-    struct tcp_sack_block sack[TCP_SACK_BLOCKS];
-    unsigned int sack_n;
-};
-
-static void parse_options(char *text, struct statement *t)
-{
-    char *save = NULL;
-    for (char *o = strtok_r(text, ",", &save); o != NULL; o = strtok_r(NULL, ",", &save)) {
-        char *at = o;
-        if (strncmp(o, "mss ", 4) == 0) {
-            t->has_mss = true;
-            t->mss = (uint32_t)strtoul(o + 4, NULL, 10);
-        } else if (strcmp(o, "sackOK") == 0) {
-            t->has_sack_ok = true;
-        } else if (strcmp(o, "nosack") == 0) {
-            t->no_sack = true;
-        } else if (strcmp(o, "none") == 0) {
-            t->no_options = true;
-        } else if (strncmp(o, "wscale ", 7) == 0) {
-            t->has_scale = true;
-            t->scale = (uint32_t)strtoul(o + 7, NULL, 10);
-        } else if (strncmp(o, "ts ", 3) == 0) {
-            t->has_ts = true;
-            t->any_ts = o[3] == '*';
-            t->ts_value = t->any_ts ? 0 : (uint32_t)strtol(o + 3, &at, 10);
-            t->ts_echo = (uint32_t)strtol(t->any_ts ? o + 4 : at, NULL, 10);
-        } else if (strncmp(o, "sack ", 5) == 0) {
-            for (at = o + 5; *at != 0 && t->sack_n < TCP_SACK_BLOCKS; at += *at == ' ') {
-                t->sack[t->sack_n].start = (uint32_t)strtol(at, &at, 10);
-                t->sack[t->sack_n++].end = (uint32_t)strtol(at + 1, &at, 10);
-            }
-        }
-    }
-}
-
-/* "P. 1:101 ack 1 win 500 <...> bad" */
-static bool parse_segment(struct run *r, char *text, struct statement *t)
-{
-    char *open = strchr(text, '<'), *save = NULL;
-
-    memset(t, 0, sizeof(*t));
-    if (open != NULL) {
-        char *close = strchr(open, '>');
-        if (close == NULL)
-            return fail(r, "options without end");
-        if (strstr(close, "bad") != NULL)
-            t->bad = true;
-        *open = 0;
-        *close = 0;
-        parse_options(open + 1, t);
-    }
-    char *word = strtok_r(text, " ", &save);
-    if (word == NULL)
-        return fail(r, "no flags");
-    t->flags = flags_of(word);
-    while ((word = strtok_r(NULL, " ", &save)) != NULL) {
-        if (strcmp(word, "ack") == 0) {
-            t->has_ack = true;
-            t->ack = (uint32_t)strtol(strtok_r(NULL, " ", &save), NULL, 10);
-        } else if (strcmp(word, "win") == 0) {
-            t->has_window = true;
-            t->window = (uint32_t)strtoul(strtok_r(NULL, " ", &save), NULL, 10);
-        } else if (strcmp(word, "bad") == 0) {
-            t->bad = true;
-        } else {
-            char *colon = NULL;
-            t->has_range = true;
-            t->from = (uint32_t)strtol(word, &colon, 10);
-            t->to = *colon == ':' ? (uint32_t)strtol(colon + 1, NULL, 10) : t->from;
-        }
-    }
-    return true;
-}
-
-static uint8_t build_options(const struct run *r, const struct statement *t, uint8_t *p)
+static uint8_t build_options(const struct run *r, const struct tcp_script_segment *t, uint8_t *p)
 {
     uint8_t n = 0;
     if (t->has_mss)
@@ -338,10 +247,10 @@ static bool arrive(struct run *r, char *text, bool flush)
 {
     static uint8_t payload[70000];
     uint8_t options[64];
-    struct statement t;
+    struct tcp_script_segment t;
 
-    if (!parse_segment(r, text, &t))
-        return false;
+    if (!tcp_script_segment_parse(text, &t))
+        return fail(r, "not a segment");
     uint32_t len = t.to - t.from;
     if (len > sizeof(payload))
         return fail(r, "segment too long for the script");
@@ -367,7 +276,7 @@ static bool arrive(struct run *r, char *text, bool flush)
     return true;
 }
 
-static bool expect_options(struct run *r, const struct sent_segment *s, const struct statement *t)
+static bool expect_options(struct run *r, const struct sent_segment *s, const struct tcp_script_segment *t)
 {
     const struct tcp_options *o = &s->options;
     if (t->no_options && s->options_len != 0)
@@ -397,7 +306,7 @@ static bool expect_options(struct run *r, const struct sent_segment *s, const st
 
 static bool expect(struct run *r, char *text)
 {
-    struct statement t;
+    struct tcp_script_segment t;
 
     if (strncmp(text, "none", 4) == 0) {
         if (r->out_at == r->out_n)
@@ -406,8 +315,8 @@ static bool expect(struct run *r, char *text)
         return fail(r, "left: flags %02x %u:%u ack %u win %u", s->flags, s->seq - r->our_iss,
                     s->seq - r->our_iss + s->len, s->ack - r->peer_iss, s->window);
     }
-    if (!parse_segment(r, text, &t))
-        return false;
+    if (!tcp_script_segment_parse(text, &t))
+        return fail(r, "not a segment");
     if (r->out_at == r->out_n)
         return fail(r, "nothing left");
     const struct sent_segment *s = &r->out[r->out_at++];
