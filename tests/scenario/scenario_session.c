@@ -119,7 +119,7 @@ static void silence_ends_what_was_begun(void)
         world_turn(world, 100);
     CU_ASSERT_TRUE(world_open(silent) && world_open(slow));
     for (int i = 0; i < 6; i++) { /* a byte a second does not hold the slot (D2) */
-        world_send(slow, "\x10\x20\0\4MQTT" + i, 1);
+        world_send(slow, &"\x10\x20\0\4MQTT"[i], 1);
         for (int k = 0; k < 100; k++)
             world_turn(world, 10000);
     }
