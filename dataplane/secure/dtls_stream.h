@@ -8,9 +8,9 @@
  * delivered once at most.
  *
  * A pre-shared key for each identity comes from a file of lines "identity:key in hex". A handshake with a
- * key takes symmetric cryptography alone and runs where it is called: 0.2 to 0.25 ms of the client's side, measured
- * on a busy core. The master secret of a session is kept with its
- * context, so that the next one for the same identity is resumed in one round trip less.
+ * key takes symmetric cryptography alone and runs where it is called: 0.2 to 0.25 ms of the client's side,
+ * measured on a busy core. The master secret of a session is kept with its context, so that the next one for
+ * the same identity is resumed in one round trip less.
  *
  * Suites: PSK with AES-128-CCM-8 (RFC 7252 s.9.1.3.1), AES-128-GCM, AES-256-GCM and with ECDHE where the
  * library has it; AEAD only. A context may be used by any thread that does not share it with another at the
