@@ -59,8 +59,8 @@ struct event {
     uint8_t mqtt_version;
     uint8_t qos;
     bool retain;
-    bool told; /* reason_code was sent to the client */
-    bool coap; /* CoAP over UDP: `topic` is a path, reason_code a response code */
+    bool told;         /* reason_code was sent to the client */
+    bool coap;         /* CoAP over UDP: `topic` is a path, reason_code a response code */
     uint8_t coap_code; /* the method; 0: none */
     uint8_t reason_code;
     uint8_t mac[6];
