@@ -20,7 +20,7 @@ struct generation {
     uint32_t number;
     const struct gateway_config *config;
     const struct snapshot *policy;
-    struct tls_context *upstream_tls[GATEWAY_UPSTREAMS_MAX]; /* NULL: plain */
+    struct tls_context *upstream_tls[GATEWAY_UPSTREAMS_MAX];   /* NULL: plain */
     struct dtls_context *upstream_dtls[GATEWAY_UPSTREAMS_MAX]; /* likewise */
     struct policy_summary summary;
     uint64_t loaded_at_us; /* CLOCK_REALTIME */
