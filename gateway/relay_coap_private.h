@@ -65,8 +65,8 @@ struct coap_leg {
     uint32_t flights_n; /* that refer to this leg */
     uint32_t observations;
     uint64_t used_us;
-    uint64_t not_before_us; /* dialling again, after a failure */
-    uint32_t failures;      /* in a row */
+    uint64_t not_before_us;   /* dialling again, after a failure */
+    uint32_t failures;        /* in a row */
     struct coap_list waiting; /* for their turn, or for the handshake */
     struct coap_list flying;  /* outstanding */
     struct coap_list landed;  /* acknowledged or observing: nothing is sent for them */
