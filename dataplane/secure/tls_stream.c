@@ -334,6 +334,10 @@ void tls_stream_open(struct tls_session *session)
     session->state = TLS_STATE_OPEN;
     session->resumed = wolfSSL_session_reused(ssl) != 0;
     session->version = wolfSSL_version(ssl) == TLS1_3_VERSION ? 13 : 12;
+    /* The ticket that was used does not go with the secret of this connection (RFC 8446 section 4.6.1): until
+     * the server sends another there is none to keep. */
+    if (session->resumed && session->version == 13)
+        wolfSSL_set_SessionTicket(ssl, NULL, 0);
     session->suite = (uint16_t)wolfSSL_get_current_cipher_suite(ssl);
     session->worker->counters[TLS_HANDSHAKES]++;
     session->worker->counters[TLS_RESUMED] += session->resumed ? 1 : 0;

@@ -490,6 +490,22 @@ static void test_ticket_refused(void)
     tls_context_unref(context);
 }
 
+/* A server that sends no ticket on a resumed connection, or one that ends before it comes: what is kept must
+ * not be the old ticket with the new secret, which no server accepts. */
+static void test_ticket_that_does_not_come(void)
+{
+    struct tls_settings settings = lab_settings();
+    settings.resumption = true;
+    struct tls_context *context = make(&settings);
+    struct lab *lab = lab_create(&(const struct lab_server){.certificate = "server"}, NULL);
+    CU_ASSERT_FALSE(connect_once(lab, context, NULL, true));
+    wolfSSL_CTX_no_ticket_TLSv13(lab->server_ctx);
+    CU_ASSERT_TRUE(connect_once(lab, context, NULL, false));
+    CU_ASSERT_FALSE(connect_once(lab, context, NULL, false));
+    lab_destroy(lab);
+    tls_context_unref(context);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -509,6 +525,7 @@ int main(void)
         {"resumption per identity (B5)", test_resumption},
         {"no resumption", test_no_resumption},
         {"ticket that the server does not know", test_ticket_refused},
+        {"ticket that does not come (B5)", test_ticket_that_does_not_come},
     };
     if (tls_library_init() != 0 || !lab_pki())
         return EXIT_FAILURE;
