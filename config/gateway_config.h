@@ -150,5 +150,12 @@ bool gateway_config_holds_policy(const struct gateway_config *config);
  */
 void gateway_config_compare(const struct gateway_config *running, const struct gateway_config *next,
                             struct diagnostics *d);
+/*
+ * Puts the devices, interfaces and routes of `running` in the place of those of `next` and numbers its
+ * listeners by them: whoever runs knows interfaces by number. A listener on a port that is not open is an
+ * error in `d`; then `next` is of no use.
+ */
+void gateway_config_keep(const struct gateway_config *running, struct gateway_config *next,
+                         struct diagnostics *d);
 
 #endif

@@ -118,8 +118,10 @@ struct generation *generation_load(const char *config_file, const char *policy_d
             make_contexts(generation, d);
         generation->policy =
             policy_config_load(policy_directory, generation->config, number, d, &generation->summary);
-        if (good && running != NULL)
+        if (good && running != NULL) {
             gateway_config_compare(running->config, generation->config, d);
+            gateway_config_keep(running->config, (struct gateway_config *)(uintptr_t)generation->config, d);
+        }
     }
     diagnostics_sort(d);
     if (diagnostics_errors(d) == 0 && generation->config != NULL && generation->policy != NULL)

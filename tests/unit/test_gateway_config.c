@@ -813,6 +813,57 @@ static void restart_only(void)
     rig_end();
 }
 
+/* A2, G2: interfaces are numbers to whoever runs: a listener stays on the port it names, wherever a new file
+ * lists that port, and what needs a restart is as it was. */
+static void ports_in_another_order(void)
+{
+#define IOT "{ name = \"iot\"; device = \"tap:a\"; address = \"10.20.0.1/22\"; }"
+#define WAN "{ name = \"wan\"; device = \"tap:b\"; address = \"10.30.0.1/22\"; }"
+#define NEW "{ name = \"new\"; device = \"tap:c\"; address = \"10.40.0.1/22\"; }"
+#define SITE(ports, port)                                                                                    \
+    "dataplane = { ports = ( " ports " ); };\n"                                                              \
+    "listeners = ( { name = \"mqtt\"; port = \"" port                                                        \
+    "\"; protocol = \"mqtt\"; security = \"none\"; listen = "                                                \
+    "\"any:1883\"; upstream = \"broker\"; } );\n"                                                            \
+    "upstreams = ( { name = \"broker\"; protocol = \"mqtt\"; security = \"none\"; servers = [ "              \
+    "\"10.30.0.3:1883\" ]; } );\n"
+    static const struct {
+        const char *next, *told;
+    } cases[] = {
+        {SITE(IOT ", " WAN, "iot"), ""},
+        {SITE(WAN ", " IOT, "iot"), ""},
+        {SITE(NEW ", " WAN ", " IOT, "iot"), ""},
+        {SITE(WAN ", " IOT, "wan"), "wan"},
+        {SITE(NEW ", " WAN, "new"),
+         "sallyport.conf:2: error: listener 'mqtt': port 'new' is not open; restart to open it, or use one "
+         "that is\n"},
+    };
+    files();
+    struct gateway_config *running = load_good(SITE(IOT ", " WAN, "iot"));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct gateway_config *next = load_good(cases[i].next);
+        struct diagnostics *d = diagnostics_create();
+        gateway_config_keep(running, next, d);
+        CU_ASSERT_EQUAL(next->interfaces_n, 2);
+        CU_ASSERT_EQUAL(next->devices_n, 2);
+        for (uint32_t k = 0; k < 2; k++) {
+            CU_ASSERT_STRING_EQUAL(next->interfaces[k].name, running->interfaces[k].name);
+            CU_ASSERT_STRING_EQUAL(next->devices[k], running->devices[k]);
+            CU_ASSERT_EQUAL(memcmp(next->interfaces[k].addresses, running->interfaces[k].addresses,
+                                   sizeof(next->interfaces[k].addresses)),
+                            0);
+        }
+        bool wan = strcmp(cases[i].told, "wan") == 0;
+        if (wan || cases[i].told[0] == '\0')
+            CU_ASSERT_EQUAL(next->listeners[0].interface, wan ? 1 : 0);
+        rig_expect(cases[i].next, rig_told(d), wan ? "" : cases[i].told);
+        diagnostics_destroy(d);
+        gateway_config_destroy(next);
+    }
+    gateway_config_destroy(running);
+    rig_end();
+}
+
 static void no_such_place(void)
 {
     struct diagnostics *d = diagnostics_create();
@@ -839,6 +890,7 @@ int main(void)
         {"events (H2)", events},
         {"capacities", capacities},
         {"restart only (G2)", restart_only},
+        {"A2, G2: ports in another order", ports_in_another_order},
         {"no such place", no_such_place},
     };
     return unit_run("config/gateway_config", tests, sizeof(tests) / sizeof(tests[0]));
