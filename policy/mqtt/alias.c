@@ -39,6 +39,8 @@ bool alias_set(struct alias_table *table, uint16_t alias, struct bytes topic, st
     }
     struct alias_entry *entry = &table->entries[alias - 1];
     entry->len = 0;
+    if (table->topic_bytes_max != 0 && topic.len > table->topic_bytes_max)
+        return false;
     if (entry->capacity < topic.len) {
         if (entry->at != NULL)
             memory->put(memory, entry->at);

@@ -20,13 +20,15 @@ struct alias_entry {
 struct alias_table {
     struct alias_entry *entries; /* NULL until the first is set */
     uint16_t maximum;            /* aliases go from 1 to this */
+    uint32_t topic_bytes_max;    /* a longer topic is not kept: its alias is not set; 0: no such limit */
 };
 
 void alias_init(struct alias_table *table, uint16_t maximum);
 void alias_fini(struct alias_table *table, struct mqtt_workspace *memory);
 /* The topic, or empty when the alias is 0, too high or not set. */
 struct bytes alias_get(const struct alias_table *table, uint16_t alias);
-/* False when there is no memory: the alias is then not set, whatever it was before. */
+/* False when there is no memory or the topic is too long: the alias is then not set, whatever it was before.
+ */
 bool alias_set(struct alias_table *table, uint16_t alias, struct bytes topic, struct mqtt_workspace *memory);
 
 #endif

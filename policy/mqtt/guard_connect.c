@@ -46,9 +46,11 @@ static enum outcome judge_will(const struct mqtt_guard *g, const struct mqtt_wil
     v->rule = decision.rule;
     if (decision.outcome != OUTCOME_ALLOWED)
         return decision.outcome;
-    return guard_payload_good(will->payload, role->payload_utf8, decision.payload)
-               ? OUTCOME_ALLOWED
-               : OUTCOME_MALFORMED_PAYLOAD;
+    if (!guard_payload_good(will->payload, role->payload_utf8, decision.payload))
+        return OUTCOME_MALFORMED_PAYLOAD;
+    if (guard_has(&will->properties, MQTT_PROP_RESPONSE_TOPIC))
+        return guard_judge_response_topic(g, will->properties.response_topic, v);
+    return OUTCOME_ALLOWED;
 }
 
 /* What the client is held to. A 3.x client cannot be told; one that asks for none is held to the maximum. */
@@ -88,6 +90,7 @@ static void rewrite_connect(const struct mqtt_guard *g, struct mqtt_packet *p)
         c->keep_alive_s = (uint16_t)(max < UINT16_MAX ? max : UINT16_MAX);
     if (c->version != MQTT_5)
         return;
+    c->keep_alive_s = g->keep_alive_s; /* as the client will be told, or the upstream loses patience first */
     guard_strip(props, MQTT_PROP_TOPIC_ALIAS_MAX);
     if (!guard_has(props, MQTT_PROP_RECEIVE_MAXIMUM) || props->receive_maximum > g->role->inflight) {
         props->receive_maximum = g->role->inflight;
@@ -220,6 +223,7 @@ void guard_advance_connack(struct mqtt_guard *g, const struct mqtt_packet *p)
         return;
     g->receive_max_up = props->receive_maximum;
     alias_init(&g->aliases, GUARD_TOPIC_ALIASES);
+    g->aliases.topic_bytes_max = g->role->limits.topic_bytes;
     if (guard_has(props, MQTT_PROP_SESSION_EXPIRY))
         g->session_ends = props->session_expiry_s == 0;
 }

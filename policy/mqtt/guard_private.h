@@ -67,6 +67,10 @@ uint16_t guard_wire_id(struct mqtt_guard *g, uint16_t id);
 uint16_t guard_free_id(struct mqtt_guard *g);
 /* Caps of the role on topics (D9). */
 enum outcome guard_judge_topic(const struct mqtt_guard *g, struct bytes topic);
+/* A response goes where the requester says, by the right of another: so the requester must be allowed to
+ * read there (D11). */
+enum outcome guard_judge_response_topic(const struct mqtt_guard *g, struct bytes topic,
+                                        struct guard_verdict *v);
 /* Whether `payload` is what a rule, the role or its own mark says (D3). */
 bool guard_payload_good(struct bytes payload, bool text, enum acl_payload kind);
 

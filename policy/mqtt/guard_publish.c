@@ -156,13 +156,11 @@ static enum outcome judge_rates(const struct mqtt_guard *g, uint64_t now_us)
     return OUTCOME_ALLOWED;
 }
 
-/* A response goes where the requester says, by the right of another: so the requester must be allowed to
- * read there (D11). */
-static enum outcome judge_response_topic(const struct mqtt_guard *g, const struct mqtt_packet *p,
-                                         struct guard_verdict *v)
+enum outcome guard_judge_response_topic(const struct mqtt_guard *g, struct bytes topic,
+                                        struct guard_verdict *v)
 {
-    struct acl_request request = {.action = ACL_SUBSCRIBE, .topic = p->properties.response_topic};
-    enum outcome outcome = guard_judge_topic(g, request.topic);
+    struct acl_request request = {.action = ACL_SUBSCRIBE, .topic = topic};
+    enum outcome outcome = guard_judge_topic(g, topic);
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
     struct acl_decision decision = acl_decide(g->role->acl, g->values, &request);
@@ -191,7 +189,7 @@ static enum outcome judge_publish(const struct mqtt_guard *g, const struct mqtt_
     v->rule = decision.rule;
     *payload = decision.payload;
     if (decision.outcome == OUTCOME_ALLOWED && guard_has(&p->properties, MQTT_PROP_RESPONSE_TOPIC))
-        return judge_response_topic(g, p, v);
+        return guard_judge_response_topic(g, p->properties.response_topic, v);
     return decision.outcome;
 }
 

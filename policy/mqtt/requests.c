@@ -23,7 +23,7 @@ void requests_add(struct requests *requests, struct mqtt_request *request)
     request->next = requests->first;
     requests->first = request;
     requests->used++;
-    if (request->id == 0)
+    if (request->id != request->wire)
         requests->own++;
 }
 
@@ -50,7 +50,7 @@ void requests_remove(struct requests *requests, struct mqtt_request *request, st
         link = &(*link)->next;
     *link = request->next;
     requests->used--;
-    if (request->id == 0)
+    if (request->id != request->wire)
         requests->own--;
     memory->put(memory, request);
 }

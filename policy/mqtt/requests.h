@@ -27,7 +27,7 @@ struct mqtt_request {
 struct requests {
     struct mqtt_request *first;
     uint16_t used;
-    uint16_t own; /* of those, ours */
+    uint16_t own; /* of those, how many go by an identifier of ours: our own, and who met one */
 };
 
 void requests_fini(struct requests *requests, struct mqtt_workspace *memory);

@@ -392,6 +392,8 @@ static void keep_alives_outside_the_range(void)
     device = lab_accept(&lab, 17);
     lab_send(device, &p);
     lab_upstream_opens(lab.dialled);
+    CU_ASSERT_TRUE(lab_next(lab.dialled, MQTT_FROM_CLIENT, MQTT_VERSION_UNKNOWN, &p));
+    CU_ASSERT_EQUAL(p.connect.keep_alive_s, 30); /* the upstream waits for what the device is told */
     p = lab_connack(MQTT_5, 0);
     lab_send(lab.dialled, &p);
     CU_ASSERT_TRUE(lab_next(device, MQTT_FROM_SERVER, MQTT_5, &p));

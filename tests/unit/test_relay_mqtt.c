@@ -336,6 +336,7 @@ static void wills_are_judged(void)
         bool retain;
         enum policy_will policy;
         enum outcome outcome;
+        const char *response; /* NULL: no Response Topic */
     } cases[] = {
         {"allowed by a rule with will", "trucks/017/status", 1, true, POLICY_WILL_OPTIONAL, OUTCOME_ALLOWED},
         {"none", NULL, 0, false, POLICY_WILL_OPTIONAL, OUTCOME_ALLOWED},
@@ -344,6 +345,10 @@ static void wills_are_judged(void)
         {"another's topic", "trucks/018/status", 1, true, POLICY_WILL_OPTIONAL, OUTCOME_DEFAULT_DENY},
         {"a rule without will", "trucks/017/location", 0, false, POLICY_WILL_OPTIONAL, OUTCOME_DEFAULT_DENY},
         {"QoS cap", "trucks/017/status", 2, true, POLICY_WILL_OPTIONAL, OUTCOME_QOS_CAP},
+        {"a Response Topic that it may read (D11)", "trucks/017/status", 1, true, POLICY_WILL_OPTIONAL,
+         OUTCOME_ALLOWED, "trucks/017/cmd/a"},
+        {"another's Response Topic (D11)", "trucks/017/status", 1, true, POLICY_WILL_OPTIONAL,
+         OUTCOME_DEFAULT_DENY, "trucks/018/cmd/a"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct policy_role_spec role = truck_role();
@@ -356,6 +361,11 @@ static void wills_are_judged(void)
             p.connect.will.payload = bytes_of_text("gone");
             p.connect.will.qos = cases[i].qos;
             p.connect.will.retain = cases[i].retain;
+            p.connect.will.properties = (struct mqtt_properties){0};
+        }
+        if (cases[i].response != NULL) {
+            p.connect.will.properties.present = MQTT_PROP_BIT(MQTT_PROP_RESPONSE_TOPIC);
+            p.connect.will.properties.response_topic = bytes_of_text(cases[i].response);
         }
         struct lab_stream *device = lab_accept(&lab, 17);
         lab_send(device, &p);

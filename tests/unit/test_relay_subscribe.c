@@ -278,6 +278,38 @@ static void lost_subscriptions_are_taken_back(void)
     lab_close(&lab);
 }
 
+/* A SUBSCRIBE that met our identifier goes by another one, also after we are done with ours: nobody else's
+ * packet may go by that [MQTT-2.2.1-3]. */
+static void mapped_identifiers_of_requests(void)
+{
+    struct policy_role_spec role = office_role();
+    struct mqtt_packet p;
+    uint16_t own = 0, mapped = 0, id = 0;
+    static const char *const news[] = {"news/#", NULL};
+    static const char *const fleet[] = {"trucks/+/location", NULL};
+    static const struct acl_rule_spec rules[] = {RULE("r", SUBSCRIBE_BIT, "trucks/+/location"),
+                                                 RULE("p", PUBLISH_BIT, "news/#")};
+    lab_open(&lab, &role, 1);
+    struct lab_session s = lab_session(&lab, MQTT_5, "app-1");
+    subscribe(&s, 5, 1, news);
+    CU_ASSERT_TRUE(passed_filters(&s, MQTT_SUBSCRIBE, &id, 1, news));
+    role.rules = rules;
+    role.rules_n = 2;
+    lab_policy(&lab, &role, 1);
+    CU_ASSERT_TRUE(passed_filters(&s, MQTT_UNSUBSCRIBE, &own, 0, news));
+    subscribe(&s, own, 1, fleet);
+    CU_ASSERT_TRUE(passed_filters(&s, MQTT_SUBSCRIBE, &mapped, 1, fleet));
+    CU_ASSERT_NOT_EQUAL(mapped, own);
+    suback(&s, MQTT_UNSUBACK, own, (const uint8_t[]){0}, 1);
+    p = lab_publish(MQTT_5, "news/a", 1, mapped);
+    lab_send(s.device, &p);
+    CU_ASSERT_TRUE_FATAL(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p));
+    CU_ASSERT_NOT_EQUAL(p.packet_id, mapped);
+    suback(&s, MQTT_SUBACK, mapped, (const uint8_t[]){1}, 1);
+    CU_ASSERT_TRUE(told_codes(&s, MQTT_SUBACK, own, (const uint8_t[]){1}, 1));
+    lab_close(&lab);
+}
+
 static void mapped_identifiers_in_qos_2(void)
 {
     struct policy_role_spec role = office_role();
@@ -406,6 +438,7 @@ static const struct unit_test tests[] = {
     {"wrong acknowledgements", wrong_acknowledgements},
     {"a new policy holds from the next packet (G3)", a_new_policy_holds_from_the_next_packet},
     {"lost subscriptions are taken back (G3)", lost_subscriptions_are_taken_back},
+    {"mapped identifiers of requests (D5)", mapped_identifiers_of_requests},
     {"mapped identifiers in QoS 2", mapped_identifiers_in_qos_2},
     {"clients that are no longer allowed (G3)", clients_that_are_no_longer_allowed},
     {"a listener that is gone (G3)", a_listener_that_is_gone},
