@@ -235,6 +235,7 @@ struct tcp_endpoint {
     struct tcp_limits limits;
     uint8_t rcv_scale;
     uint32_t connections_n;
+    uint32_t sweep; /* next connection to be relieved of what waits behind gaps */
     uint32_t half_open;
 
     struct slab *waits;

@@ -4,6 +4,7 @@
 #include "dataplane/tcp/congestion.h"
 #include "dataplane/tcp/isn.h"
 #include "dataplane/tcp/output.h"
+#include "dataplane/tcp/reassembly.h"
 #include "dataplane/tcp/receive.h"
 #include "dataplane/tcp/rtt.h"
 #include "dataplane/tcp/send_queue.h"
@@ -18,6 +19,7 @@
 #define QUICK_ACKS_FIRST 8u
 #define RCV_MSS_FIRST 536u
 #define WAITS_MIN 1024u
+#define SWEEP 64u
 
 static_assert(sizeof(struct tcp_connection) <= 384, "six cache lines; an idle pair takes less than 1 KiB");
 
@@ -276,11 +278,27 @@ static bool starved(struct tcp_connection *c)
     return false;
 }
 
+/* Under pressure what waits behind gaps goes first (RFC 2018 s.8 allows it), a few connections at a time, so
+ * that those who only fill buffers cannot keep them. */
+static void relieve(struct tcp_endpoint *tcp)
+{
+    uint32_t capacity = slab_capacity(tcp->connections);
+    for (uint32_t i = 0; i < SWEEP && i < capacity; i++) {
+        struct tcp_connection *c = slab_at(tcp->connections, tcp->sweep++ % capacity);
+        if (c != NULL && c->ooo_head != NULL) {
+            tcp_reassembly_clear(c);
+            tcp_count(tcp, TCP_NO_BUFFER);
+        }
+    }
+}
+
 void tcp_flush(struct tcp_endpoint *tcp, uint64_t now_us)
 {
     struct tcp_connection *c, *waiting = NULL;
 
     tcp_endpoint_clock(tcp, now_us);
+    if (tcp_pressure(tcp))
+        relieve(tcp);
     while ((c = tcp->dirty_head) != NULL) {
         tcp->dirty_head = c->next_dirty;
         if (tcp->dirty_head == NULL)

@@ -390,8 +390,11 @@ void tcp_unreachable(struct tcp_endpoint *tcp, const struct flow_key *key, uint3
         tcp_mss_shrink(c, next_mtu);
         return;
     }
-    /* RFC 5927 s.6.2: a hard error ends an attempt to connect and nothing else; RFC 1122 s.4.2.3.9. */
+    /* RFC 5927 s.6.2: a hard error ends an attempt to connect and nothing else; RFC 1122 s.4.2.3.9. Not here,
+     * since the host may be telling us from inside emit, but when the timer fires next. */
     c->flags |= TCP_F_UNREACHABLE;
-    if (c->state == TCP_STATE_SYN_SENT)
-        tcp_endpoint_close(c, STREAM_END_UNREACHABLE);
+    if (c->state == TCP_STATE_SYN_SENT) {
+        c->retries = UINT8_MAX;
+        tcp_timers_retransmit(c, TCP_TIMER_RTO, 0);
+    }
 }

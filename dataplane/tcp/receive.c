@@ -135,6 +135,22 @@ static uint32_t accept_bytes(struct tcp_connection *c, const uint8_t *p, uint32_
     return taken;
 }
 
+/* Adds a chunk's bytes to what is kept: by copying when they fit behind the last, so that no two neighbours
+ * hold less than a chunk together, however small the segments were. */
+static void move_kept(struct tcp_connection *c, struct chunk *chunk)
+{
+    struct chunk *tail = c->kept_tail;
+    uint32_t n = chunk->end - chunk->start;
+
+    if (tail == NULL || n > CHUNK_BYTES - tail->end) {
+        append_kept(c, chunk);
+        return;
+    }
+    memcpy(tail->data + tail->end, chunk->data + chunk->start, n);
+    tail->end += n;
+    chunk_put(c->tcp->chunks, chunk);
+}
+
 /* Moves what has become in order from the reassembly chunks to the reader. */
 static void drain(struct tcp_connection *c)
 {
@@ -147,7 +163,7 @@ static void drain(struct tcp_connection *c)
             chunk_put(c->tcp->chunks, chunk);
             continue;
         }
-        append_kept(c, chunk);
+        move_kept(c, chunk);
         c->rcv_nxt += n;
         total += n;
     }

@@ -85,7 +85,8 @@ enum tcp_admission {
 };
 
 struct tcp_host {
-    /* Sends one segment; never fails from TCP's view (a lost packet is retransmitted). */
+    /* Sends one segment; never fails from TCP's view (a lost packet is retransmitted). Must not call back
+     * into the endpoint, except tcp_unreachable. */
     void (*emit)(void *host, const struct tcp_segment_out *segment);
     /* A SYN for `key`; `path` as given with the segment. No state exists yet. */
     enum tcp_admission (*admit)(void *host, const struct flow_key *key, uint32_t path);
@@ -188,7 +189,7 @@ struct stream *tcp_connect(struct tcp_endpoint *tcp, const struct flow_key *key,
 bool tcp_flow_exists(const struct tcp_endpoint *tcp, const struct flow_key *key);
 
 /* ICMP error for a flow of ours, `seq` as quoted: ignored unless inside the window (RFC 5927). next_mtu 0
- * when not "too big". */
+ * when not "too big"; then it may also be called from inside host->emit, and closed follows later. */
 void tcp_unreachable(struct tcp_endpoint *tcp, const struct flow_key *key, uint32_t seq, uint16_t next_mtu,
                      uint64_t now_us);
 

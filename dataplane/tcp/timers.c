@@ -135,7 +135,7 @@ static enum stream_end silence(const struct tcp_connection *c)
 
 static void syn_due(struct tcp_connection *c)
 {
-    if (c->retries >= c->tcp->limits.syn_retries) {
+    if (c->retries >= tcp_min(c->tcp->limits.syn_retries, UINT8_MAX)) {
         tcp_endpoint_close(c, silence(c));
         return;
     }
@@ -148,7 +148,7 @@ static void syn_due(struct tcp_connection *c)
 /* Nobody has answered; true when that was once too often and the connection is gone. */
 static bool gave_up(struct tcp_connection *c)
 {
-    if (c->retries >= c->tcp->limits.data_retries) {
+    if (c->retries >= tcp_min(c->tcp->limits.data_retries, UINT8_MAX)) {
         tcp_output_reset(c);
         tcp_endpoint_close(c, silence(c));
         return true;

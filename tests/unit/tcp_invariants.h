@@ -49,6 +49,8 @@ static inline const char *tcp_invariants_received(const struct tcp_connection *c
 
     if (tcp_invariants_bytes(c->kept_head, &chunks) != c->kept_bytes)
         return "kept bytes do not add up";
+    if (chunks > 2 * (c->kept_bytes / CHUNK_BYTES) + 4)
+        return "kept bytes take more memory than they are worth";
     chunks = 0;
     tcp_invariants_bytes(c->ooo_head, &chunks);
     if (chunks != c->ooo_chunks)

@@ -223,6 +223,32 @@ static void writers_share_the_pool(void)
     end();
 }
 
+/* Those who fill buffers behind a gap and stop must not keep them (requirements F, defence). */
+static void pressure_drops_what_waits_behind_gaps(void)
+{
+    static const uint8_t zeros[100000];
+    begin(USERS, 64);
+    struct user *a = open_user(0), *b = open_user(1);
+    a->seq += 10;
+    for (uint32_t i = 0; i < 30; i++) {
+        feed(a, TCP_ACK | TCP_PSH, 1);
+        a->seq += 9;
+    }
+    flush();
+    CU_ASSERT_EQUAL(chunk_pool_free(w.chunks), 34);
+    while (stream_write(b->stream, zeros, 1000) > 0)
+        ;
+    flush();
+    flush();
+    CU_ASSERT(chunk_pool_free(w.chunks) >= 30);
+    CU_ASSERT(tcp_counter(w.tcp, TCP_NO_BUFFER) >= 1);
+    a->seq -= 310; /* the gap is filled after all: what was dropped is asked for again */
+    feed(a, TCP_ACK | TCP_PSH, 11);
+    flush();
+    CU_ASSERT_EQUAL(tcp_counter(w.tcp, TCP_BYTES_IN), 11);
+    end();
+}
+
 static void a_full_table_refuses_and_recovers(void)
 {
     begin(2, 64);
@@ -392,6 +418,7 @@ int main(void)
 {
     static const struct unit_test tests[] = {
         {"writers share the pool, and all are told when there is room", writers_share_the_pool},
+        {"pressure drops what waits behind gaps", pressure_drops_what_waits_behind_gaps},
         {"a full table refuses and recovers", a_full_table_refuses_and_recovers},
         {"the oldest TIME-WAIT makes room", the_oldest_time_wait_makes_room},
         {"malformed options drop the segment (RFC 9293 MUST-7)", malformed_options_drop_the_segment},

@@ -199,6 +199,7 @@ static const struct tcp_script active[] = {
     {"RFC 1122 s.4.2.3.9: an ICMP error for the SYN ends the attempt", "connect\n"
                                                                        "> S 0:0\n"
                                                                        "unreachable 0\n"
+                                                                       "+0.002\n"
                                                                        "closed unreachable\n"},
     {"RFC 5927 s.4: not when it quotes another number", "connect\n"
                                                         "> S 0:0\n"
