@@ -12,8 +12,9 @@
  * measured on a busy core. The master secret of a session is kept with its context, so that the next one for
  * the same identity is resumed in one round trip less.
  *
- * Suites: PSK with AES-128-CCM-8 (RFC 7252 s.9.1.3.1), AES-128-GCM and AES-256-GCM; without forward secrecy,
- * as these suites are defined. same moment but for ref and unref; sessions belong to one worker.
+ * Suites: PSK with AES-128-CCM-8 (RFC 7252 s.9.1.3.1), AES-128-GCM and AES-256-GCM, AEAD only; without
+ * forward secrecy, as these suites are defined. A context may be used by any thread that does not share it
+ * with another at the same moment but for ref and unref; sessions belong to one worker.
  */
 #ifndef DATAPLANE_SECURE_DTLS_STREAM_H
 #define DATAPLANE_SECURE_DTLS_STREAM_H
