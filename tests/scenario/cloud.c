@@ -32,6 +32,8 @@ struct session {
 struct cloud {
     WOLFSSL_CTX *context;
     bool quiet;
+    bool silent;
+    bool deaf;
     struct session *dirty;
     struct session **sessions;
     uint32_t sessions_n;
@@ -144,6 +146,7 @@ static uint8_t *answer_room(struct session *s)
 static void understood(struct session *s, const struct mqtt_packet *packet)
 {
     struct cloud *cloud = s->cloud;
+    size_t answered = s->answers_n;
     switch (packet->type) {
     case MQTT_CONNECT:
         s->framer.version = packet->version;
@@ -181,6 +184,8 @@ static void understood(struct session *s, const struct mqtt_packet *packet)
     default:
         break;
     }
+    if (cloud->silent)
+        s->answers_n = answered;
 }
 
 static void read_mqtt(struct session *s, const uint8_t *p, size_t n)
@@ -220,6 +225,8 @@ static void read_mqtt(struct session *s, const uint8_t *p, size_t n)
 static size_t on_data(void *owner, const uint8_t *p, size_t n)
 {
     struct session *s = owner;
+    if (s->cloud->deaf)
+        return 0;
     if (s->ssl == NULL) {
         read_mqtt(s, p, n);
         return n;
@@ -323,6 +330,45 @@ bool cloud_send(struct cloud *cloud, uint32_t index, const void *bytes, size_t n
         return false;
     mark_dirty(s);
     return true;
+}
+
+void cloud_behave(struct cloud *cloud, bool silent, bool deaf)
+{
+    cloud->silent = silent;
+    cloud->deaf = deaf;
+    for (uint32_t i = 0; !deaf && i < cloud->sessions_n; i++)
+        if (cloud->sessions[i]->stream != NULL)
+            stream_resume(cloud->sessions[i]->stream);
+}
+
+static struct session *last_session(struct cloud *cloud)
+{
+    struct session *s = cloud->sessions_n == 0 ? NULL : cloud->sessions[cloud->sessions_n - 1];
+    return s == NULL || s->stream == NULL ? NULL : s;
+}
+
+bool cloud_send_raw(struct cloud *cloud, const void *bytes, size_t n)
+{
+    struct session *s = last_session(cloud);
+    if (s == NULL)
+        return false;
+    out_append(s, bytes, n);
+    mark_dirty(s);
+    return true;
+}
+
+void cloud_hang_up(struct cloud *cloud, bool reset)
+{
+    struct session *s = last_session(cloud);
+    if (s == NULL)
+        return;
+    out_push(s);
+    if (!reset) {
+        stream_finish(s->stream);
+        return;
+    }
+    stream_abort(s->stream);
+    let_go(s);
 }
 
 const struct world_cloud *cloud_seen(const struct cloud *cloud)

@@ -19,5 +19,9 @@ void cloud_accept(struct cloud *cloud, struct stream *stream);
 void cloud_flush(struct cloud *cloud);
 const struct world_cloud *cloud_seen(const struct cloud *cloud);
 bool cloud_send(struct cloud *cloud, uint32_t index, const void *bytes, size_t n);
+/* See world_cloud_behave, world_cloud_send_raw, world_cloud_hang_up. */
+void cloud_behave(struct cloud *cloud, bool silent, bool deaf);
+bool cloud_send_raw(struct cloud *cloud, const void *bytes, size_t n);
+void cloud_hang_up(struct cloud *cloud, bool reset);
 
 #endif

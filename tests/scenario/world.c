@@ -18,6 +18,7 @@ struct world_device {
     struct stream *stream; /* NULL: closed */
     struct world *world;
     bool opened;
+    bool deaf;
     uint64_t total;
     uint32_t kept;
     uint8_t bytes[KEPT];
@@ -214,6 +215,8 @@ static void device_opened(void *owner)
 static size_t device_data(void *owner, const uint8_t *p, size_t n)
 {
     struct world_device *device = owner;
+    if (device->deaf)
+        return 0;
     size_t room = KEPT - device->kept;
     size_t kept = n < room ? n : room;
     memcpy(device->bytes + device->kept, p, kept);
@@ -328,6 +331,13 @@ void world_hang_up(struct world_device *device, bool reset)
     }
     stream_abort(device->stream);
     device->stream = NULL;
+}
+
+void world_deafen(struct world_device *device, bool deaf)
+{
+    device->deaf = deaf;
+    if (!deaf && device->stream != NULL)
+        stream_resume(device->stream);
 }
 
 /* ---- the gateway
@@ -474,6 +484,21 @@ const struct world_cloud *world_cloud(const struct world *world)
 bool world_cloud_send(struct world *world, uint32_t index, const void *bytes, size_t n)
 {
     return cloud_send(world->cloud, index, bytes, n);
+}
+
+void world_cloud_behave(struct world *world, bool silent, bool deaf)
+{
+    cloud_behave(world->cloud, silent, deaf);
+}
+
+bool world_cloud_send_raw(struct world *world, const void *bytes, size_t n)
+{
+    return cloud_send_raw(world->cloud, bytes, n);
+}
+
+void world_cloud_hang_up(struct world *world, bool reset)
+{
+    cloud_hang_up(world->cloud, reset);
 }
 
 void world_inject(struct world *world, uint32_t side, const void *frame, size_t n)

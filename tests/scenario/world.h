@@ -65,9 +65,17 @@ size_t world_received(struct world_device *device, uint8_t *to, size_t room);
 uint64_t world_received_total(const struct world_device *device);
 bool world_open(const struct world_device *device);
 void world_hang_up(struct world_device *device, bool reset);
+/* A deaf device reads nothing, so that its window closes. */
+void world_deafen(struct world_device *device, bool deaf);
 
 /* The cloud sends bytes on the connection of its `index`-th client (in the order of CONNECT). */
 bool world_cloud_send(struct world *world, uint32_t index, const void *bytes, size_t n);
+/* A silent cloud answers nothing; a deaf one does not even read. */
+void world_cloud_behave(struct world *world, bool silent, bool deaf);
+/* Bytes under the TLS of the connection that the cloud accepted last; false when it is gone. */
+bool world_cloud_send_raw(struct world *world, const void *bytes, size_t n);
+/* The cloud ends that connection, in order or not. */
+void world_cloud_hang_up(struct world *world, bool reset);
 /* A raw frame toward the gateway: side 0 the devices', 1 the cloud's. And one that came out there and no peer
  * wanted: its length, 0 for none. */
 void world_inject(struct world *world, uint32_t side, const void *frame, size_t n);
