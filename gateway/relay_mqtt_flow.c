@@ -415,8 +415,8 @@ static bool may_read(struct relay *r, const struct relay_side *from)
     const struct relay_side *to = relay_other(r, from);
     if (r->state == RELAY_CONNECT)
         return true;
-    return to->stream != NULL && to->out == NULL && waits(from->out) < RELAY_WAITING_BYTES_MAX &&
-           waits(from->later) < RELAY_WAITING_BYTES_MAX;
+    return r->state != RELAY_DIALLING && to->stream != NULL && to->out == NULL &&
+           waits(from->out) < RELAY_WAITING_BYTES_MAX && waits(from->later) < RELAY_WAITING_BYTES_MAX;
 }
 
 /* Whether the packet that begins here may be read now. */

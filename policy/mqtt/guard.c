@@ -8,7 +8,7 @@
 
 void mqtt_guard_init(struct mqtt_guard *g, struct mqtt_workspace *workspace)
 {
-    *g = (struct mqtt_guard){.workspace = workspace, .state = GUARD_CONNECT, .next_own_id = UINT16_MAX};
+    *g = (struct mqtt_guard){.workspace = workspace, .state = GUARD_CONNECT};
     inflight_init(&g->up);
     inflight_init(&g->down);
     alias_init(&g->aliases, 0);
@@ -84,14 +84,12 @@ static bool wire_taken(struct mqtt_guard *g, uint16_t id)
     return inflight_find_wire(&g->up, id) != NULL || requests_find_wire(&g->requests, id) != NULL;
 }
 
+/* From the top, where clients that count up do not come by. */
 uint16_t guard_free_id(struct mqtt_guard *g)
 {
-    for (uint32_t tries = 0; tries < UINT16_MAX; tries++) {
-        uint16_t id = g->next_own_id;
-        g->next_own_id = id == 1 ? UINT16_MAX : (uint16_t)(id - 1);
+    for (uint16_t id = UINT16_MAX; id != 0; id--)
         if (!wire_taken(g, id) && inflight_find(&g->up, id) == NULL && !guard_id_taken(g, id))
             return id;
-    }
     return 0;
 }
 

@@ -109,12 +109,11 @@ struct mqtt_guard {
     uint16_t upstream_keep_alive_s;   /* that the upstream holds us to; 0: none */
     uint16_t receive_max_up;          /* version 5: as the client was told */
     uint16_t receive_max_down;        /* version 5: as the upstream was told */
-    uint16_t next_own_id;
-    uint32_t upstream_packet_max; /* 0: none */
-    uint64_t auth_method;         /* a digest of its name */
-    struct inflight up;           /* messages of the client */
-    struct inflight down;         /* messages of the upstream */
-    struct alias_table aliases;   /* of the client */
+    uint32_t upstream_packet_max;     /* 0: none */
+    uint64_t auth_method;             /* a digest of its name */
+    struct inflight up;               /* messages of the client */
+    struct inflight down;             /* messages of the upstream */
+    struct alias_table aliases;       /* of the client */
     struct requests requests;
     struct subscriptions subscriptions;
 };

@@ -12,7 +12,7 @@
 #include "policy/mqtt/guard.h"
 
 #define LAB_STREAMS 64
-#define LAB_OUT_BYTES (1U << 20)
+#define LAB_OUT_BYTES (1U << 20) /* what a stream's other end keeps, unless out_bytes says less */
 
 /* A stream whose other end is the test. */
 struct lab_stream {
@@ -50,6 +50,7 @@ struct relay_lab {
     enum outcome dial_fails;    /* OUTCOME_ALLOWED: it does not */
     bool dial_good;
     unsigned int dials, dial_results, gone;
+    size_t out_bytes;
 };
 
 void lab_open(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n);
