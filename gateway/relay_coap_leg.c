@@ -14,15 +14,39 @@
 #define RETRY_FIRST_US UINT64_C(1000000)
 #define RETRY_DOUBLINGS 6
 
-static const struct config_upstream *upstream_of(const struct coap_leg *leg)
+static uint64_t name_digest(const struct coap_relays *r, const char *name)
+{
+    return siphash_2_4(r->key, name, strlen(name));
+}
+
+/* Its place in the configuration of now; UINT32_MAX when it is not there any more. */
+static uint32_t upstream_index(const struct coap_leg *leg)
 {
     const struct gateway_config *config = coap_generation(leg->relays)->config;
-    return leg->upstream < config->upstreams_n ? &config->upstreams[leg->upstream] : NULL;
+    for (uint32_t i = 0; i < config->upstreams_n; i++)
+        if (name_digest(leg->relays, config->upstreams[i].name) == leg->upstream)
+            return i;
+    return UINT32_MAX;
+}
+
+static const struct config_upstream *upstream_of(const struct coap_leg *leg)
+{
+    uint32_t index = upstream_index(leg);
+    return index == UINT32_MAX ? NULL : &coap_generation(leg->relays)->config->upstreams[index];
 }
 
 static struct dtls_context *context_of(const struct coap_leg *leg)
 {
-    return coap_generation(leg->relays)->upstream_dtls[leg->upstream];
+    uint32_t index = upstream_index(leg);
+    return index == UINT32_MAX ? NULL : coap_generation(leg->relays)->upstream_dtls[index];
+}
+
+void coap_leg_result(struct coap_leg *leg, bool good)
+{
+    struct coap_relays *r = leg->relays;
+    uint32_t index = upstream_index(leg);
+    if (index != UINT32_MAX)
+        r->config.result(r->config.worker, index, leg->server, good);
 }
 
 /* ---- which leg
@@ -33,7 +57,7 @@ static uint32_t *named_bucket(const struct coap_relays *r, const uint64_t name[2
     return &r->named[name[0] & r->named_mask];
 }
 
-static void digest(const struct coap_relays *r, uint32_t upstream, const struct identity *identity,
+static void digest(const struct coap_relays *r, uint64_t upstream, const struct identity *identity,
                    uint64_t name[2])
 {
     uint8_t input[sizeof(upstream) + IDENTITY_NAME_MAX];
@@ -110,7 +134,7 @@ static void on_leg_timer(struct timer *timer, uint64_t now_us)
         timer_start(leg->relays->config.timers, &leg->timer, dtls_session_due_us(leg->dtls));
 }
 
-static struct coap_leg *leg_new(struct coap_relays *r, const uint64_t name[2], uint32_t upstream,
+static struct coap_leg *leg_new(struct coap_relays *r, const uint64_t name[2], uint64_t upstream,
                                 const struct identity *identity)
 {
     if (slab_used(r->legs) == slab_capacity(r->legs))
@@ -140,7 +164,9 @@ struct coap_leg *coap_leg_get(struct coap_relays *r, struct coap_client *client)
     struct coap_leg *leg = slab_resolve(r->legs, client->leg);
     uint64_t name[2];
     if (leg == NULL) {
-        uint32_t upstream = coap_generation(r)->config->listeners[client->listener].upstream;
+        const struct gateway_config *config = coap_generation(r)->config;
+        uint64_t upstream =
+            name_digest(r, config->upstreams[config->listeners[client->listener].upstream].name);
         digest(r, upstream, &client->identity, name);
         uint32_t index = *named_bucket(r, name);
         while (index != COAP_NONE && leg == NULL) {
@@ -236,7 +262,7 @@ static bool dial(struct coap_leg *leg)
         fail_all(&leg->waiting, COAP_UNAVAILABLE);
         return false;
     }
-    leg->server = r->config.pick(r->config.worker, leg->upstream);
+    leg->server = r->config.pick(r->config.worker, upstream_index(leg));
     leg->key = (struct flow_key){.protocol = 17, .remote_port = upstream->servers[leg->server].port};
     memcpy(leg->key.remote.bytes, upstream->servers[leg->server].address, sizeof(leg->key.remote.bytes));
     leg->dialled = r->config.route(r->config.worker, &leg->key, &leg->path) && take_flow(leg);
@@ -374,7 +400,7 @@ void coap_leg_fail(struct coap_leg *leg, enum outcome why, uint8_t code, bool si
                                  .detail = detail};
     coap_count(r, COAP_COUNT_LEGS_FAILED);
     if (silent)
-        r->config.result(r->config.worker, leg->upstream, leg->server, false);
+        coap_leg_result(leg, false);
     uint32_t doublings = leg->failures < RETRY_DOUBLINGS ? leg->failures : RETRY_DOUBLINGS;
     leg->not_before_us = coap_now(r) + (RETRY_FIRST_US << doublings);
     leg->failures++;

@@ -50,9 +50,9 @@ struct coap_client {
 };
 
 struct coap_leg {
-    uint64_t name[2]; /* digest of upstream and identity */
-    uint32_t upstream;
-    uint32_t next; /* in its bucket */
+    uint64_t name[2];  /* digest of upstream and identity */
+    uint64_t upstream; /* digest of its name: its place may change with the configuration */
+    uint32_t next;     /* in its bucket */
     struct flow_key key;
     uint32_t path;
     uint8_t server;
@@ -204,6 +204,8 @@ void coap_leg_free(struct coap_leg *leg);
 /* The server may have forgotten the session: shakes hands anew, and sends again what is outstanding. */
 void coap_leg_redial(struct coap_leg *leg);
 bool coap_leg_current(const struct coap_leg *leg);
+/* Tells whoever chooses servers what became of this one. */
+void coap_leg_result(struct coap_leg *leg, bool good);
 void coap_leg_expire(struct coap_relays *r);
 
 /* relay_coap_upstream.c */

@@ -178,13 +178,12 @@ static void take_response(struct coap_leg *leg, const struct coap_message *messa
 
 static void note_answer(struct coap_leg *leg)
 {
-    struct coap_relays *r = leg->relays;
-    leg->heard_us = coap_now(r);
+    leg->heard_us = coap_now(leg->relays);
     leg->failures = 0;
     if (leg->answered)
         return;
     leg->answered = true;
-    r->config.result(r->config.worker, leg->upstream, leg->server, true);
+    coap_leg_result(leg, true);
 }
 
 void coap_leg_received(struct coap_leg *leg, struct bytes payload)

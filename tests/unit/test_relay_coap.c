@@ -487,6 +487,38 @@ static void test_reload(void)
     close_rig();
 }
 
+/* B1, G2: what waits goes to the upstream that it was meant for, wherever a new file lists that one. */
+static void test_upstreams_in_another_order(void)
+{
+    open_rig();
+    device_asks(0, &get);
+    struct request second = get;
+    second.mid = 2;
+    device_asks(0, &second);
+    struct coap_message up = sent(0);
+    struct gateway_config config = rig.config;
+    config.upstreams_n = 2;
+    config.upstreams[1] = rig.config.upstreams[0];
+    config.upstreams[0].name = "another";
+    config.upstreams[0].servers[0].address[15] ^= 0x40;
+    config.listeners[0].upstream = 1;
+    struct generation next = rig.generation;
+    next.number = 2;
+    next.config = &config;
+    rig.current = &next;
+    CU_ASSERT_TRUE(coap_relays_sweep(rig.relays, 1000));
+    server_answers(&up, COAP_ACK, up.mid, COAP_CONTENT, -1, 1);
+    CU_ASSERT_EQUAL(rig.sent_n, 3);
+    CU_ASSERT_EQUAL(ip_address_to_v4(&rig.sent[2].key.remote), SERVER_IP);
+    second.mid = 3;
+    up = sent(0);
+    server_answers(&up, COAP_ACK, up.mid, COAP_CONTENT, -1, 1);
+    device_asks(0, &second);
+    CU_ASSERT_EQUAL(ip_address_to_v4(&rig.sent[rig.sent_n - 1].key.remote), SERVER_IP);
+    CU_ASSERT_EQUAL(coap_relays_legs(rig.relays), 1);
+    close_rig();
+}
+
 /* s.4.2, 4.3, E6: what is answered without being understood, and what is not. */
 static void test_silence(void)
 {
@@ -566,19 +598,21 @@ static void test_bounds(void)
 
 int main(void)
 {
-    static const struct unit_test tests[] = {{"GET, answered and repeated (E1)", test_get},
-                                             {"denied (E2)", test_denied},
-                                             {"spoofed (C4)", test_spoofed},
-                                             {"timeout", test_timeout},
-                                             {"NSTART", test_nstart},
-                                             {"challenge (E4)", test_challenge},
-                                             {"Echo values", test_echo_values},
-                                             {"reflection (E4)", test_reflection},
-                                             {"observe", test_observe},
-                                             {"observe ends", test_observe_ends},
-                                             {"reload (G3)", test_reload},
-                                             {"silence", test_silence},
-                                             {"rate (F2)", test_rate},
-                                             {"bounds", test_bounds}};
+    static const struct unit_test tests[] = {
+        {"GET, answered and repeated (E1)", test_get},
+        {"denied (E2)", test_denied},
+        {"spoofed (C4)", test_spoofed},
+        {"timeout", test_timeout},
+        {"NSTART", test_nstart},
+        {"challenge (E4)", test_challenge},
+        {"Echo values", test_echo_values},
+        {"reflection (E4)", test_reflection},
+        {"observe", test_observe},
+        {"observe ends", test_observe_ends},
+        {"reload (G3)", test_reload},
+        {"reload: upstreams in another order (B1)", test_upstreams_in_another_order},
+        {"silence", test_silence},
+        {"rate (F2)", test_rate},
+        {"bounds", test_bounds}};
     return unit_run("relay_coap", tests, sizeof(tests) / sizeof(tests[0]));
 }
