@@ -50,7 +50,9 @@ static bool read_ip(struct headers *h, const uint8_t *at, size_t len, bool v6)
 
 static uint32_t by_address(const uint8_t *address, size_t len, uint32_t workers)
 {
-    return rte_hash_crc(address, (uint32_t)len, 0x5a11) % workers;
+    uint64_t aligned[2] = {0}; /* packets are not, and the function reads words */
+    memcpy(aligned, address, len);
+    return rte_hash_crc(aligned, (uint32_t)len, 0x5a11) % workers;
 }
 
 static uint32_t by_port(uint16_t port, uint32_t workers)
