@@ -437,10 +437,19 @@ static bool admitted(struct relay *r, struct relay_side *from, struct offer *off
     return false;
 }
 
+/* The last quarter of the pool is for what is small: names, answers, packets of a usual size. Whoever gathers
+ * more than that does not keep others from connecting. */
+static bool too_much(const struct mqtt_relays *all, uint32_t want)
+{
+    return want > RELAY_SMALL_BYTES && packet_buffers_used(all->buffers) > all->config.buffer_bytes / 4 * 3;
+}
+
 static bool lend(struct relay *r, struct relay_side *from)
 {
     uint32_t given;
     uint8_t *old = from->framer.buffer;
+    if (too_much(r->all, from->framer.want))
+        return false;
     uint8_t *buffer = packet_buffer_get(r->all->buffers, from->framer.want, &given);
     if (buffer == NULL)
         return false;

@@ -28,6 +28,7 @@
 #define RELAY_LINGER_US UINT64_C(5000000)           /* an orderly close that does not end */
 #define RELAY_CONNECT_BYTES_MAX UINT32_C(65536)     /* of a CONNECT: nobody is known yet */
 #define RELAY_HEAD_BYTES_MAX UINT32_C(65536)        /* of what is gathered: all but payloads */
+#define RELAY_SMALL_BYTES UINT32_C(4096)            /* of a half packet, even when buffers are scarce */
 #define RELAY_TEXT_MAX 1024                         /* client identifier; user name */
 #define RELAY_WAITING_BYTES_MAX 2048                /* answers that may wait before a side is not read */
 #define RELAY_SCRATCH_BYTES (RELAY_HEAD_BYTES_MAX * 2)

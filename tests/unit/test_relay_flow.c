@@ -442,6 +442,34 @@ static void back_pressure_stops_the_clock(void)
     lab_close(&lab);
 }
 
+/* Half packets that must be read whole take buffers until there are few: then they end, and who comes new is
+ * served. */
+static void half_packets_leave_room(void)
+{
+    static uint8_t bytes[140000];
+    static const uint8_t head[] = {0x30, 0xD1, 0x9A, 0x0C, 0, 15}; /* 200,017 bytes */
+    struct policy_role_spec role = truck_role();
+    uint32_t open = 0;
+    lab_open(&lab, &role, 1);
+    for (uint8_t i = 1; i <= 20; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "truck-%03u", i);
+        struct lab_session s = lab_session(&lab, MQTT_3_1_1, name);
+        memcpy(bytes, head, sizeof(head));
+        snprintf((char *)bytes + sizeof(head), 16, "trucks/%03u/json", i);
+        lab_feed(s.device, bytes, sizeof(bytes));
+        lab_flush(&lab);
+        open += !s.device->finished;
+    }
+    CU_ASSERT_TRUE(open > 8 && open < 16);
+    CU_ASSERT_TRUE(mqtt_relays_buffers_used(lab.relays) > 3 << 20);
+    struct lab_session s = lab_session(&lab, MQTT_3_1_1, "truck-100");
+    struct mqtt_packet p = lab_publish(MQTT_3_1_1, "trucks/100/location", 0, 0);
+    lab_send(s.device, &p);
+    CU_ASSERT_TRUE(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_3_1_1, &p));
+    lab_close(&lab);
+}
+
 /* The broker is held to framing as firmly as a device. */
 static void garbage_from_the_upstream(void)
 {
@@ -483,6 +511,7 @@ static const struct unit_test tests[] = {
     {"keep-alive is enforced (D2)", keep_alive_is_enforced},
     {"silent devices (D2)", silent_devices},
     {"keep-alives outside the range (D9)", keep_alives_outside_the_range},
+    {"half packets leave room for others (D9)", half_packets_leave_room},
     {"packets that drip (D2)", packets_that_drip},
     {"back pressure stops the clock", back_pressure_stops_the_clock},
     {"garbage from the upstream (D1, D11)", garbage_from_the_upstream},
