@@ -31,6 +31,7 @@ void mqtt_guard_bind(struct mqtt_guard *g, const struct policy_role *role, const
     g->values = values;
     g->observe = observe || role->mode == POLICY_OBSERVE;
     g->rates = rates;
+    g->grant.topic_len = 0;
     g->bounded = role->limits.publishes.amount != 0 || role->limits.bytes.amount != 0;
 }
 

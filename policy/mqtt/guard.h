@@ -87,6 +87,22 @@ struct guard_rates {
     uint64_t unpaid_bytes; /* taken from the client, not yet from the bucket */
 };
 
+/*
+ * The last grant to publish, so that a device that says the same again and again is not judged from the root
+ * of the rules each time. It holds for the same topic, QoS and retain flag and for no larger payload: a grant
+ * with no condition on the content stays one when the payload is smaller.
+ */
+#define GUARD_GRANT_TOPIC_MAX 52
+
+struct guard_grant {
+    uint32_t rule;
+    uint32_t payload_bytes;
+    uint8_t topic_len; /* 0: none */
+    uint8_t qos;
+    bool retain;
+    uint8_t topic[GUARD_GRANT_TOPIC_MAX];
+};
+
 struct mqtt_guard {
     const struct policy_role *role;   /* borrowed, see mqtt_guard_bind */
     const struct acl_values *values;  /* likewise */
@@ -111,9 +127,10 @@ struct mqtt_guard {
     uint16_t receive_max_down;        /* version 5: as the upstream was told */
     uint32_t upstream_packet_max;     /* 0: none */
     uint64_t auth_method;             /* a digest of its name */
-    struct inflight up;               /* messages of the client */
-    struct inflight down;             /* messages of the upstream */
-    struct alias_table aliases;       /* of the client */
+    struct guard_grant grant;
+    struct inflight up;         /* messages of the client */
+    struct inflight down;       /* messages of the upstream */
+    struct alias_table aliases; /* of the client */
     struct requests requests;
     struct subscriptions subscriptions;
 };

@@ -169,17 +169,32 @@ enum outcome guard_judge_response_topic(const struct mqtt_guard *g, struct bytes
     return decision.outcome;
 }
 
-static enum outcome judge_publish(const struct mqtt_guard *g, const struct mqtt_packet *p,
-                                  enum acl_payload *payload, struct guard_verdict *v)
+static bool granted_before(const struct guard_grant *grant, const struct mqtt_publish *publish)
 {
-    const struct mqtt_publish *publish = &p->publish;
-    if (publish->qos > g->role->max_qos)
-        return OUTCOME_QOS_CAP;
+    return grant->topic_len == publish->topic.len && grant->qos == publish->qos &&
+           grant->retain == publish->retain && publish->payload_bytes <= grant->payload_bytes &&
+           memcmp(grant->topic, publish->topic.at, grant->topic_len) == 0;
+}
+
+static void remember(struct guard_grant *grant, const struct mqtt_publish *publish,
+                     const struct acl_decision *decision)
+{
+    if (publish->topic.len > GUARD_GRANT_TOPIC_MAX || decision->payload != ACL_PAYLOAD_ANY)
+        return;
+    grant->rule = decision->rule;
+    grant->payload_bytes = publish->payload_bytes;
+    grant->topic_len = (uint8_t)publish->topic.len;
+    grant->qos = publish->qos;
+    grant->retain = publish->retain;
+    memcpy(grant->topic, publish->topic.at, publish->topic.len);
+}
+
+static enum outcome judge_topic(struct mqtt_guard *g, const struct mqtt_publish *publish,
+                                enum acl_payload *payload, struct guard_verdict *v)
+{
     enum outcome outcome = guard_judge_topic(g, publish->topic);
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
-    if (p->properties.user_property_count > g->role->limits.user_properties)
-        return OUTCOME_PROPERTY_CAP;
     struct acl_request request = {.action = ACL_PUBLISH,
                                   .topic = publish->topic,
                                   .qos = publish->qos,
@@ -188,9 +203,26 @@ static enum outcome judge_publish(const struct mqtt_guard *g, const struct mqtt_
     struct acl_decision decision = acl_decide(g->role->acl, g->values, &request);
     v->rule = decision.rule;
     *payload = decision.payload;
-    if (decision.outcome == OUTCOME_ALLOWED && guard_has(&p->properties, MQTT_PROP_RESPONSE_TOPIC))
-        return guard_judge_response_topic(g, p->properties.response_topic, v);
+    if (decision.outcome == OUTCOME_ALLOWED)
+        remember(&g->grant, publish, &decision);
     return decision.outcome;
+}
+
+static enum outcome judge_publish(struct mqtt_guard *g, const struct mqtt_packet *p,
+                                  enum acl_payload *payload, struct guard_verdict *v)
+{
+    enum outcome outcome = OUTCOME_ALLOWED;
+    if (p->publish.qos > g->role->max_qos)
+        return OUTCOME_QOS_CAP;
+    if (p->properties.user_property_count > g->role->limits.user_properties)
+        return OUTCOME_PROPERTY_CAP;
+    if (granted_before(&g->grant, &p->publish))
+        v->rule = g->grant.rule;
+    else
+        outcome = judge_topic(g, &p->publish, payload, v);
+    if (outcome == OUTCOME_ALLOWED && guard_has(&p->properties, MQTT_PROP_RESPONSE_TOPIC))
+        return guard_judge_response_topic(g, p->properties.response_topic, v);
+    return outcome;
 }
 
 static bool is_text(const struct mqtt_guard *g, const struct mqtt_packet *p)

@@ -130,6 +130,57 @@ static void refused_in_version_5(void)
     lab_close(&lab);
 }
 
+/* A grant that is remembered is one for the same message only (G4). */
+static void grants_are_remembered_exactly(void)
+{
+    static const struct acl_rule_spec rules[] = {
+        {.id = "small",
+         .file = "t.conf",
+         .line = 1,
+         .allow = true,
+         .actions = PUBLISH_BIT,
+         .topic = "a/+",
+         .qos_mask = 3,
+         .retain = 0,
+         .will = -1,
+         .payload_max = 7},
+        {.id = "never",
+         .file = "t.conf",
+         .line = 2,
+         .actions = PUBLISH_BIT,
+         .topic = "a/c",
+         .retain = -1,
+         .will = -1},
+    };
+    struct policy_role_spec role = office_role();
+    struct mqtt_packet p = lab_publish(MQTT_5, "a/b", 1, 1);
+    role.rules = rules;
+    role.rules_n = 2;
+    lab_open(&lab, &role, 1);
+    struct lab_session s = lab_session(&lab, MQTT_5, "app-1");
+    for (uint16_t id = 1; id <= 3; id++) {
+        publish(&s, "a/b", 1, id);
+        CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, id));
+        ack(&s, s.upstream, MQTT_PUBACK, id);
+        CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, id, 0));
+    }
+    p.publish.payload = bytes_of_text("payload!"); /* one byte above the rule's limit */
+    p.publish.payload_bytes = 8;
+    lab_send(s.device, &p);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0x97));
+    p = lab_publish(MQTT_5, "a/b", 1, 1);
+    p.publish.retain = true;
+    lab_send(s.device, &p);
+    CU_ASSERT_TRUE(lab_next(s.device, MQTT_FROM_SERVER, MQTT_5, &p) && p.reason_code >= 0x80);
+    publish(&s, "a/c", 1, 1);
+    CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 1, 0x87));
+    publish(&s, "a/b", 2, 1);
+    CU_ASSERT_TRUE(lab_next(s.device, MQTT_FROM_SERVER, MQTT_5, &p) && p.type == MQTT_PUBREC &&
+                   p.reason_code >= 0x80);
+    CU_ASSERT_TRUE(passed_nothing(&s));
+    lab_close(&lab);
+}
+
 /* 3.1.1 has no negative answer: acknowledged and dropped, QoS 2 to its end [3.1.1: 3.3.5-2]. */
 static void refused_in_version_3(void)
 {
@@ -706,6 +757,7 @@ static const struct unit_test tests[] = {
     {"allowed publishes (D12)", allowed_publishes},
     {"QoS 2 both ways (D12)", qos_2_both_ways},
     {"refused in version 5 (D7)", refused_in_version_5},
+    {"grants are remembered exactly (G4)", grants_are_remembered_exactly},
     {"refused in version 3 (D7)", refused_in_version_3},
     {"answers keep their order (D7)", answers_keep_their_order},
     {"identifiers in use", identifiers_in_use},
