@@ -187,7 +187,8 @@ static void check_segment(struct side *from, const struct tcp_segment_out *out)
     if ((out->flags & TCP_SYN) != 0) {
         if (from->spoke && out->seq != from->iss && !m->set->cookies) /* they change each minute */
             complain(m, "SYN repeated with another number");
-        from->iss = out->seq;
+        if (!m->set->cookies || from->n == 0 || !m->side[0].edge_known)
+            from->iss = out->seq;
         from->spoke = true;
         if (out->payload_len != 0)
             complain(m, "SYN with payload");
