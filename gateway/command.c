@@ -122,7 +122,8 @@ static int command_reload(struct command *command)
 
 static int command_kick(struct command *command)
 {
-    static struct worker_request request; /* static: a worker that answers late still finds it */
+    static struct worker_request
+        requests[WORKERS_MAX]; /* static: a worker that answers late still finds its own */
     static char name[EVENT_NAME_MAX];
     if (command->words_n != 2) {
         fprintf(command->out, "usage: kick CLIENT\n");
@@ -131,12 +132,13 @@ static int command_kick(struct command *command)
     snprintf(name, sizeof(name), "%s", command->words[1]);
     uint32_t kicked = 0;
     for (uint32_t i = 0; i < command->gateway->workers_n; i++) {
-        request.kind = WORKER_KICK;
-        request.name = bytes_of_text(name);
-        request.why = OUTCOME_ADMIN_KICK;
-        request.n = 0;
-        if (worker_ask(command->gateway->workers[i], &request))
-            kicked += request.n;
+        struct worker_request *request = &requests[i];
+        request->kind = WORKER_KICK;
+        request->name = bytes_of_text(name);
+        request->why = OUTCOME_ADMIN_KICK;
+        request->n = 0;
+        if (worker_ask(command->gateway->workers[i], request))
+            kicked += request->n;
     }
     fprintf(command->out, "%u session%s ended\n", kicked, kicked == 1 ? "" : "s");
     return kicked > 0 ? 0 : 1;

@@ -12,21 +12,22 @@
 static void for_sessions(struct gateway *gateway, bool (*each)(void *owner, const struct relay_info *info),
                          void *owner)
 {
-    /* Static: a worker that answers late still finds them. */
-    static struct worker_request request;
-    static struct relay_info batch[BATCH];
+    /* Static: a worker that answers late still finds its own. */
+    static struct worker_request requests[WORKERS_MAX];
+    static struct relay_info batches[WORKERS_MAX][BATCH];
     for (uint32_t w = 0; w < gateway->workers_n; w++) {
-        request.kind = WORKER_SESSIONS;
-        request.sessions = batch;
-        request.room = BATCH;
-        request.position = 0;
+        struct worker_request *request = &requests[w];
+        request->kind = WORKER_SESSIONS;
+        request->sessions = batches[w];
+        request->room = BATCH;
+        request->position = 0;
         do {
-            if (!worker_ask(gateway->workers[w], &request))
+            if (!worker_ask(gateway->workers[w], request))
                 break;
-            for (uint32_t i = 0; i < request.n; i++)
-                if (!each(owner, &batch[i]))
+            for (uint32_t i = 0; i < request->n; i++)
+                if (!each(owner, &batches[w][i]))
                     return;
-        } while (request.more);
+        } while (request->more);
     }
 }
 

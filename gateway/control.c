@@ -261,7 +261,8 @@ static void on_signal(struct control *control)
 /* Ends sessions, a bounded number at a time, until none is left or time is up. */
 static void drain(struct control *control)
 {
-    static struct worker_request request; /* static: a worker that answers late still finds it */
+    static struct worker_request
+        requests[WORKERS_MAX]; /* static: a worker that answers late still finds its own */
     struct gateway *gateway = control->gateway;
     bool all = true;
     if (control->drain_until_us == 0) {
@@ -269,10 +270,11 @@ static void drain(struct control *control)
         gateway_say(gateway, 0, "stopping: draining sessions");
     }
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
-        request.kind = WORKER_DRAIN;
-        request.why = OUTCOME_SHUTTING_DOWN;
-        request.drained = false;
-        if (!worker_ask(gateway->workers[i], &request) || !request.drained)
+        struct worker_request *request = &requests[i];
+        request->kind = WORKER_DRAIN;
+        request->why = OUTCOME_SHUTTING_DOWN;
+        request->drained = false;
+        if (!worker_ask(gateway->workers[i], request) || !request->drained)
             all = false;
     }
     if (all || gateway_wall_us() > control->drain_until_us)

@@ -267,13 +267,13 @@ void gateway_stop(struct gateway *gateway)
 bool gateway_stats(struct gateway *gateway, uint32_t index, struct worker_stats *out)
 {
     /* Static: a worker that answers late still finds them. */
-    static struct worker_request request;
-    static struct worker_stats answer;
-    request.kind = WORKER_STATS;
-    request.stats = &answer;
-    if (!worker_ask(gateway->workers[index], &request))
+    static struct worker_request requests[WORKERS_MAX];
+    static struct worker_stats answers[WORKERS_MAX];
+    requests[index].kind = WORKER_STATS;
+    requests[index].stats = &answers[index];
+    if (!worker_ask(gateway->workers[index], &requests[index]))
         return false;
-    *out = answer;
+    *out = answers[index];
     return true;
 }
 

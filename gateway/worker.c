@@ -21,7 +21,7 @@ static void fill_stats(struct worker *w, struct worker_stats *out)
     out->chunks = chunk_pool_capacity(w->chunks);
     out->chunks_free = chunk_pool_free(w->chunks);
     out->generation = w->generation->number;
-    out->sweeping = w->sweeping;
+    out->sweeping = w->sweeping_mqtt || w->sweeping_coap;
     out->events_dropped = event_ring_dropped(w->events);
     for (int i = 0; i < TCP_COUNTER_COUNT; i++)
         out->tcp[i] = tcp_counter(w->tcp, (enum tcp_counter)i);
@@ -99,7 +99,8 @@ void worker_take_generation(struct worker *w)
     w->generation = current;
     listener_table_build(&w->listeners, current->config);
     upstream_set_update(&w->upstreams, current->config);
-    w->sweeping = true;
+    w->sweeping_mqtt = true;
+    w->sweeping_coap = true;
 }
 
 bool worker_iterate(struct worker *w, uint64_t tsc)
@@ -114,10 +115,9 @@ bool worker_iterate(struct worker *w, uint64_t tsc)
         ip_stack_advance(w->stack, w->now_us);
         w->stack_due_us = w->now_us + STACK_ADVANCE_US;
     }
-    if (w->sweeping) {
-        w->sweeping = !mqtt_relays_sweep(w->relays, SWEEP_BUDGET);
-        if (!coap_relays_sweep(w->coap, SWEEP_BUDGET))
-            w->sweeping = true;
+    if (w->sweeping_mqtt || w->sweeping_coap) {
+        w->sweeping_mqtt = w->sweeping_mqtt && !mqtt_relays_sweep(w->relays, SWEEP_BUDGET);
+        w->sweeping_coap = w->sweeping_coap && !coap_relays_sweep(w->coap, SWEEP_BUDGET);
         work++;
     }
     if (answer_mailbox(w))

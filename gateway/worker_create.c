@@ -126,7 +126,8 @@ struct worker *worker_create(struct worker_shared *shared, uint32_t index)
     w->last_work_us = w->now_us;
     upstream_set_init(&w->upstreams, index, shared->workers, secrets.seed);
     worker_take_generation(w);
-    w->sweeping = false;
+    w->sweeping_mqtt = false; /* nobody is there yet */
+    w->sweeping_coap = false;
     bool good = create_stack(w, &secrets) && create_transport(w, &secrets) && create_relays(w, &secrets) &&
                 (w->coap = worker_coap_create(w, secrets.coap)) != NULL;
     explicit_bzero(&secrets, sizeof(secrets));

@@ -34,7 +34,8 @@ struct worker {
     struct loop_clock clock;
     uint64_t stack_due_us;
     uint64_t last_work_us;
-    bool sweeping;
+    bool sweeping_mqtt;
+    bool sweeping_coap;
     bool draining;
     uint64_t refused_event_us;
     uint32_t refused_since;
