@@ -25,9 +25,10 @@ static_assert(sizeof(struct tcp_connection) <= 384, "six cache lines; an idle pa
 
 void tcp_limits_default(struct tcp_limits *limits, uint32_t connections)
 {
+    /* Half-open connections never take more than half of a small table. */
     *limits = (struct tcp_limits){
         .connections = connections,
-        .half_open = connections / 8 < 256 ? 256 : connections / 8,
+        .half_open = tcp_max(connections / 8, tcp_min(256, connections / 2)),
         .send_buffer_bytes = 256 * 1024,
         .receive_buffer_bytes = 256 * 1024,
         .resets_per_s = 500,

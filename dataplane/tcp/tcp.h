@@ -12,6 +12,9 @@
  * acknowledgement and an answer carries it. Retransmissions and other timed events leave in tcp_advance, from
  * the timer wheel given at creation.
  *
+ * A reader must be able to go on with CHUNK_BYTES of contiguous data: what was not taken is offered in slices
+ * that grow to that size and no further. A stream that has ended stays valid memory until the next tcp_flush.
+ *
  * Passive opens: host->admit is asked when a SYN arrives, before any state exists; host->accepted is told
  * when the handshake is complete and must set handler and owner of the stream (or abort it). Active opens:
  * tcp_connect, then handler->opened or closed.
