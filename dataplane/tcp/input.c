@@ -42,8 +42,8 @@ static bool timestamps_pass(struct tcp_connection *c, const struct tcp_segment_i
     tcp_count(c->tcp, TCP_PAWS);
     if (s->payload_len > 0 || (s->flags & TCP_FIN) != 0)
         tcp_endpoint_ack_now(c);
-    else
-        tcp_reply_challenge(c);
+    else if (s->seq != c->rcv_nxt || seq_lt(c->snd_una, s->ack))
+        tcp_reply_challenge(c); /* else an acknowledgement that another has overtaken: nothing to say */
     return false;
 }
 

@@ -241,6 +241,14 @@ static const struct tcp_script timestamps[] = {
                                                                          "< P. 101:201 ack 1 <ts 1010 0>\n"
                                                                          "read 200\n"
                                                                          "> . 1:1 ack 201\n"},
+    {"an acknowledgement that another has overtaken is dropped without a word",
+     STAMPS "< P. 1:101 ack 1 <ts 1010 0>\n"
+            "> . 1:1 ack 101 <ts 0 1010>\n"
+            "< . 101:101 ack 1 <ts 1009 0>\n"
+            "> none\n"
+            "counter paws 1\n"
+            "< . 90:90 ack 1 <ts 1009 0>\n"
+            "> . 1:1 ack 101 <ts 0 1010>\n"},
     {"RFC 7323 s.3.2: a segment without one is dropped once negotiated", STAMPS "< P. 1:101 ack 1\n"
                                                                                 "> none\n"
                                                                                 "read 0\n"
