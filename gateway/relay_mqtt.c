@@ -133,9 +133,11 @@ static void give_back(struct relay *r, struct relay_side *side)
 {
     relay_drop_box(r, &side->out);
     relay_drop_box(r, &side->later);
+    uint32_t bytes = side->framer.capacity;
     uint8_t *buffer = mqtt_framer_reclaim(&side->framer);
+    /* Half a CONNECT may hold a password. */
     if (buffer != NULL)
-        packet_buffer_put(r->all->buffers, buffer);
+        relay_put_buffer(r, buffer, side->framer.version == MQTT_VERSION_UNKNOWN ? bytes : 0);
 }
 
 static void forget_client(struct relay *r)

@@ -276,7 +276,8 @@ static void after_last(struct relay *r, struct relay_side *from, const struct mq
 /* The packet in the form that goes on; 0 when it may not be sent like that. */
 static size_t build(struct relay *r, const struct relay_side *to, const struct mqtt_packet *packet)
 {
-    size_t n = mqtt_build(r->all->scratch, RELAY_SCRATCH_BYTES, packet, (enum mqtt_version)r->version);
+    size_t n = mqtt_build(r->all->scratch, RELAY_SCRATCH_BYTES - JOINED_BYTES_MAX, packet,
+                          (enum mqtt_version)r->version);
     uint64_t whole = n + (packet->type == MQTT_PUBLISH ? (uint64_t)packet->publish.payload_bytes : 0);
     return to == &r->upstream && !mqtt_guard_fits(&r->guard, whole) ? 0 : n;
 }
@@ -287,7 +288,6 @@ static bool pass_publish(struct relay *r, struct relay_side *from, struct offer 
 {
     struct relay_side *to = relay_other(r, from);
     uint8_t *scratch = r->all->scratch;
-    bool good;
     if (from == &r->device) {
         r->publishes_up++;
         r->all->counters.count[RELAY_PUBLISH_UP]++;
@@ -300,7 +300,7 @@ static bool pass_publish(struct relay *r, struct relay_side *from, struct offer 
             memcpy(scratch + n, publish->payload.at, publish->payload.len);
         return put(r, to, scratch, n + publish->payload.len);
     }
-    good = put(r, to, scratch, n) && pass_payload(r, from, offer, publish->payload);
+    bool good = put(r, to, scratch, n) && pass_payload(r, from, offer, publish->payload);
     if (!whole || from->raw_left != 0)
         from->payload = RELAY_PAYLOAD_PASS;
     return good;
@@ -387,6 +387,8 @@ static void handle(struct relay *r, struct relay_side *from, struct offer *offer
     size_t n = 0;
     if (r->state == RELAY_CONNECT) {
         count_packet(r, from, relay_connect(r, packet));
+        if (from->framer.buffer != NULL) /* there was a password in it */
+            explicit_bzero(from->framer.buffer, from->framer.capacity);
         return;
     }
     mqtt_guard_check(&r->guard, sender, packet, whole, relay_now(r), &v);
@@ -459,6 +461,13 @@ static bool too_much(const struct mqtt_relays *all, uint32_t want)
     return want > RELAY_SMALL_BYTES && packet_buffers_used(all->buffers) > all->config.buffer_bytes / 4 * 3;
 }
 
+void relay_put_buffer(struct relay *r, uint8_t *buffer, uint32_t secret_bytes)
+{
+    if (secret_bytes != 0)
+        explicit_bzero(buffer, secret_bytes);
+    packet_buffer_put(r->all->buffers, buffer);
+}
+
 static bool lend(struct relay *r, struct relay_side *from)
 {
     uint32_t given;
@@ -468,9 +477,10 @@ static bool lend(struct relay *r, struct relay_side *from)
     uint8_t *buffer = packet_buffer_get(r->all->buffers, from->framer.want, &given);
     if (buffer == NULL)
         return false;
+    uint32_t old_bytes = from->framer.capacity;
     mqtt_framer_lend(&from->framer, buffer, given);
     if (old != NULL)
-        packet_buffer_put(r->all->buffers, old);
+        relay_put_buffer(r, old, r->state == RELAY_CONNECT ? old_bytes : 0);
     return true;
 }
 

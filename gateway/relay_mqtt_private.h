@@ -189,6 +189,8 @@ void relay_flush_out(struct relay *r, struct relay_side *side);
 /* Sends the UNSUBSCRIBEs that a new policy makes necessary. */
 void relay_revoke(struct relay *r);
 void relay_drop_box(struct relay *r, struct relay_box **box);
+/* Gives a buffer of a framer back; the first secret_bytes are wiped. */
+void relay_put_buffer(struct relay *r, uint8_t *buffer, uint32_t secret_bytes);
 /* Appends, also when it has to wait; false when there is no memory. */
 bool relay_box_append(struct relay *r, struct relay_box **box, const uint8_t *p, size_t n);
 
