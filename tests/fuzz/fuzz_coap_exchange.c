@@ -71,6 +71,7 @@ static void step(struct world *w, uint8_t what, uint8_t detail)
     }
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct world w = {.now_us = 1000000000, .next_mid = 100};

@@ -49,6 +49,7 @@ static size_t judge(const struct coap_message *message, bool observed, struct co
                               message->token, message->token_len, to, room);
 }
 
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct coap_message first, second;
