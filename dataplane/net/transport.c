@@ -53,6 +53,11 @@ void transport_tcp_input(struct tcp_endpoint *tcp, const struct ip_packet *packe
             segment->hash = tcp_hash(tcp, &segment->key);
             tcp_prefetch(tcp, segment->hash);
         }
+        /* Each pass needs what the one before has fetched. */
+        for (uint32_t i = 0; i < count; i++)
+            tcp_prefetch_key(tcp, segments[i].hash);
+        for (uint32_t i = 0; i < count; i++)
+            tcp_prefetch_connection(tcp, &segments[i].key, segments[i].hash);
         for (uint32_t i = 0; i < count; i++)
             tcp_input(tcp, &segments[i], now_us);
     }

@@ -32,6 +32,19 @@ void tcp_prefetch(const struct tcp_endpoint *tcp, uint32_t hash)
     seen.prefetched++;
 }
 
+void tcp_prefetch_key(const struct tcp_endpoint *tcp, uint32_t hash)
+{
+    (void)tcp;
+    (void)hash;
+}
+
+void tcp_prefetch_connection(const struct tcp_endpoint *tcp, const struct flow_key *key, uint32_t hash)
+{
+    (void)tcp;
+    (void)key;
+    (void)hash;
+}
+
 void tcp_input(struct tcp_endpoint *tcp, const struct tcp_segment_in *segment, uint64_t now_us)
 {
     (void)tcp;
