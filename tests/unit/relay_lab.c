@@ -315,7 +315,7 @@ void lab_wait(struct relay_lab *lab, uint64_t us)
     uint64_t until_us = lab->now_us + us;
     while (lab->now_us < until_us) {
         uint64_t next_us = timer_wheel_next_us(lab->timers);
-        lab->now_us = next_us > lab->now_us && next_us < until_us ? next_us : lab->now_us + 1000;
+        lab->now_us = next_us > lab->now_us ? next_us : lab->now_us + 1000;
         if (lab->now_us > until_us)
             lab->now_us = until_us;
         timer_wheel_advance(lab->timers, lab->now_us, 1000);
