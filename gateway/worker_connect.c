@@ -93,16 +93,21 @@ const struct tcp_host worker_tcp_host = {
 /*
  * A local address and port of this worker that are free toward the server. All addresses of the interface
  * that are of its family are used in turn: each makes room for another 49,152 connections to one server.
+ * After every round of all ports the addresses are shifted by one, since the number of ports may be a
+ * multiple of theirs and a port would else always meet the same address.
  */
 static bool choose_local(struct worker *w, struct flow_key *key)
 {
     const struct config_interface *interface = &w->generation->config->interfaces[key->interface];
+    uint32_t ports = (UPSTREAM_PORT_LAST - UPSTREAM_PORT_FIRST + 1) / w->shared->workers;
     bool v4 = ip_address_is_v4(&key->local);
     for (uint32_t i = 0; i < PORT_TRIES; i++) {
+        uint32_t dial = w->dials++;
         key->local_port = upstream_next_port(&w->upstreams);
         if (interface->addresses_n > 0) {
             struct ip_address candidate;
-            memcpy(candidate.bytes, interface->addresses[w->dials++ % interface->addresses_n].bytes,
+            memcpy(candidate.bytes,
+                   interface->addresses[(dial + dial / ports) % interface->addresses_n].bytes,
                    sizeof(candidate.bytes));
             if (ip_address_is_v4(&candidate) == v4)
                 key->local = candidate;
