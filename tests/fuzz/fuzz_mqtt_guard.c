@@ -136,6 +136,7 @@ static struct mqtt_packet draw_packet(void)
     struct mqtt_packet p;
     memset(&p, 0, sizeof(p));
     p.version = (enum mqtt_version)guard.version;
+    p.defect = draw() % 8 == 0 ? OUTCOME_MALFORMED_STRING : OUTCOME_ALLOWED;
     p.type = (enum mqtt_type)(draw() % 15 + 1);
     p.packet_id = (uint16_t)(draw() % 12 + 1);
     p.reason_code = draw() % 8 == 0 ? 0x87 : 0;
@@ -170,6 +171,7 @@ static void check_forwarded(enum mqtt_sender sender, const struct mqtt_packet *p
     bool observed = v->outcome != OUTCOME_ALLOWED && !v->enforced;
     require(!observed || identity.role->mode == POLICY_OBSERVE, "observed where the role enforces");
     if (p->type == MQTT_PUBLISH) {
+        require(sender == MQTT_FROM_CLIENT || p->defect == OUTCOME_ALLOWED, "a bad delivery is forwarded");
         require(observed || reference_allows(sender == MQTT_FROM_CLIENT ? ACL_PUBLISH : ACL_SUBSCRIBE, p),
                 "a refused PUBLISH is forwarded");
         require(observed || sender == MQTT_FROM_SERVER || p->publish.qos <= identity.role->max_qos,
