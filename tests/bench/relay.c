@@ -93,7 +93,7 @@ static size_t build_publish(uint8_t *to, enum mqtt_version version, uint8_t qos)
     p.packet_id = qos != 0 ? 1 : 0;
     p.publish.qos = qos;
     p.publish.topic = bytes_of_text("trucks/017/location");
-    p.publish.payload_bytes = 64 - 23 - (qos != 0 ? 2 : 0) - (version == MQTT_5 ? 1 : 0); /* 64 with all */
+    p.publish.payload_bytes = 64u - 23 - (qos != 0 ? 2 : 0) - (version == MQTT_5 ? 1 : 0); /* 64 with all */
     size_t n = mqtt_build(to, 64, &p, version);
     memset(to + n, 'x', p.publish.payload_bytes);
     return n + p.publish.payload_bytes;
