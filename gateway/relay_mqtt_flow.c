@@ -539,8 +539,9 @@ static void take_step(struct relay *r, struct relay_side *from, struct offer *of
     }
 }
 
-/* After a slice: buffers go back between packets, and half packets are given a time. */
-static void settle(struct relay *r, struct relay_side *from, size_t taken)
+/* After a slice: buffers go back between packets, and half packets are given a time, in which what had to
+ * wait for us does not count. */
+static void settle(struct relay *r, struct relay_side *from, size_t taken, bool waited)
 {
     uint64_t now_us = relay_now(r);
     if (mqtt_framer_idle(&from->framer)) {
@@ -549,7 +550,7 @@ static void settle(struct relay *r, struct relay_side *from, size_t taken)
         from->packet_since_us = 0;
         return;
     }
-    if (from->packet_since_us == 0 || from->blocked) {
+    if (from->packet_since_us == 0 || from->blocked || waited) {
         from->packet_since_us = now_us;
         relay_arm(r);
         return;
@@ -563,6 +564,7 @@ size_t relay_take(struct relay *r, struct relay_side *from, const uint8_t *p, si
 {
     struct offer offer = {.in = {.at = p, .end = p + n}, .begin = p, .counted = p};
     struct cursor *in = &offer.in;
+    bool waited = from->blocked;
     from->blocked = false;
     from->wait_until_us = 0;
     if (from->raw_left != 0 && r->state != RELAY_ENDING)
@@ -578,7 +580,7 @@ size_t relay_take(struct relay *r, struct relay_side *from, const uint8_t *p, si
         return n;
     size_t taken = (size_t)(in->at - p);
     count_bytes(r, from, &offer);
-    settle(r, from, taken);
+    settle(r, from, taken, waited);
     return taken;
 }
 

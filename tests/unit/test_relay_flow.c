@@ -424,6 +424,28 @@ static void packets_that_drip(void)
     lab_close(&lab);
 }
 
+/* A long message that had to wait in the middle has its time again afterwards. */
+static void messages_that_had_to_wait(void)
+{
+    uint8_t head[64];
+    open_lab();
+    struct lab_session s = lab_session(&lab, MQTT_3_1_1, "truck-017");
+    size_t n = head_of(head, sizeof(head), MQTT_3_1_1, MINE, 100000);
+    lab_feed(s.device, head, n);
+    lab_drain(s.upstream, 100);
+    feed_pattern(s.device, 0, 1000);
+    lab_wait(&lab, 25 * SECOND);
+    lab_drain(s.upstream, 1000000);
+    lab_wait(&lab, 5 * SECOND);
+    feed_pattern(s.device, 1000, 1000);
+    lab_wait(&lab, 5 * SECOND);
+    CU_ASSERT_FALSE(s.device->finished || s.upstream->aborted);
+    feed_pattern(s.device, 2000, 98000);
+    struct mqtt_packet p;
+    CU_ASSERT_TRUE(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_3_1_1, &p) && p.type == MQTT_PUBLISH);
+    lab_close(&lab);
+}
+
 /* What the upstream does not take is not the device's fault: no timer of its own runs out meanwhile. */
 static void back_pressure_stops_the_clock(void)
 {
@@ -513,6 +535,7 @@ static const struct unit_test tests[] = {
     {"keep-alives outside the range (D9)", keep_alives_outside_the_range},
     {"half packets leave room for others (D9)", half_packets_leave_room},
     {"packets that drip (D2)", packets_that_drip},
+    {"messages that had to wait", messages_that_had_to_wait},
     {"back pressure stops the clock", back_pressure_stops_the_clock},
     {"garbage from the upstream (D1, D11)", garbage_from_the_upstream},
 };
