@@ -29,145 +29,6 @@ static enum mqtt_sender sender_of(const struct relay *r, const struct relay_side
     return relay_is_device(r, from) ? MQTT_FROM_CLIENT : MQTT_FROM_SERVER;
 }
 
-static void wrote(struct relay *r, struct relay_side *to)
-{
-    to->dirty = true;
-    if (to == &r->upstream)
-        r->last_upstream_us = relay_now(r);
-    relay_list(r);
-}
-
-static void stalled(struct relay *r, struct relay_side *to)
-{
-    if (to->stalled_since_us == 0) {
-        to->stalled_since_us = relay_now(r);
-        r->all->counters.count[RELAY_BACK_PRESSURE]++;
-        relay_arm(r);
-    }
-}
-
-/* ---- what waits --------------------------------------------------------------------------------------- */
-
-void relay_drop_box(struct relay *r, struct relay_box **box)
-{
-    if (*box == NULL)
-        return;
-    if ((*box)->secret)
-        explicit_bzero((*box)->data, (*box)->end);
-    packet_buffer_put(r->all->buffers, *box);
-    *box = NULL;
-}
-
-static struct relay_box *make_box(struct relay *r, size_t bytes)
-{
-    uint32_t given;
-    if (bytes > PACKET_BUFFER_MAX - sizeof(struct relay_box))
-        return NULL;
-    struct relay_box *box =
-        packet_buffer_get(r->all->buffers, (uint32_t)(sizeof(struct relay_box) + bytes), &given);
-    if (box != NULL)
-        *box = (struct relay_box){.capacity = given - (uint32_t)sizeof(struct relay_box)};
-    return box;
-}
-
-bool relay_box_append(struct relay *r, struct relay_box **box, const uint8_t *p, size_t n)
-{
-    struct relay_box *old = *box;
-    size_t held = old == NULL ? 0 : old->end - old->start;
-    if (n == 0)
-        return true;
-    if (old == NULL || n > old->capacity - old->end) {
-        struct relay_box *box_new = make_box(r, held + n);
-        if (box_new == NULL)
-            return false;
-        if (old != NULL) {
-            memcpy(box_new->data, old->data + old->start, held);
-            box_new->end = (uint32_t)held;
-            box_new->secret = old->secret;
-            relay_drop_box(r, box);
-        }
-        *box = box_new;
-    }
-    memcpy((*box)->data + (*box)->end, p, n);
-    (*box)->end += (uint32_t)n;
-    return true;
-}
-
-static uint32_t waits(const struct relay_box *box)
-{
-    return box == NULL ? 0 : box->end - box->start;
-}
-
-/* True while a message from the other side is on its way to `to`: no other packet may go between. */
-static bool is_passing_to(struct relay *r, const struct relay_side *to)
-{
-    return relay_other(r, to)->payload == RELAY_PAYLOAD_PASS;
-}
-
-/* Bytes that come next for this side, all in order. */
-static bool put(struct relay *r, struct relay_side *to, const uint8_t *p, size_t n)
-{
-    size_t k = 0;
-    if (to->out == NULL && to->stream != NULL) {
-        k = stream_write(to->stream, p, n);
-        if (k != 0)
-            wrote(r, to);
-    }
-    if (k == n)
-        return true;
-    if (to->stream != NULL)
-        stalled(r, to);
-    return relay_box_append(r, &to->out, p + k, n - k);
-}
-
-bool relay_send(struct relay *r, struct relay_side *to, const uint8_t *packet, size_t n)
-{
-    if (is_passing_to(r, to))
-        return relay_box_append(r, &to->later, packet, n);
-    return put(r, to, packet, n);
-}
-
-/* The message that was passing to `to` is over: what had to wait for that follows. */
-static void release_later(struct relay *r, struct relay_side *to)
-{
-    struct relay_box *later = to->later;
-    if (later == NULL)
-        return;
-    to->later = NULL;
-    bool good = put(r, to, later->data + later->start, later->end - later->start);
-    relay_drop_box(r, &later);
-    if (!good)
-        relay_end(r, OUTCOME_NO_RESOURCES);
-}
-
-void relay_flush_out(struct relay *r, struct relay_side *side)
-{
-    struct relay_box *box = side->out;
-    if (side->stream == NULL)
-        return;
-    if (box != NULL) {
-        size_t k = stream_write(side->stream, box->data + box->start, box->end - box->start);
-        box->start += (uint32_t)k;
-        if (k != 0)
-            wrote(r, side);
-        if (box->start != box->end) {
-            if (k != 0)
-                side->stalled_since_us = 0;
-            stalled(r, side);
-            return;
-        }
-        relay_drop_box(r, &side->out);
-    }
-    side->stalled_since_us = 0;
-    if (side->finish && !side->finished) {
-        side->finished = true;
-        stream_finish(side->stream);
-        wrote(r, side);
-    }
-    relay_mark_resume(r, &r->device);
-    relay_mark_resume(r, &r->upstream);
-}
-
 /* ---- answers ------------------------------------------------------------------------------------------ */
 
 static bool send_answer(struct relay *r, struct relay_side *to, const struct guard_answer *answer)
@@ -201,7 +62,7 @@ static void payload_is_over(struct relay *r, struct relay_side *from)
     bool passed = from->payload == RELAY_PAYLOAD_PASS;
     from->payload = RELAY_PAYLOAD_NONE;
     if (passed)
-        release_later(r, relay_other(r, from));
+        relay_release_later(r, relay_other(r, from));
 }
 
 /*
@@ -217,11 +78,11 @@ static bool pass_payload(struct relay *r, struct relay_side *from, struct offer 
     if (part.len != 0 && to->out == NULL) {
         k = stream_write(to->stream, part.at, part.len);
         if (k != 0)
-            wrote(r, to);
+            relay_wrote(r, to);
     }
     if (k == part.len)
         return true;
-    stalled(r, to);
+    relay_stalled(r, to);
     if (!in_slice)
         return relay_box_append(r, &to->out, part.at + k, part.len - k);
     offer->in.at -= part.len - k;
@@ -239,11 +100,11 @@ static void pass_raw(struct relay *r, struct relay_side *from, struct cursor *in
         return;
     size_t k = stream_write(to->stream, in->at, part);
     if (k != 0)
-        wrote(r, to);
+        relay_wrote(r, to);
     in->at += k;
     from->raw_left -= (uint32_t)k;
     if (k < part)
-        stalled(r, to);
+        relay_stalled(r, to);
     else
         to->stalled_since_us = 0;
     if (from->raw_left == 0 && from->framer.payload_left == 0)
@@ -298,9 +159,9 @@ static bool pass_publish(struct relay *r, struct relay_side *from, struct offer 
     if (whole && publish->payload.len <= JOINED_BYTES_MAX) {
         if (publish->payload.len != 0)
             memcpy(scratch + n, publish->payload.at, publish->payload.len);
-        return put(r, to, scratch, n + publish->payload.len);
+        return relay_put(r, to, scratch, n + publish->payload.len);
     }
-    bool good = put(r, to, scratch, n) && pass_payload(r, from, offer, publish->payload);
+    bool good = relay_put(r, to, scratch, n) && pass_payload(r, from, offer, publish->payload);
     if (!whole || from->raw_left != 0)
         from->payload = RELAY_PAYLOAD_PASS;
     return good;
@@ -433,7 +294,8 @@ static bool may_read(struct relay *r, const struct relay_side *from)
     if (r->state == RELAY_CONNECT)
         return true;
     return r->state != RELAY_DIALLING && to->stream != NULL && to->out == NULL &&
-           waits(from->out) < RELAY_WAITING_BYTES_MAX && waits(from->later) < RELAY_WAITING_BYTES_MAX;
+           relay_waits(from->out) < RELAY_WAITING_BYTES_MAX &&
+           relay_waits(from->later) < RELAY_WAITING_BYTES_MAX;
 }
 
 /* Whether the packet that begins here may be read now. */

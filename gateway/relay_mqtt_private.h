@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the MQTT relay share: relay_mqtt.c (all relays of a worker), relay_mqtt_flow.c (bytes
- * between the sides), relay_mqtt_connect.c (from CONNECT to an open upstream), relay_mqtt_life.c (time,
- * generations, ends), relay_mqtt_event.c (what is told). Everybody else uses relay_mqtt.h.
+ * between the sides), relay_mqtt_box.c (what waits), relay_mqtt_connect.c (from CONNECT to an open upstream),
+ * relay_mqtt_life.c (time, generations, ends), relay_mqtt_event.c (what is told). Everybody else uses
+ * relay_mqtt.h.
  *
  * Rules that keep callbacks simple: a relay is freed, and a stream resumed or flushed, only in
  * mqtt_relays_flush, so no call up can find its relay gone or enter itself. Every way in from outside first
@@ -179,20 +180,28 @@ void relay_mark_resume(struct relay *r, struct relay_side *side);
 extern const struct stream_handler relay_device_handler;
 extern const struct stream_handler relay_upstream_handler;
 
-/* ---- relay_mqtt_flow.c ---- */
-size_t relay_take(struct relay *r, struct relay_side *from, const uint8_t *p, size_t n);
-/* A whole packet to a side, behind what waits. False when there is no memory (the caller ends the session).
- */
+/* ---- relay_mqtt_box.c ---- */
+/* Something was written to it, or waits for it to read. */
+void relay_wrote(struct relay *r, struct relay_side *to);
+void relay_stalled(struct relay *r, struct relay_side *to);
+/* The bytes that come next for a side. False when there is no memory (the caller ends the session). */
+bool relay_put(struct relay *r, struct relay_side *to, const uint8_t *p, size_t n);
+/* A whole packet to a side, behind a message that is passing to it. False as above. */
 bool relay_send(struct relay *r, struct relay_side *to, const uint8_t *packet, size_t n);
+/* The message that was passing to `to` is over: what had to wait for that follows. */
+void relay_release_later(struct relay *r, struct relay_side *to);
 /* Writes what waits for a side, as far as it goes. */
 void relay_flush_out(struct relay *r, struct relay_side *side);
+uint32_t relay_waits(const struct relay_box *box); /* bytes */
+void relay_drop_box(struct relay *r, struct relay_box **box);
+bool relay_box_append(struct relay *r, struct relay_box **box, const uint8_t *p, size_t n);
+
+/* ---- relay_mqtt_flow.c ---- */
+size_t relay_take(struct relay *r, struct relay_side *from, const uint8_t *p, size_t n);
 /* Sends the UNSUBSCRIBEs that a new policy makes necessary. */
 void relay_revoke(struct relay *r);
-void relay_drop_box(struct relay *r, struct relay_box **box);
 /* Gives a buffer of a framer back; the first secret_bytes are wiped. */
 void relay_put_buffer(struct relay *r, uint8_t *buffer, uint32_t secret_bytes);
-/* Appends, also when it has to wait; false when there is no memory. */
-bool relay_box_append(struct relay *r, struct relay_box **box, const uint8_t *p, size_t n);
 
 /* ---- relay_mqtt_connect.c ---- */
 /* Answers what became of it. */
