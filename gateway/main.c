@@ -47,8 +47,9 @@ static int print_version(void)
 #else
     printf("sanitizers none\n");
 #endif
-    printf("listeners  mqtt (tcp)\n");
-    printf("upstreams  mqtt over tls 1.3, tls 1.2 by option, or plain\n");
+    printf("listeners  mqtt (tcp), coap (udp)\n");
+    printf(
+        "upstreams  mqtt over tls 1.3, tls 1.2 by option, or plain; coap over dtls 1.2 with psk, or plain\n");
     tls_library_fini();
     return GATEWAY_EXIT_OK;
 }
