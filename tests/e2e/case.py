@@ -56,6 +56,8 @@ class Case:
         self.check("no sanitizer report", not self.sanitizer_said(), self.sanitizer_said()[:3] or "")
         if self.failures and (lab_site.STATE / "gateway.log").exists():
             print("--- gateway.log\n" + "\n".join((lab_site.STATE / "gateway.log").read_text(errors="replace").splitlines()[-40:]))
+            events = lab_site.STATE / "events.json"
+            print("--- events\n" + "\n".join(events.read_text(errors="replace").splitlines()[-20:] if events.exists() else []))
         lab_site.lab("down", check=False)
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)
