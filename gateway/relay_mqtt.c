@@ -16,7 +16,9 @@ static void on_upstream_opened(void *owner)
 static size_t on_device_data(void *owner, const uint8_t *p, size_t n)
 {
     struct relay *r = owner;
+    relay_prefetch(r);
     relay_make_current(r);
+    __builtin_prefetch(r->upstream.stream);
     return relay_take(r, &r->device, p, n);
 }
 

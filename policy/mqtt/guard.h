@@ -103,6 +103,7 @@ struct guard_grant {
     uint8_t topic[GUARD_GRANT_TOPIC_MAX];
 };
 
+/* In the order of use: what a PUBLISH touches comes first. */
 struct mqtt_guard {
     const struct policy_role *role;   /* borrowed, see mqtt_guard_bind */
     const struct acl_values *values;  /* likewise */
@@ -126,13 +127,13 @@ struct mqtt_guard {
     uint16_t receive_max_up;          /* version 5: as the client was told */
     uint16_t receive_max_down;        /* version 5: as the upstream was told */
     uint32_t upstream_packet_max;     /* 0: none */
-    uint64_t auth_method;             /* a digest of its name */
     struct guard_grant grant;
     struct inflight up;         /* messages of the client */
     struct inflight down;       /* messages of the upstream */
     struct alias_table aliases; /* of the client */
     struct requests requests;
     struct subscriptions subscriptions;
+    uint64_t auth_method; /* a digest of its name */
 };
 
 void mqtt_guard_init(struct mqtt_guard *guard, struct mqtt_workspace *workspace);
