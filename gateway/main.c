@@ -13,6 +13,18 @@
 #include <string.h>
 #include <syslog.h>
 
+/* gcc and clang say it in different ways. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
 #define DEFAULT_CONFIG "/etc/sallyport/sallyport.conf"
 
 enum action {
@@ -42,7 +54,7 @@ static int print_version(void)
     printf("compiler   %s\n", __VERSION__);
     printf("dpdk       %s\n", rte_version());
     printf("tls        %s\n", tls_library_facts());
-#ifdef __SANITIZE_ADDRESS__
+#if SANITIZED
     printf("sanitizers address\n");
 #else
     printf("sanitizers none\n");
