@@ -3,7 +3,8 @@
  * The law of one MQTT session (D, F2, G3, G6): what may pass, what is answered instead, what ends it.
  *
  * `check` decides about one decoded packet of either side and changes nothing that a decision depends on (it
- * may fetch memory for a table); it rewrites the packet into what is to be passed on. The relay then acts,
+ * may fetch memory for a table, and CONNECT and CONNACK, which come once, note what they agree on); it
+ * rewrites the packet into what is to be passed on. The relay then acts,
  * and `advance` records what it did. Nothing is recorded of a packet that was checked and not acted upon.
  *
  *   state       from the client                       from the upstream
