@@ -130,7 +130,8 @@ void lab_feed(struct lab_stream *s, const uint8_t *p, size_t n)
         s->in = realloc(s->in, s->in_capacity);
         require(s->in != NULL, "memory");
     }
-    memcpy(s->in + s->in_n, p, n);
+    if (n > 0) /* nothing may come as a null pointer, to which nothing may be added */
+        memcpy(s->in + s->in_n, p, n);
     s->in_n += n;
     offer(s);
 }
