@@ -16,10 +16,10 @@
  *   --opening N             connections that open at the same time (publish, idle)
  *   --spin 1                never sleep, only yield: nobody pays for waking us
  *
- * It prints "ready" when all are connected (connect: at once) and then obeys stdin: "begin" zeroes what is
- * counted, "end" prints it as one line of "name value" pairs, "ping" sends PINGREQ on all connections and
- * tells how many answered within ten seconds, the end of stdin disconnects all and ends it. Latency is from
- * just before the write to PUBACK, or from connect() to CONNACK.
+ * It prints "ready" when all are connected (connect: at once), "up N of M" when some failed, and then obeys
+ * stdin: "begin" zeroes what is counted but failures, "end" prints it as one line of "name value" pairs,
+ * "ping" sends PINGREQ on all connections and tells how many answered within ten seconds, the end of stdin
+ * disconnects all and ends it. Latency is from just before the write to PUBACK, or from connect() to CONNACK.
  */
 #include "tests/bench/histogram.h"
 #include "tests/bench/load_options.h"
@@ -401,8 +401,11 @@ static uint64_t ping_until_ns;
 
 static void begin(void)
 {
+    uint64_t failed = counts.failed, lost = counts.lost; /* nothing of this kind may go unseen */
     memset(&counts, 0, sizeof(counts));
     memset(&latency, 0, sizeof(latency));
+    counts.failed = failed;
+    counts.lost = lost;
     counts.begin_ns = now_ns();
 }
 
@@ -502,7 +505,10 @@ static uint64_t step(void)
     bool all = o.mode == CONNECTING || done_opening == o.connections;
     if (all && !ready_told) {
         ready_told = true;
-        puts("ready");
+        if (o.mode == CONNECTING || up == o.connections)
+            puts("ready");
+        else
+            printf("up %u of %u\n", up, o.connections);
         fflush(stdout);
         if (o.mode == PUBLISHING)
             begin();
