@@ -137,7 +137,8 @@ static bool shadows(const struct policy_match *earlier, const struct policy_matc
            (earlier->vlan < 0 || earlier->vlan == later->vlan) && sources_within(earlier, later) &&
            same(earlier->mac, later->mac) && same(earlier->client_id, later->client_id) &&
            same(earlier->user, later->user) && same(earlier->cert_cn, later->cert_cn) &&
-           same(earlier->cert_ou, later->cert_ou) && same(earlier->psk_id, later->psk_id);
+           same(earlier->cert_ou, later->cert_ou) && same(earlier->cert_san, later->cert_san) &&
+           same(earlier->psk_id, later->psk_id);
 }
 
 static void check_shadowed(const struct policy_draft *draft, struct diagnostics *d)

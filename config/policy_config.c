@@ -98,7 +98,7 @@ static bool asks_nothing(const struct policy_match *m)
 {
     return !m->any && m->listener == NULL && m->port == NULL && m->vlan < 0 && m->sources_n == 0 &&
            m->mac == NULL && m->client_id == NULL && m->user == NULL && m->cert_cn == NULL &&
-           m->cert_ou == NULL && m->psk_id == NULL;
+           m->cert_ou == NULL && m->cert_san == NULL && m->psk_id == NULL;
 }
 
 /*

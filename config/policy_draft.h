@@ -52,6 +52,7 @@ struct policy_test {
     const char *user;
     const char *cert_cn;
     const char *cert_ou;
+    const char *cert_san;
     const char *psk_id;
 };
 

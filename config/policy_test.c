@@ -94,11 +94,14 @@ static struct client_facts facts_for(const struct policy_test *test, const struc
         .port = text_or_none(test->port != NULL ? test->port : role->port),
         .vlan = (uint16_t)(test->vlan >= 0   ? test->vlan
                            : role->vlan >= 0 ? role->vlan
+                           : device != NULL  ? device->vlan
                                              : 0),
         .client_id = bytes_of_text(test->as),
         .user = text_or_none(test->user),
         .cert_cn = text_or_none(test->cert_cn),
         .cert_ou = text_or_none(test->cert_ou),
+        .cert_sans_n = test->cert_san != NULL,
+        .cert_san = {text_or_none(test->cert_san)},
         .psk_id = text_or_none(test->psk_id),
         .source = {[10] = 0xFF, [11] = 0xFF},
     };

@@ -97,6 +97,11 @@ static const struct schema_key test_keys[] = {
     {.name = "user", .type = SCHEMA_TEXT, .max = 255, TEST(user)},
     {.name = "cert_cn", .type = SCHEMA_TEXT, .feature = FEATURE_CERTIFICATE_NAME, .max = 255, TEST(cert_cn)},
     {.name = "cert_ou", .type = SCHEMA_TEXT, .feature = FEATURE_CERTIFICATE_NAME, .max = 255, TEST(cert_ou)},
+    {.name = "cert_san",
+     .type = SCHEMA_TEXT,
+     .feature = FEATURE_CERTIFICATE_NAME,
+     .max = 255,
+     TEST(cert_san)},
     {.name = "psk_id", .type = SCHEMA_TEXT, .feature = FEATURE_CERTIFICATE_NAME, .max = 255, TEST(psk_id)},
 };
 const struct schema_table policy_test_keys = {.what = "test", SCHEMA_KEYS(test_keys), .done = check_test};

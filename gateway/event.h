@@ -39,7 +39,8 @@
     EVENT(STARTED, "system", "started", "host", "start")                                                     \
     EVENT(STOPPING, "system", "stopping", "host", "end")                                                     \
     EVENT(COAP_REQUEST_DENIED, "decision", "coap-request", "network", "denied")                              \
-    EVENT(COAP_ALLOWED, "decision", "coap-request", "network", "allowed")
+    EVENT(COAP_ALLOWED, "decision", "coap-request", "network", "allowed")                                    \
+    EVENT(IDENTITY_VIOLATION, "identity", "identity-violation", "intrusion_detection", "denied")
 
 #define EVENT_ENUM(name, dataset, action, category, type) EVENT_##name,
 enum event_kind { EVENT_TABLE(EVENT_ENUM) EVENT_KIND_COUNT };

@@ -292,8 +292,10 @@ static enum outcome identify(struct coap_relays *r, struct coap_client *client)
     memcpy(facts.source, client->key.remote.bytes, sizeof(facts.source));
     enum outcome outcome = identity_resolve(generation->policy, &facts, &client->identity);
     if (device != NULL && device->has_mac &&
-        (!client->has_mac || memcmp(device->mac, client->mac, sizeof(device->mac)) != 0))
+        (!client->has_mac || memcmp(device->mac, client->mac, sizeof(device->mac)) != 0)) {
+        client->identity.mismatch = IDENTITY_PART_MAC;
         return OUTCOME_IDENTITY_MISMATCH;
+    }
     client->pinned = outcome == OUTCOME_ALLOWED && client->identity.device != NULL &&
                      client->identity.device == device && device->has_mac && device->has_address;
     return outcome;

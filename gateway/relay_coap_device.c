@@ -66,6 +66,16 @@ struct coap_request {
     bool proved;
 };
 
+/* What an event tells of a client that is refused as such. */
+static const char *why_refused(const struct coap_client *client, enum outcome outcome)
+{
+    if (outcome == OUTCOME_IDENTITY_MISMATCH)
+        return identity_part_text(client->identity.mismatch);
+    if (outcome == OUTCOME_QUARANTINED && client->identity.device != NULL)
+        return client->identity.device->quarantine;
+    return NULL;
+}
+
 static void tell_request(struct coap_relays *r, const struct coap_request *q, enum event_kind kind,
                          enum outcome outcome, bool enforced, uint8_t code)
 {
@@ -80,7 +90,8 @@ static void tell_request(struct coap_relays *r, const struct coap_request *q, en
                                  .code = code,
                                  .payload_bytes = (uint32_t)q->message->payload.len,
                                  .path = bytes_of(v->path, v->path_len),
-                                 .rule = rule == NULL ? NULL : rule->id};
+                                 .rule = rule == NULL ? NULL : rule->id,
+                                 .detail = why_refused(q->client, outcome)};
     coap_tell(r, q->client, &report);
 }
 
@@ -98,6 +109,8 @@ static enum event_kind kind_of(enum outcome outcome)
     case OUTCOME_MALFORMED_STRING:
     case OUTCOME_HOP_LIMIT:
         return EVENT_PROTOCOL_ERROR;
+    case OUTCOME_IDENTITY_MISMATCH:
+        return EVENT_IDENTITY_VIOLATION;
     default:
         return EVENT_COAP_REQUEST_DENIED;
     }

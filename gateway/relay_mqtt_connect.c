@@ -172,6 +172,15 @@ static void set_framers(struct relay *r)
     r->upstream.framer.pass_defects = true;
 }
 
+const char *relay_why_refused(const struct relay *r, enum outcome outcome)
+{
+    if (outcome == OUTCOME_IDENTITY_MISMATCH)
+        return identity_part_text(r->identity.mismatch);
+    if (outcome == OUTCOME_QUARANTINED && r->named && r->identity.device != NULL)
+        return r->identity.device->quarantine;
+    return NULL;
+}
+
 /* Refused before there was a session: CONNACK says why. */
 static void refuse(struct relay *r, enum outcome outcome, const struct mqtt_packet *packet,
                    const struct guard_verdict *v)
@@ -179,7 +188,10 @@ static void refuse(struct relay *r, enum outcome outcome, const struct mqtt_pack
     bool will = v != NULL && packet->connect.will.present && outcome != OUTCOME_KEEPALIVE_RANGE &&
                 outcome != OUTCOME_WILL_REQUIRED;
     relay_report(r, &(struct relay_report){
-                        .kind = will ? EVENT_MQTT_WILL_DENIED : EVENT_MQTT_CONNECT_REFUSED,
+                        .kind = will                                   ? EVENT_MQTT_WILL_DENIED
+                                : outcome == OUTCOME_IDENTITY_MISMATCH ? EVENT_IDENTITY_VIOLATION
+                                                                       : EVENT_MQTT_CONNECT_REFUSED,
+                        .detail = relay_why_refused(r, outcome),
                         .outcome = outcome,
                         .rule = v == NULL ? ACL_RULE_NONE : v->rule,
                         .told = true,

@@ -51,11 +51,13 @@ void relay_make_current(struct relay *r)
     if (outcome == OUTCOME_ALLOWED && strcmp(before, r->identity.name) != 0)
         outcome = OUTCOME_RIGHTS_LOST;
     if (outcome != OUTCOME_ALLOWED) {
-        relay_report(r, &(struct relay_report){.kind = EVENT_MQTT_END,
-                                               .outcome = outcome,
-                                               .rule = ACL_RULE_NONE,
-                                               .told = r->version == MQTT_5,
-                                               .reason_code = outcome_mqtt5_code(why_lost(outcome))});
+        relay_report(r, &(struct relay_report){
+                            .kind = EVENT_MQTT_END,
+                            .outcome = outcome,
+                            .rule = ACL_RULE_NONE,
+                            .told = r->version == MQTT_5,
+                            .reason_code = mqtt_guard_code(MQTT_DISCONNECT, MQTT_5, why_lost(outcome)),
+                            .detail = relay_why_refused(r, outcome)});
         relay_end(r, why_lost(outcome));
         return;
     }

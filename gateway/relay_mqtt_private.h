@@ -221,6 +221,8 @@ void relay_opened(struct relay *r);
 void relay_dialled(struct relay *r, bool good);
 /* Judges who it is, after CONNECT and with every generation. */
 enum outcome relay_identify(struct relay *r);
+/* What an event tells beside that outcome of relay_identify; NULL: nothing. */
+const char *relay_why_refused(const struct relay *r, enum outcome outcome);
 /* A client identifier that the upstream gave. */
 enum outcome relay_assigned(struct relay *r, struct bytes client_id);
 uint64_t relay_name_digest(const char *name);

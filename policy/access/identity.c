@@ -17,6 +17,7 @@ struct resolve {
     const struct role *role;
     const struct device *device;
     struct glob_captures captures[MATCH_GLOBS];
+    struct bytes san; /* the one that is meant */
     char mac[MAC_TEXT];
     char source[INET6_ADDRSTRLEN];
 };
@@ -66,9 +67,18 @@ static void facts_by_glob(struct resolve *r, struct bytes facts[MATCH_GLOBS], bo
 {
     const struct client_facts *f = r->facts;
     const struct bytes mac = with_mac ? mac_text(r) : bytes_of(NULL, 0);
-    const struct bytes all[MATCH_GLOBS] = {f->listener, f->port,    mac,       f->client_id, f->user,
-                                           f->cert_cn,  f->cert_ou, f->psk_id, f->client_id};
+    const struct bytes all[MATCH_GLOBS] = {f->listener, f->port,    mac,    f->client_id, f->user,
+                                           f->cert_cn,  f->cert_ou, r->san, f->psk_id,    f->client_id};
     memcpy(facts, all, sizeof(all));
+}
+
+/* The first alternative name that a glob takes; without a glob, or when none fits, the first of all. */
+static struct bytes choose_san(const struct client_facts *f, const char *glob)
+{
+    for (uint32_t i = 0; glob != NULL && i < f->cert_sans_n; i++)
+        if (glob_match(bytes_of_text(glob), f->cert_san[i], NULL))
+            return f->cert_san[i];
+    return f->cert_sans_n > 0 ? f->cert_san[0] : bytes_of(NULL, 0);
 }
 
 /* Whether all that a role asks in `match` holds, with the captures of its globs. */
@@ -78,6 +88,7 @@ static bool role_matches(struct resolve *r, const struct role *role)
     struct match_glob globs[MATCH_GLOBS];
     struct bytes facts[MATCH_GLOBS];
     memset(r->captures, 0, sizeof(r->captures));
+    r->san = choose_san(r->facts, match->cert_san);
     if (match->any)
         return true;
     if (match->vlan >= 0 && match->vlan != r->facts->vlan)
@@ -139,6 +150,8 @@ static struct bytes value_of(struct resolve *r, enum variable_source source, str
         return r->facts->cert_cn;
     case VARIABLE_CERT_OU:
         return r->facts->cert_ou;
+    case VARIABLE_CERT_SAN:
+        return r->san;
     case VARIABLE_PSK_ID:
         return r->facts->psk_id;
     case VARIABLE_ID:
@@ -268,20 +281,56 @@ static bool client_id_fits(struct resolve *r)
 /* ---- the device and its variables -----------------------------------------------------------------------
  */
 
-static enum outcome check_device(struct resolve *r)
+/* The part of the device's entry that does not hold. A fact that is asked for and not known is as wrong as a
+ * wrong one. */
+static enum identity_part unfit_part(const struct resolve *r)
 {
     const struct device *device = r->device;
-    if (device == NULL)
-        return OUTCOME_ALLOWED;
-    if (device->seen.quarantine != NULL)
-        return OUTCOME_QUARANTINED;
-    /* A MAC address that is asked for and not known is as wrong as a wrong one. */
+    const struct client_facts *f = r->facts;
     if (device->seen.has_mac &&
-        (!r->facts->has_mac || memcmp(device->seen.mac, r->facts->mac, sizeof(device->seen.mac)) != 0))
-        return OUTCOME_IDENTITY_MISMATCH;
-    if (device->addresses_n > 0 && !in_any(device->addresses, device->addresses_n, r->facts->source))
-        return OUTCOME_IDENTITY_MISMATCH;
-    return OUTCOME_ALLOWED;
+        (!f->has_mac || memcmp(device->seen.mac, f->mac, sizeof(device->seen.mac)) != 0))
+        return IDENTITY_PART_MAC;
+    if (device->seen.vlan != 0 && device->seen.vlan != f->vlan)
+        return IDENTITY_PART_VLAN;
+    if (device->addresses_n > 0 && !in_any(device->addresses, device->addresses_n, f->source))
+        return IDENTITY_PART_ADDRESS;
+    if (device->seen.client_id != NULL &&
+        !glob_match(bytes_of_text(device->seen.client_id), f->client_id, NULL))
+        return IDENTITY_PART_CLIENT_ID;
+    if (device->seen.user != NULL && !glob_match(bytes_of_text(device->seen.user), f->user, NULL))
+        return IDENTITY_PART_USER;
+    return IDENTITY_PART_NONE;
+}
+
+/* What the client comes from and another device's entry has for its own. */
+static enum identity_part foreign_part(const struct resolve *r, const struct snapshot *snapshot)
+{
+    const struct client_facts *f = r->facts;
+    uint32_t own = (uint32_t)(r->device - snapshot->devices);
+    uint32_t by_mac = f->has_mac && !r->device->seen.has_mac
+                          ? name_index_find(&snapshot->device_by_mac, bytes_of(f->mac, sizeof(f->mac)))
+                          : NAME_INDEX_NONE;
+    if (by_mac != NAME_INDEX_NONE && by_mac != own)
+        return IDENTITY_PART_MAC_OF_ANOTHER;
+    uint32_t by_address =
+        r->device->addresses_n == 0
+            ? name_index_find(&snapshot->device_by_address, bytes_of(f->source, sizeof(f->source)))
+            : NAME_INDEX_NONE;
+    if (by_address != NAME_INDEX_NONE && by_address != own)
+        return IDENTITY_PART_ADDRESS_OF_ANOTHER;
+    return IDENTITY_PART_NONE;
+}
+
+static enum outcome check_device(struct resolve *r, const struct snapshot *snapshot)
+{
+    if (r->device == NULL)
+        return OUTCOME_ALLOWED;
+    if (r->device->seen.quarantine != NULL)
+        return OUTCOME_QUARANTINED;
+    r->out->mismatch = unfit_part(r);
+    if (r->out->mismatch == IDENTITY_PART_NONE)
+        r->out->mismatch = foreign_part(r, snapshot);
+    return r->out->mismatch == IDENTITY_PART_NONE ? OUTCOME_ALLOWED : OUTCOME_IDENTITY_MISMATCH;
 }
 
 static enum outcome set_values(struct resolve *r)
@@ -308,6 +357,7 @@ static void clear(struct identity *out, const struct snapshot *snapshot)
     out->role = NULL;
     out->device = NULL;
     out->generation = snapshot->generation;
+    out->mismatch = IDENTITY_PART_NONE;
     out->name_len = 0;
     out->name[0] = 0;
     out->text_used = 0;
@@ -334,6 +384,21 @@ enum outcome identity_resolve(const struct snapshot *snapshot, const struct clie
         return OUTCOME_CLIENT_ID_MISMATCH;
     r.device = (const struct device *)snapshot_device(snapshot, bytes_of(out->name, out->name_len));
     out->device = r.device != NULL ? &r.device->seen : NULL;
-    enum outcome outcome = check_device(&r);
+    enum outcome outcome = check_device(&r, snapshot);
     return outcome == OUTCOME_ALLOWED ? set_values(&r) : outcome;
+}
+
+const char *identity_part_text(enum identity_part part)
+{
+    static const char *const text[IDENTITY_PARTS] = {
+        [IDENTITY_PART_NONE] = "",
+        [IDENTITY_PART_MAC] = "the MAC is not the one of the device table",
+        [IDENTITY_PART_VLAN] = "the VLAN is not the one of the device table",
+        [IDENTITY_PART_ADDRESS] = "the address is none of the device table",
+        [IDENTITY_PART_CLIENT_ID] = "the client identifier is not the one of the device table",
+        [IDENTITY_PART_USER] = "the user is not the one of the device table",
+        [IDENTITY_PART_MAC_OF_ANOTHER] = "the MAC is another device's in the device table",
+        [IDENTITY_PART_ADDRESS_OF_ANOTHER] = "the address is another device's in the device table",
+    };
+    return part < IDENTITY_PARTS ? text[part] : "";
 }

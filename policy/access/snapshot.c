@@ -49,8 +49,8 @@ static const struct policy_variable *keep_variables(struct store *store, const s
 static struct policy_match keep_match(struct store *store, const struct policy_match *spec, int *failed)
 {
     struct policy_match match = *spec;
-    const char **texts[] = {&match.listener, &match.port,    &match.mac,     &match.client_id,
-                            &match.user,     &match.cert_cn, &match.cert_ou, &match.psk_id};
+    const char **texts[] = {&match.listener, &match.port,    &match.mac,      &match.client_id, &match.user,
+                            &match.cert_cn,  &match.cert_ou, &match.cert_san, &match.psk_id};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         *texts[i] = store_text(store, *texts[i], failed);
     return match;
@@ -122,6 +122,9 @@ static void keep_device(struct snapshot *s, const struct policy_device_spec *spe
     device->seen = (struct policy_device){
         .id = store_text(&s->store, spec->id, failed),
         .quarantine = store_text(&s->store, spec->quarantine, failed),
+        .client_id = store_text(&s->store, spec->client_id, failed),
+        .user = store_text(&s->store, spec->user, failed),
+        .vlan = spec->vlan,
         .has_mac = spec->has_mac,
         .has_address = spec->addresses_n > 0,
     };

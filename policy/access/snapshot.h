@@ -74,6 +74,7 @@ struct policy_match {
     const char *user;
     const char *cert_cn;
     const char *cert_ou;
+    const char *cert_san;
     const char *psk_id;
 };
 
@@ -113,6 +114,9 @@ struct policy_device_spec {
     uint8_t mac[6];
     uint32_t addresses_n;
     struct policy_source addresses[4];
+    uint16_t vlan;          /* 0: any */
+    const char *client_id;  /* glob, or NULL: any */
+    const char *user;       /* likewise */
     const char *quarantine; /* reason, or NULL */
     const struct policy_variable *variables;
     uint32_t variables_n;
@@ -155,6 +159,9 @@ struct policy_role {
 struct policy_device {
     const char *id;
     const char *quarantine;
+    const char *client_id; /* glob that the client id must fit, or NULL */
+    const char *user;      /* likewise */
+    uint16_t vlan;         /* 0: any */
     bool has_mac;
     bool has_address; /* its addresses are told */
     uint8_t mac[6];

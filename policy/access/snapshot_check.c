@@ -362,6 +362,17 @@ void snapshot_check_idle(const struct acl *acl, struct snapshot_problems *proble
 /* ---- devices --------------------------------------------------------------------------------------------
  */
 
+static void check_device_glob(struct check *c, const struct policy_device_spec *device, const char *what,
+                              const char *glob, const char *whose)
+{
+    struct bytes names[GLOB_CAPTURES_MAX];
+    const char *wrong = glob == NULL ? NULL : glob_check(bytes_of_text(glob));
+    if (wrong == NULL && glob != NULL && glob_capture_names(bytes_of_text(glob), names) > 0)
+        wrong = "a device captures nothing; write the capture in the role's match";
+    if (wrong != NULL)
+        TELL_DEVICE(c, device, "'%s' of %s: %s", what, whose, wrong);
+}
+
 static void check_device(struct check *c, const struct policy_device_spec *device)
 {
     char whose[96];
@@ -372,6 +383,10 @@ static void check_device(struct check *c, const struct policy_device_spec *devic
     if (!sources_good(device->addresses, device->addresses_n,
                       sizeof(device->addresses) / sizeof(device->addresses[0])))
         TELL_DEVICE(c, device, "an address of %s is not well formed", whose);
+    if (device->vlan > VLAN_MAX)
+        TELL_DEVICE(c, device, "VLAN %u of %s is not in 1 to 4094", (unsigned int)device->vlan, whose);
+    check_device_glob(c, device, "client_id", device->client_id, whose);
+    check_device_glob(c, device, "user", device->user, whose);
     check_vars(c, device->file, device->line, whose, device->variables, device->variables_n);
 }
 

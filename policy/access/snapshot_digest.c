@@ -73,8 +73,8 @@ static uint64_t of_limits(const struct policy_limits *l)
 static uint64_t of_match(const struct policy_match *m)
 {
     uint64_t d = mix(6, (uint64_t)m->any << 32 | (uint32_t)m->vlan);
-    const char *const texts[] = {m->listener, m->port,    m->mac,     m->client_id,
-                                 m->user,     m->cert_cn, m->cert_ou, m->psk_id};
+    const char *const texts[] = {m->listener, m->port,    m->mac,      m->client_id, m->user,
+                                 m->cert_cn,  m->cert_ou, m->cert_san, m->psk_id};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         d = mix_text(d, texts[i]);
     return mix(d, of_sources(m->sources, m->sources_n));
@@ -96,6 +96,7 @@ static uint64_t of_device(const struct policy_device_spec *device)
 {
     uint64_t d = mix_text(mix_text(8, device->id), device->quarantine);
     d = device->has_mac ? mix_bytes(d, device->mac, sizeof(device->mac)) : mix(d, 9);
+    d = mix(mix_text(mix_text(d, device->client_id), device->user), device->vlan);
     d = mix(d, of_sources(device->addresses, device->addresses_n));
     return mix(d, of_variables(device->variables, device->variables_n));
 }

@@ -18,6 +18,7 @@ enum variable_source {
     VARIABLE_USER,
     VARIABLE_CERT_CN,
     VARIABLE_CERT_OU,
+    VARIABLE_CERT_SAN,
     VARIABLE_PSK_ID,
     VARIABLE_ID,
     VARIABLE_MAC,
@@ -69,7 +70,7 @@ struct snapshot {
 };
 
 /* The globs of a role's match, and its client_id when that is one (and no template), as an array. */
-#define MATCH_GLOBS 9
+#define MATCH_GLOBS 10
 struct match_glob {
     const char *what; /* the setting */
     const char *glob; /* NULL: not asked */

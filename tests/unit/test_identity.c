@@ -107,25 +107,27 @@ static void conditions(void)
     f.cert_cn = bytes_of_text("cn1");
     f.cert_ou = bytes_of_text("ou1");
     f.psk_id = bytes_of_text("psk1");
-    for (int which = 0; which < 10; which++)
+    f.cert_san[0] = bytes_of_text("san1");
+    f.cert_sans_n = 1;
+    for (int which = 0; which < 11; which++)
         for (int good = 0; good < 3; good++) {
             struct policy_role_spec role = role_of("one");
             struct client_facts g = f;
             struct policy_match *m = &role.match;
-            const char **text[] = {&m->listener, &m->port,    &m->mac,     &m->client_id,
-                                   &m->user,     &m->cert_cn, &m->cert_ou, &m->psk_id};
-            struct bytes *fact[] = {&g.listener, &g.port,    NULL,       &g.client_id,
-                                    &g.user,     &g.cert_cn, &g.cert_ou, &g.psk_id};
-            static const char *const right[] = {"mq*", "io?",     "00:1d:9c:*", "c1",
-                                                "u*",  "cn[0-9]", "ou1",        "psk*"};
+            const char **text[] = {&m->listener, &m->port,    &m->mac,    &m->client_id, &m->user,
+                                   &m->cert_cn,  &m->cert_ou, &m->psk_id, &m->cert_san};
+            struct bytes *fact[] = {&g.listener, &g.port,    NULL,      &g.client_id,  &g.user,
+                                    &g.cert_cn,  &g.cert_ou, &g.psk_id, &g.cert_san[0]};
+            static const char *const right[] = {"mq*",     "io?", "00:1d:9c:*", "c1",  "u*",
+                                                "cn[0-9]", "ou1", "psk*",       "san?"};
             bool wanted = good == 1;
-            if (which < 8) {
+            if (which < 9) {
                 *text[which] = good == 0 ? "wrong" : good == 1 ? right[which] : "*";
                 if (good == 2 && fact[which] != NULL)
                     *fact[which] = bytes_of(NULL, 0);
                 else if (good == 2)
                     g.has_mac = false;
-            } else if (which == 8) {
+            } else if (which == 9) {
                 m->vlan = good == 0 ? 21 : good == 1 ? 20 : 0;
             } else {
                 m->sources_n = 1;
@@ -328,6 +330,10 @@ static void devices(void)
     for (size_t i = 0; i < COUNT(table); i++) {
         struct client_facts f = facts_of(table[i].id);
         struct identity who;
+        if (i == 0)
+            f.source[15] = 13; /* not the one of "here" */
+        if (i == 2)
+            f.mac[5] = 9; /* not the one of "pinned" */
         CU_ASSERT_EQUAL(identity_resolve(s, &f, &who), wanted[i]);
         CU_ASSERT_PTR_NOT_NULL_FATAL(who.device);
         CU_ASSERT_STRING_EQUAL(who.device->id, table[i].id);
@@ -340,6 +346,97 @@ static void devices(void)
     f = facts_of("unlisted");
     CU_ASSERT_EQUAL(identity_resolve(s, &f, &who), OUTCOME_ALLOWED);
     CU_ASSERT_PTR_NULL(who.device);
+    snapshot_destroy(s);
+}
+
+/* C1 to C4: whatever part of a device's tuple does not hold is refused, and named. */
+static void tuples(void)
+{
+    static const struct policy_source at_11 = {.address = {[10] = 0xFF, [11] = 0xFF, 10, 20, 0, 11},
+                                               .bits = 128};
+    struct policy_role_spec role = role_of("one");
+    role.match.any = true;
+    role.id = "${user}";
+    const struct policy_device_spec table[] = {
+        {.id = "hmi",
+         .has_mac = true,
+         .mac = {0x00, 0x1D, 0x9C, 0x00, 0x00, 0x01},
+         .vlan = 20,
+         .addresses_n = 1,
+         .addresses = {at_11},
+         .client_id = "panel-?",
+         .user = "hmi"},
+        {.id = "bare"},
+        {.id = "shares", .has_mac = true, .mac = {0x00, 0x1D, 0x9C, 0x00, 0x00, 0x01}},
+        {.id = "odd", .user = "even"},
+    };
+    struct snapshot *s = create(&role, 1, table, COUNT(table));
+    static const struct {
+        const char *user, *client_id;
+        uint8_t mac, address, vlan;
+        enum identity_part part;
+    } t[] = {
+        {"hmi", "panel-1", 1, 11, 20, IDENTITY_PART_NONE},
+        {"hmi", "panel-1", 2, 11, 20, IDENTITY_PART_MAC},
+        {"hmi", "panel-1", 1, 11, 21, IDENTITY_PART_VLAN},
+        {"hmi", "panel-1", 1, 12, 20, IDENTITY_PART_ADDRESS},
+        {"hmi", "panel-12", 1, 11, 20, IDENTITY_PART_CLIENT_ID},
+        {"hmi", NULL, 1, 11, 20, IDENTITY_PART_CLIENT_ID},
+        {"odd", "x", 3, 13, 20, IDENTITY_PART_USER},
+        {"bare", "x", 3, 13, 20, IDENTITY_PART_NONE},
+        {"bare", "x", 1, 13, 20, IDENTITY_PART_MAC_OF_ANOTHER},
+        {"bare", "x", 3, 11, 20, IDENTITY_PART_ADDRESS_OF_ANOTHER},
+        {"shares", "x", 1, 13, 20, IDENTITY_PART_NONE},
+        {"shares", "x", 1, 11, 20, IDENTITY_PART_ADDRESS_OF_ANOTHER},
+        {"unlisted", "x", 1, 11, 20, IDENTITY_PART_NONE},
+    };
+    for (size_t i = 0; i < COUNT(t); i++) {
+        struct client_facts f = facts_of(t[i].client_id);
+        struct identity who;
+        f.user = bytes_of_text(t[i].user);
+        f.mac[5] = t[i].mac;
+        f.source[15] = t[i].address;
+        f.vlan = t[i].vlan;
+        bool fits = t[i].part == IDENTITY_PART_NONE;
+        CU_ASSERT_EQUAL(identity_resolve(s, &f, &who), fits ? OUTCOME_ALLOWED : OUTCOME_IDENTITY_MISMATCH);
+        CU_ASSERT_EQUAL(who.mismatch, t[i].part);
+        CU_ASSERT_EQUAL(identity_part_text(who.mismatch)[0] == 0, fits);
+    }
+    snapshot_destroy(s);
+}
+
+/* C1: any of a certificate's alternative names may be the one that a role asks for; it alone is meant. */
+static void alternative_names(void)
+{
+    struct acl_rule_spec rules[] = {rule_of("unit/${unit}"), rule_of("san/${cert.san}")};
+    struct policy_role_spec roles[] = {role_of("unit"), role_of("other")};
+    roles[0].match.cert_san = "{unit}.plant.example";
+    roles[0].id = "${unit}";
+    roles[1].match.any = true;
+    for (size_t i = 0; i < COUNT(roles); i++) {
+        roles[i].rules = &rules[i == 0 ? 0 : 1];
+        roles[i].rules_n = i == 0 ? 2 : 1;
+    }
+    struct acl_rule_spec other = rule_of("san2/${cert.san}");
+    roles[1].rules = &other;
+    struct snapshot *s = create(roles, 2, NULL, 0);
+    struct client_facts f = facts_of("c");
+    struct identity who;
+    f.cert_san[0] = bytes_of_text("first.example");
+    f.cert_san[1] = bytes_of_text("u7.plant.example");
+    f.cert_sans_n = 2;
+    CU_ASSERT_EQUAL(identity_resolve(s, &f, &who), OUTCOME_ALLOWED);
+    CU_ASSERT_STRING_EQUAL(who.role->name, "unit");
+    CU_ASSERT_STRING_EQUAL(who.name, "u7");
+    CU_ASSERT_TRUE(may_publish(&who, "unit/u7"));
+    CU_ASSERT_TRUE(may_publish(&who, "san/u7.plant.example"));
+    f.cert_sans_n = 1;
+    CU_ASSERT_EQUAL(identity_resolve(s, &f, &who), OUTCOME_ALLOWED);
+    CU_ASSERT_STRING_EQUAL(who.role->name, "other");
+    CU_ASSERT_TRUE(may_publish(&who, "san2/first.example"));
+    f.cert_sans_n = 0;
+    CU_ASSERT_EQUAL(identity_resolve(s, &f, &who), OUTCOME_ALLOWED);
+    CU_ASSERT_FALSE(may_publish(&who, "san2/first.example"));
     snapshot_destroy(s);
 }
 
@@ -376,6 +473,8 @@ int main(void)
         {"names", names},
         {"client ids bound to identities (C3)", bound_client_ids},
         {"the table of devices (C4, C6)", devices},
+        {"a device's tuple (C1 to C4)", tuples},
+        {"alternative names of certificates (C1)", alternative_names},
         {"too much text", too_much_text},
     };
     return unit_run("identity", tests, COUNT(tests));
