@@ -15,7 +15,6 @@ static const struct {
     [FEATURE_METRICS] = {false, "the metrics listener"},
     [FEATURE_HEALTH_CHECK] = {false, "an active check of upstreams"},
     [FEATURE_FAIL_OPEN] = {false, "passing traffic unjudged when stalled"},
-    [FEATURE_PAYLOAD_FORMAT] = {false, "a payload format"},
     [FEATURE_EVENT_TOPICS] = {false, "leaving topics out of events"},
     [FEATURE_EVENT_QUIET] = {false, "leaving connections out of events"},
     [FEATURE_EVENT_ALL] = {false, "an event for each allowed message"},

@@ -19,7 +19,6 @@ enum feature {
     FEATURE_METRICS,          /* metrics = { ... } (H3) */
     FEATURE_HEALTH_CHECK,     /* check = "mqtt-ping" (A7) */
     FEATURE_FAIL_OPEN,        /* on_stall = "open" */
-    FEATURE_PAYLOAD_FORMAT,   /* format = "senml+cbor" */
     FEATURE_EVENT_TOPICS,     /* events = { topics = "none"; } (H2) */
     FEATURE_EVENT_QUIET,      /* events = { allowed = "none"; } for MQTT too */
     FEATURE_EVENT_ALL,        /* events = { allowed = "all"; } for MQTT too */

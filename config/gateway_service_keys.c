@@ -167,6 +167,7 @@ static const char *const check_words[] = {"none", "mqtt-ping", "coap-ping", NULL
 
 static const char *const secured_words[] = {"tls", "dtls", NULL};
 static const char *const dtls_words[] = {"dtls", NULL};
+static const char *const coap_words[] = {"coap", NULL};
 #define SECURED .with = "security", .with_words = secured_words
 
 static const struct schema_key upstream_keys[] = {
@@ -252,6 +253,22 @@ static const struct schema_key upstream_keys[] = {
      .type = SCHEMA_PATH,
      .example = "\"tls/devices.psk\"",
      SCHEMA_INTO(struct config_upstream, psk_file)},
+    {.name = "nstart",
+     .with = "protocol",
+     .with_words = coap_words,
+     .type = SCHEMA_NUMBER,
+     .min = 1,
+     .max = 64,
+     .fallback = "1",
+     .example = "1",
+     SCHEMA_INTO(struct config_upstream, nstart)},
+    {.name = "probing",
+     .with = "protocol",
+     .with_words = coap_words,
+     .type = SCHEMA_BYTE_RATE,
+     .fallback = "1B/s burst 1KiB",
+     .example = "\"1B/s burst 1KiB\"",
+     SCHEMA_INTO(struct config_upstream, probing)},
     {.name = "check",
      .type = SCHEMA_WORD,
      .feature = FEATURE_HEALTH_CHECK,

@@ -54,6 +54,10 @@ struct policy_test {
     const char *cert_ou;
     const char *cert_san;
     const char *psk_id;
+    int32_t format; /* ACL_FORMAT_NONE: not told */
+    bool block;
+    uint32_t queries_n;
+    const char *queries[ACL_QUERIES_MAX];
 };
 
 struct policy_draft {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The settings of a rule (operators' surface 2.3a to 2.5; D4, E2). */
-#include "config/policy_draft.h"
+#include "config/policy_option_keys.h"
 
 #include <string.h>
 
@@ -78,7 +78,19 @@ static const struct schema_key rule_keys[] = {
      .max = 256 * MIB,
      .example = "\"4KiB\"",
      RULE(payload_max)},
-    {.name = "format", .type = SCHEMA_TEXT, .feature = FEATURE_PAYLOAD_FORMAT, .example = "\"senml+cbor\""},
+    {.name = "query",
+     .type = SCHEMA_TEXTS,
+     .feature = FEATURE_COAP,
+     .max = GLOB_PATTERN_MAX,
+     .example = "\"from=*\"",
+     .set = policy_set_query},
+    {.name = "format",
+     .type = SCHEMA_TEXTS,
+     .feature = FEATURE_COAP,
+     .max = 63,
+     .example = "\"senml+cbor\"",
+     .set = policy_set_format},
+    {.name = "block", .type = SCHEMA_FLAG, .feature = FEATURE_COAP, .set = policy_set_block},
     {.name = "enforce", .type = SCHEMA_FLAG, RULE(enforce)},
 };
 
@@ -101,12 +113,14 @@ static const char *rule_problem(const struct acl_rule_spec *rule, bool allow, bo
     bool publishes = (rule->actions & (1u << ACL_PUBLISH)) != 0;
     if (mqtt && !publishes && (rule->retain != -1 || rule->will != -1))
         return "sets 'retain' or 'will', which have no use without \"publish\"; remove them";
+    if (rule->options != NULL && !path)
+        return "sets 'query', 'format' or 'block', which have no use without a 'path'; remove them";
     return NULL;
 }
 
 static void check_rule(struct schema_read *read, const config_setting_t *setting, void *into)
 {
-    const struct acl_rule_spec *rule = into;
+    struct acl_rule_spec *rule = into;
     const char *problem = rule_problem(rule, config_setting_get_member(setting, "allow") != NULL,
                                        config_setting_get_member(setting, "deny") != NULL,
                                        config_setting_get_member(setting, "topic") != NULL,
@@ -114,6 +128,8 @@ static void check_rule(struct schema_read *read, const config_setting_t *setting
     if (problem != NULL)
         schema_error(read, load_origin(read->load, setting), "rule '%.64s' %s",
                      rule->id != NULL ? rule->id : "?", problem);
+    if (problem != NULL)
+        rule->options = NULL; /* which the compiler would tell again */
 }
 
 const struct schema_table policy_rule_keys = {

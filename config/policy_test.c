@@ -6,7 +6,7 @@
  * leaves out (listener, port, VLAN, source, MAC) is taken from each role in turn, until one takes the client:
  * `as = "truck-017"` means truck-017 at its usual place. Who it is (user, certificate) is never made up.
  */
-#include "config/policy_draft.h"
+#include "config/policy_option_keys.h"
 #include "policy/access/identity.h"
 #include "policy/access/topic.h"
 
@@ -156,6 +156,7 @@ struct answer {
 static struct answer decide(const struct policy_test *test, const struct identity *identity)
 {
     const struct policy_role *role = identity->role;
+    struct acl_asked asked;
     struct acl_request request = {
         .action = test->action,
         .topic = bytes_of_text(test->topic),
@@ -163,7 +164,9 @@ static struct answer decide(const struct policy_test *test, const struct identit
         .retain = test->retain,
         .will = test->will,
         .payload_bytes = test->payload_bytes,
+        .asked = &asked,
     };
+    policy_test_ask(test, &asked);
     struct topic_share share;
     struct answer answer = {.outcome = OUTCOME_BAD_FILTER, .rule = ACL_RULE_NONE};
     if (test->action == ACL_PUBLISH && !topic_name_valid(request.topic)) {

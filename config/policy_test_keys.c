@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The settings of the policy's own tests (operators' surface 2.4; G5). */
 #include "config/address.h"
-#include "config/policy_draft.h"
+#include "config/policy_option_keys.h"
 
 #include <string.h>
 
@@ -89,6 +89,19 @@ static const struct schema_key test_keys[] = {
     {.name = "retain", .type = SCHEMA_FLAG, TEST(retain)},
     {.name = "will", .type = SCHEMA_FLAG, TEST(will)},
     {.name = "payload", .type = SCHEMA_SIZE, .min = 0, .max = 256 * MIB, TEST(payload_bytes)},
+    {.name = "query",
+     .type = SCHEMA_TEXTS,
+     .feature = FEATURE_COAP,
+     .max = 255,
+     .example = "\"from=1\"",
+     .set = policy_set_test_query},
+    {.name = "format",
+     .type = SCHEMA_TEXT,
+     .feature = FEATURE_COAP,
+     .max = 63,
+     .example = "\"senml+cbor\"",
+     .set = policy_set_test_format},
+    {.name = "block", .type = SCHEMA_FLAG, .feature = FEATURE_COAP, TEST(block)},
     {.name = "source", .type = SCHEMA_TEXT, .max = 63, .example = "\"10.20.0.17\"", .set = set_test_source},
     {.name = "mac", .type = SCHEMA_TEXT, .max = 63, .example = "\"00:1d:9c:00:00:01\"", .set = set_test_mac},
     {.name = "vlan", .type = SCHEMA_NUMBER, .min = 1, .max = 4094, .example = "20", TEST(vlan)},
@@ -117,5 +130,6 @@ void *policy_next_test(struct schema_read *read, const config_setting_t *setting
     struct policy_test *test = &draft->tests[draft->tests_n++];
     test->origin = load_origin(read->load, setting);
     test->vlan = -1;
+    test->format = ACL_FORMAT_NONE;
     return test;
 }

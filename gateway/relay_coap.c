@@ -84,6 +84,26 @@ struct coap_flight *coap_flight_repeated(struct coap_relays *r, const struct coa
     return NULL;
 }
 
+/* ---- tokens ----------------------------------------------------------------------------------------------
+ */
+
+bool coap_flight_set_token(struct coap_flight *flight, const struct coap_message *request)
+{
+    coap_drop_bytes(flight->relays, &flight->token_long, &flight->token_len);
+    if (request->token_len > COAP_TOKEN_MAX)
+        return coap_keep_bytes(flight->relays, &flight->token_long, &flight->token_len, request->token,
+                               request->token_len);
+    if (request->token_len != 0)
+        memcpy(flight->token, request->token, request->token_len);
+    flight->token_len = request->token_len;
+    return true;
+}
+
+struct bytes coap_flight_token(const struct coap_flight *flight)
+{
+    return bytes_of(flight->token_long != NULL ? flight->token_long : flight->token, flight->token_len);
+}
+
 /* ---- flights ---------------------------------------------------------------------------------------------
  */
 
@@ -160,6 +180,7 @@ void coap_flight_free(struct coap_flight *flight)
     TAILQ_REMOVE(&flight->client->flights, flight, of_client);
     coap_drop_bytes(r, &flight->request, &flight->request_len);
     coap_drop_bytes(r, &flight->reply, &flight->reply_len);
+    coap_drop_bytes(r, &flight->token_long, &flight->token_len);
     slab_free(r->flights, flight);
 }
 

@@ -82,6 +82,7 @@ struct coap_arrival {
     COAP_COUNTER(STRAY_UP, "stray-from-upstream")                                                            \
     COAP_COUNTER(MALFORMED_DOWN, "malformed-from-upstream")                                                  \
     COAP_COUNTER(TIMEOUTS, "timeouts")                                                                       \
+    COAP_COUNTER(PROBING, "held-by-probing-rate")                                                            \
     COAP_COUNTER(RESETS, "resets")                                                                           \
     COAP_COUNTER(CHALLENGES, "challenges")                                                                   \
     COAP_COUNTER(PROOFS, "proofs")                                                                           \

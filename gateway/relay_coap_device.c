@@ -4,7 +4,8 @@
 
 #include "gateway/relay_coap_private.h"
 
-#define SILENT_AGE INT64_C(-1)
+/* Nothing is said of when to come again. */
+#define NO_AGE UINT32_MAX
 
 /* Answers to pings and to what cannot be read: they prove nothing and mean nothing, so there are few. */
 static const struct rate small_rate = {.amount = 5, .period_us = 1000000, .burst = 10};
@@ -38,7 +39,7 @@ static void take_empty(struct coap_relays *r, const struct coap_arrival *arrival
     if (client == NULL)
         return;
     TAILQ_FOREACH (flight, &client->flights, of_client) {
-        if (message->type == COAP_ACK && coap_exchange_down_ack(&flight->x, message->mid)) {
+        if (message->type == COAP_ACK && coap_exchange_down_ack(&flight->x, message->mid, coap_now(r))) {
             /* It had to see our random message id: that keeps a proof alive, and does not make one. */
             struct coap_source *source = coap_proofs_get(r->proofs, &arrival->key.remote, coap_now(r));
             if (coap_ledger_proved(&source->ledger, coap_now(r)))
@@ -117,12 +118,34 @@ static enum event_kind kind_of(enum outcome outcome)
 }
 
 static void refuse(struct coap_relays *r, const struct coap_request *q, enum outcome outcome, uint8_t code,
-                   int64_t max_age_s)
+                   uint32_t max_age_s)
 {
+    struct coap_refusal refusal = {.code = code,
+                                   .no_response = q->verdict.no_response,
+                                   .ages = max_age_s != NO_AGE,
+                                   .max_age_s = max_age_s};
     r->counters.requests[outcome]++;
     tell_request(r, q, kind_of(outcome), outcome, true, code);
+    if (code == COAP_TOO_LARGE && q->client->standing == OUTCOME_ALLOWED)
+        refusal.size1 = q->client->identity.role->limits.packet_bytes;
     if (code != 0)
-        coap_refuse(r, q->client, q->message, code, max_age_s, false);
+        coap_refuse(r, q->client, q->message, &refusal);
+}
+
+/* E2: 4.01 to whoever is not known; 4.03 to whoever is, and may not. */
+static uint8_t standing_code(enum outcome standing)
+{
+    switch (standing) {
+    case OUTCOME_IDENTITY_MISMATCH:
+        return 0;
+    case OUTCOME_NO_ROLE:
+    case OUTCOME_BAD_CLIENT_ID:
+    case OUTCOME_CLIENT_ID_MISMATCH:
+    case OUTCOME_UNSAFE_VARIABLE:
+        return COAP_UNAUTHORIZED;
+    default:
+        return COAP_FORBIDDEN;
+    }
 }
 
 /* Who asks: false when he is refused. Whoever is not who his place says is not answered at all (C4). */
@@ -131,9 +154,10 @@ static bool identify(struct coap_relays *r, struct coap_request *q)
     enum outcome standing = coap_client_identify(r, q->client);
     q->verdict.rule = ACL_RULE_NONE;
     q->verdict.path_len = 0;
+    q->verdict.no_response = 0;
     if (standing == OUTCOME_ALLOWED)
         return true;
-    refuse(r, q, standing, standing == OUTCOME_IDENTITY_MISMATCH ? 0 : COAP_FORBIDDEN, SILENT_AGE);
+    refuse(r, q, standing, standing_code(standing), NO_AGE);
     return false;
 }
 
@@ -176,7 +200,7 @@ static bool rate_good(struct coap_relays *r, struct coap_request *q)
         return true;
     }
     refuse(r, q, outcome, limits->over == POLICY_DELAY ? COAP_UNAVAILABLE : 0,
-           (int64_t)((ready_us - now_us + 999999) / 1000000));
+           (uint32_t)((ready_us - now_us + 999999) / 1000000));
     return false;
 }
 
@@ -204,8 +228,8 @@ static struct coap_flight *find_observation(const struct coap_request *q)
     if (!q->verdict.observe && !q->verdict.observe_ends)
         return NULL;
     TAILQ_FOREACH (flight, &q->client->flights, of_client)
-        if (flight->observing && flight->leg == q->leg && flight->token_len == q->message->token_len &&
-            memcmp(flight->token, q->message->token, flight->token_len) == 0)
+        if (flight->observing && flight->leg == q->leg &&
+            bytes_equal(coap_flight_token(flight), bytes_of(q->message->token, q->message->token_len)))
             return flight;
     return NULL;
 }
@@ -240,8 +264,10 @@ static struct coap_flight *begin(struct coap_relays *r, struct coap_request *q)
     flight->no_response = q->verdict.no_response;
     flight->suppressed = false;
     flight->observe = q->verdict.observe;
-    flight->token_len = message->token_len;
-    memcpy(flight->token, message->token, message->token_len);
+    if (!coap_flight_set_token(flight, message)) {
+        coap_flight_free(flight);
+        return NULL;
+    }
     return flight;
 }
 
@@ -280,8 +306,12 @@ static void judge(struct coap_relays *r, struct coap_request *q)
     }
     if (!rate_good(r, q))
         return;
+    if (q->message->token_len > COAP_TOKEN_KEPT_MAX) {
+        refuse(r, q, OUTCOME_PACKET_TOO_LARGE, COAP_BAD_REQUEST, NO_AGE);
+        return;
+    }
     if (!coap_verdict_passes(v)) {
-        refuse(r, q, v->outcome, v->code, SILENT_AGE);
+        refuse(r, q, v->outcome, v->code, NO_AGE);
         return;
     }
     r->counters.requests[v->outcome]++;
@@ -292,7 +322,8 @@ static void judge(struct coap_relays *r, struct coap_request *q)
     if (v->observe && !q->proved) {
         /* Notifications are answers that nobody asks for one by one: only to who is there. */
         r->counters.requests[OUTCOME_UNPROVED_ADDRESS]++;
-        coap_refuse(r, q->client, q->message, COAP_UNAUTHORIZED, SILENT_AGE, true);
+        coap_refuse(r, q->client, q->message,
+                    &(struct coap_refusal){.code = COAP_UNAUTHORIZED, .echo = true});
         return;
     }
     if (caps_good(r, q))

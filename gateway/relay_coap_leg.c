@@ -342,22 +342,60 @@ static void place(struct coap_flight *flight, enum coap_place where)
         leg->outstanding++;
 }
 
-void coap_leg_turn(struct coap_leg *leg)
+/* s.4.7, PROBING_RATE: what is not confirmable goes out without a limit only while something comes back. An
+ * empty CON asks the server for a sign. */
+static bool may_probe(struct coap_leg *leg, const struct config_upstream *upstream, size_t n)
 {
     struct coap_relays *r = leg->relays;
+    uint8_t ping[COAP_HEADER_BYTES];
+    uint64_t now_us = coap_now(r);
+    leg->unheard_bytes += (uint32_t)n;
+    if (leg->unheard_bytes <= COAP_UNHEARD_BYTES)
+        return true;
+    if (leg->pinged_us + COAP_PING_EVERY_US <= now_us) {
+        leg->pinged_us = now_us;
+        coap_leg_send(leg, ping, coap_build_empty(ping, COAP_CON, leg->next_mid++));
+    }
+    return upstream == NULL || rate_limit_take(&leg->probing, &upstream->probing, n, now_us);
+}
+
+static void fly(struct coap_leg *leg, struct coap_flight *flight, const struct config_upstream *upstream)
+{
+    struct coap_relays *r = leg->relays;
+    if (!flight->x.confirmable && !may_probe(leg, upstream, flight->request_len)) {
+        coap_count(r, COAP_COUNT_PROBING);
+        coap_leg_remove(flight);
+        coap_exchange_stop_up(&flight->x);
+        coap_reply_own(flight, COAP_UNAVAILABLE);
+        coap_flight_settle(flight);
+        return;
+    }
+    place(flight, COAP_PLACE_FLYING);
+    coap_exchange_send_up(&flight->x, leg->next_mid++, (uint16_t)coap_random(r), coap_now(r));
+    coap_build_retype(flight->request, flight->x.confirmable ? COAP_CON : COAP_NON, flight->x.up.mid);
+    coap_leg_send(leg, flight->request, flight->request_len);
+    if (coap_flight_unanswered(flight)) {
+        coap_leg_remove(flight);
+        coap_exchange_stop_up(&flight->x);
+        flight->suppressed = true;
+        coap_exchange_reply(&flight->x, false, 0, 0, coap_now(r));
+    }
+    coap_flight_settle(flight);
+}
+
+void coap_leg_turn(struct coap_leg *leg)
+{
+    const struct config_upstream *upstream = upstream_of(leg);
+    uint32_t nstart = upstream == NULL || upstream->nstart == 0 ? 1 : upstream->nstart;
     struct coap_flight *flight;
-    while ((flight = TAILQ_FIRST(&leg->waiting)) != NULL && leg->outstanding < COAP_NSTART) {
+    while ((flight = TAILQ_FIRST(&leg->waiting)) != NULL && leg->outstanding < nstart) {
         if (leg->stale && leg->dialled && leg->outstanding == 0)
             coap_leg_hang_up(leg);
         if (!leg->dialled && !dial(leg))
             return;
         if (!leg->ready)
             return;
-        place(flight, COAP_PLACE_FLYING);
-        coap_exchange_send_up(&flight->x, leg->next_mid++, (uint16_t)coap_random(r), coap_now(r));
-        coap_build_retype(flight->request, flight->x.confirmable ? COAP_CON : COAP_NON, flight->x.up.mid);
-        coap_leg_send(leg, flight->request, flight->request_len);
-        coap_flight_settle(flight);
+        fly(leg, flight, upstream);
     }
 }
 

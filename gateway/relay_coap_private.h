@@ -19,7 +19,9 @@
 
 #include <sys/queue.h>
 
-#define COAP_NSTART 1
+/* Without any answer, a server is asked whether it is there after this many bytes of NON (s.4.7). */
+#define COAP_UNHEARD_BYTES 512
+#define COAP_PING_EVERY_US UINT64_C(2000000)
 #define COAP_ACTIVE_MAX 16  /* exchanges of a client that are under way, observations apart */
 #define COAP_KEPT_MAX 64    /* exchanges of a client that are only remembered */
 #define COAP_WAITING_MAX 64 /* exchanges of a leg that are under way */
@@ -71,6 +73,9 @@ struct coap_leg {
     struct coap_list flying;  /* outstanding */
     struct coap_list landed;  /* acknowledged or observing: nothing is sent for them */
     uint64_t heard_us;        /* the last message of the server */
+    uint64_t pinged_us;
+    uint32_t unheard_bytes; /* of NON requests, since then */
+    struct rate_bucket probing;
     struct rate_bucket requests;
     struct rate_bucket bytes;
     struct dtls_session *dtls;
@@ -94,19 +99,20 @@ struct coap_flight {
     TAILQ_ENTRY(coap_flight) by_age; /* when kept */
     uint32_t next;                   /* in its bucket of repeated requests */
     uint8_t place;                   /* enum coap_place */
-    uint8_t token_len;
     uint8_t method;
     uint8_t no_response;
     bool kept;
     bool observe;   /* asked the upstream to notify */
     bool observing; /* and it does: counted as an observation */
     bool suppressed;
-    uint8_t token[COAP_TOKEN_MAX];
+    uint8_t token[COAP_TOKEN_MAX]; /* the client's, when it is that short */
     uint8_t up_token[COAP_UP_TOKEN];
+    uint16_t token_len;
     uint16_t request_len;
     uint16_t reply_len;
-    uint8_t *request; /* as sent upstream */
-    uint8_t *reply;   /* as sent to the client */
+    uint8_t *token_long; /* else here (RFC 8974), or NULL */
+    uint8_t *request;    /* as sent upstream */
+    uint8_t *reply;      /* as sent to the client */
 };
 
 struct coap_relays {
@@ -166,6 +172,9 @@ struct coap_flight *coap_flight_repeated(struct coap_relays *r, const struct coa
                                          uint16_t mid);
 bool coap_keep_bytes(struct coap_relays *r, uint8_t **at, uint16_t *len, const uint8_t *from, size_t n);
 void coap_drop_bytes(struct coap_relays *r, uint8_t **at, uint16_t *len);
+/* The client's token; false when there is no room for it. */
+bool coap_flight_set_token(struct coap_flight *flight, const struct coap_message *request);
+struct bytes coap_flight_token(const struct coap_flight *flight);
 /* After anything happened to a flight: counts, lists and the timer follow its state. */
 void coap_flight_settle(struct coap_flight *flight);
 void coap_flight_observing(struct coap_flight *flight, bool observing);
@@ -176,15 +185,29 @@ bool coap_send_down(struct coap_relays *r, const struct flow_key *key, uint32_t 
                     size_t n);
 void coap_send_empty_down(struct coap_relays *r, const struct flow_key *key, uint32_t *path,
                           enum coap_type type, uint16_t mid);
-/* Answers a request of which nothing is remembered; `max_age_s` < 0: no Max-Age; `echo`: a challenge. */
+/* Answers a request of which nothing is remembered. */
+struct coap_refusal {
+    uint8_t code;
+    uint8_t no_response; /* of the request (RFC 7967) */
+    bool ages;           /* has a Max-Age */
+    bool echo;           /* is a challenge */
+    uint32_t max_age_s;
+    uint32_t size1; /* the largest body that would be taken, told with 4.13 (RFC 7959 s.4); 0: not told */
+};
 void coap_refuse(struct coap_relays *r, struct coap_client *client, const struct coap_message *request,
-                 uint8_t code, int64_t max_age_s, bool echo);
+                 const struct coap_refusal *refusal);
 /* The reply to a flight made of a response of the upstream. */
 void coap_reply_response(struct coap_flight *flight, const struct coap_message *response,
                          const struct coap_verdict *verdict);
 /* The reply to a flight made by ourselves. */
 void coap_reply_own(struct coap_flight *flight, uint8_t code);
 void coap_reply_again(struct coap_flight *flight);
+
+/* Whether nobody expects an answer: not confirmable, and the client wants none of any class (RFC 7967). */
+static inline bool coap_flight_unanswered(const struct coap_flight *flight)
+{
+    return !flight->x.confirmable && (flight->no_response & 0x1A) == 0x1A;
+}
 
 /* relay_coap_leg.c */
 /* The leg of a client that was identified; NULL when there is no room. */

@@ -10,6 +10,8 @@
 
 #define IP4_UDP_BYTES 28
 #define IP6_UDP_BYTES 48
+/* Room for a header and the few options of what we answer ourselves. */
+#define SMALL_BYTES 64
 
 static uint32_t packet_bytes(const struct flow_key *key, size_t n)
 {
@@ -44,29 +46,36 @@ void coap_send_empty_down(struct coap_relays *r, const struct flow_key *key, uin
     coap_send_down(r, key, path, message, coap_build_empty(message, type, mid));
 }
 
-void coap_refuse(struct coap_relays *r, struct coap_client *client, const struct coap_message *request,
-                 uint8_t code, int64_t max_age_s, bool echo)
+/* RFC 7967 s.2.1: bit k-1 of the option stands for class k. */
+static bool unwanted(uint8_t no_response, uint8_t code)
 {
-    uint8_t message[64];
+    return (no_response >> (COAP_CODE_CLASS(code) - 1) & 1) != 0;
+}
+
+void coap_refuse(struct coap_relays *r, struct coap_client *client, const struct coap_message *request,
+                 const struct coap_refusal *refusal)
+{
+    uint8_t message[COAP_MESSAGE_MAX + SMALL_BYTES];
     uint8_t value[COAP_ECHO_BYTES];
     struct coap_writer w;
     bool confirmable = request->type == COAP_CON;
-    coap_build_start(&w, message, sizeof(message), confirmable ? COAP_ACK : COAP_NON, code,
+    if (unwanted(refusal->no_response, refusal->code)) {
+        if (confirmable)
+            coap_send_empty_down(r, &client->key, &client->path, COAP_ACK, request->mid);
+        return;
+    }
+    coap_build_start(&w, message, sizeof(message), confirmable ? COAP_ACK : COAP_NON, refusal->code,
                      confirmable ? request->mid : client->next_mid++, request->token, request->token_len);
-    if (max_age_s >= 0)
-        coap_build_uint(&w, COAP_MAX_AGE, (uint32_t)max_age_s);
-    if (echo) {
+    if (refusal->ages)
+        coap_build_uint(&w, COAP_MAX_AGE, refusal->max_age_s);
+    if (refusal->size1 != 0)
+        coap_build_uint(&w, COAP_SIZE1, refusal->size1);
+    if (refusal->echo) {
         coap_count(r, COAP_COUNT_CHALLENGES);
         coap_echo_make(r->proofs, &client->key.remote, coap_now(r), value);
         coap_build_option(&w, COAP_ECHO, bytes_of(value, sizeof(value)));
     }
     coap_send_down(r, &client->key, &client->path, message, coap_build_end(&w));
-}
-
-/* RFC 7967 s.2.1: bit k-1 of the option stands for class k. */
-static bool unwanted(const struct coap_flight *flight, uint8_t code)
-{
-    return (flight->no_response >> (COAP_CODE_CLASS(code) - 1) & 1) != 0;
 }
 
 /* Sends a reply that is written with any type and message id, and keeps it for repeats. */
@@ -75,7 +84,7 @@ static void reply(struct coap_flight *flight, uint8_t *message, size_t n, bool r
     struct coap_relays *r = flight->relays;
     struct coap_client *client = flight->client;
     uint64_t random = coap_random(r);
-    bool silent = unwanted(flight, message[1]);
+    bool silent = unwanted(flight->no_response, message[1]);
     if (silent && !(flight->x.confirmable && flight->x.down_state == COAP_DOWN_PENDING)) {
         flight->suppressed = true;
         reliable = false;
@@ -93,9 +102,10 @@ static void reply(struct coap_flight *flight, uint8_t *message, size_t n, bool r
 
 void coap_reply_own(struct coap_flight *flight, uint8_t code)
 {
-    uint8_t message[COAP_HEADER_BYTES + COAP_TOKEN_MAX];
+    uint8_t message[COAP_HEADER_BYTES + 2 + COAP_TOKEN_KEPT_MAX];
+    struct bytes token = coap_flight_token(flight);
     struct coap_writer w;
-    coap_build_start(&w, message, sizeof(message), COAP_NON, code, 0, flight->token, flight->token_len);
+    coap_build_start(&w, message, sizeof(message), COAP_NON, code, 0, token.at, (uint16_t)token.len);
     reply(flight, message, coap_build_end(&w), false);
 }
 
@@ -107,24 +117,38 @@ static bool repeatable(uint8_t method)
 static void reply_challenge(struct coap_flight *flight)
 {
     struct coap_relays *r = flight->relays;
-    uint8_t message[64];
+    uint8_t message[SMALL_BYTES + COAP_TOKEN_KEPT_MAX];
     uint8_t value[COAP_ECHO_BYTES];
+    struct bytes token = coap_flight_token(flight);
     struct coap_writer w;
     coap_count(r, COAP_COUNT_CHALLENGES);
     coap_echo_make(r->proofs, &flight->client->key.remote, coap_now(r), value);
-    coap_build_start(&w, message, sizeof(message), COAP_NON, COAP_UNAUTHORIZED, 0, flight->token,
-                     flight->token_len);
+    coap_build_start(&w, message, sizeof(message), COAP_NON, COAP_UNAUTHORIZED, 0, token.at,
+                     (uint16_t)token.len);
     coap_build_option(&w, COAP_ECHO, bytes_of(value, sizeof(value)));
     reply(flight, message, coap_build_end(&w), false);
+}
+
+/* A device that is pinned to its wire is there; of others it is asked, by making a notification confirmable,
+ * before what they have shown runs out. */
+static bool proof_ends(struct coap_flight *flight)
+{
+    struct coap_relays *r = flight->relays;
+    struct coap_source *source = coap_proofs_get(r->proofs, &flight->client->key.remote, coap_now(r));
+    if (flight->client->pinned)
+        coap_ledger_prove(&source->ledger, coap_now(r));
+    return !coap_ledger_proved(&source->ledger, coap_now(r) + COAP_PROOF_US / 2);
 }
 
 void coap_reply_response(struct coap_flight *flight, const struct coap_message *response,
                          const struct coap_verdict *verdict)
 {
     struct coap_relays *r = flight->relays;
+    bool ends = proof_ends(flight);
     uint8_t message[COAP_MESSAGE_MAX];
-    size_t n = coap_guard_rebuild(response, verdict, bytes_of(NULL, 0), COAP_NON, 0, flight->token,
-                                  flight->token_len, message, sizeof(message));
+    struct bytes token = coap_flight_token(flight);
+    size_t n = coap_guard_rebuild(response, verdict, bytes_of(NULL, 0), COAP_NON, 0, token.at,
+                                  (uint16_t)token.len, message, sizeof(message));
     if (n == 0) {
         coap_reply_own(flight, COAP_BAD_GATEWAY);
         return;
@@ -137,7 +161,7 @@ void coap_reply_response(struct coap_flight *flight, const struct coap_message *
         return;
     }
     /* A notification is as reliable as the upstream made it, a first answer as the client asked. */
-    bool reliable = !flight->x.replied || response->type == COAP_CON;
+    bool reliable = !flight->x.replied || response->type == COAP_CON || ends;
     reply(flight, message, n, reliable);
 }
 

@@ -58,6 +58,8 @@ void coap_flight_do(struct coap_flight *flight, unsigned int todo)
         else
             coap_leg_send(flight->leg, flight->request, flight->request_len);
     }
+    if ((todo & COAP_DO_LANDED) != 0)
+        coap_leg_landed(flight);
     if ((todo & COAP_DO_FAIL) != 0) {
         fail(flight);
         return;
@@ -79,6 +81,9 @@ static struct coap_flight *flying_with(const struct coap_leg *leg, uint16_t mid)
     TAILQ_FOREACH (flight, &leg->flying, of_leg)
         if (flight->x.up.mid == mid)
             return flight;
+    TAILQ_FOREACH (flight, &leg->landed, of_leg)
+        if (!flight->x.confirmable && flight->x.up_state == COAP_UP_ACKED && flight->x.up.mid == mid)
+            return flight; /* a NON that is not outstanding any more may be reset all the same */
     return NULL;
 }
 
@@ -179,6 +184,7 @@ static void take_response(struct coap_leg *leg, const struct coap_message *messa
 static void note_answer(struct coap_leg *leg)
 {
     leg->heard_us = coap_now(leg->relays);
+    leg->unheard_bytes = 0;
     leg->failures = 0;
     if (leg->answered)
         return;

@@ -41,6 +41,9 @@
     OUTCOME(RATE_BYTES, "rate-bytes", "too many bytes", 0x96)                                                \
     OUTCOME(PACKET_TOO_LARGE, "packet-too-large", "the packet is above the limit", 0x95)                     \
     OUTCOME(PAYLOAD_TOO_LARGE, "payload-too-large", "the payload is above the rule's limit", 0x97)           \
+    OUTCOME(QUERY_DENIED, "query-denied", "no rule allows this query", 0x87)                                 \
+    OUTCOME(FORMAT_DENIED, "format-denied", "no rule allows this content format", 0x99)                      \
+    OUTCOME(BLOCK_DENIED, "block-denied", "no rule allows this block-wise", 0x87)                            \
     OUTCOME(SUBSCRIPTION_CAP, "subscription-cap", "too many subscriptions", 0x97)                            \
     OUTCOME(TOPIC_TOO_DEEP, "topic-too-deep", "the topic has too many levels or bytes", 0x90)                \
     OUTCOME(PROPERTY_CAP, "property-cap", "too many user properties", 0x97)                                  \

@@ -11,7 +11,8 @@
  *
  * Conditions belong to a rule: an allow whose conditions do not hold does not allow, a deny whose conditions
  * do not hold does not deny. An allow that fails by its conditions alone gives the outcome its name (QOS_CAP,
- * RETAIN_DENIED, PAYLOAD_TOO_LARGE). For subscriptions and deliveries a rule's QoS is an upper bound.
+ * RETAIN_DENIED, PAYLOAD_TOO_LARGE, and those of acl_options.h). For subscriptions and deliveries a rule's
+ * QoS is an upper bound.
  *
  * Bounds: nothing is allocated when deciding; a topic of more than TOPIC_LEVELS_MAX levels is TOPIC_TOO_DEEP;
  * acl_compile refuses rules whose wildcards combine so that one topic could lead to more than ACL_VISITS_MAX
@@ -21,7 +22,7 @@
 #ifndef POLICY_ACCESS_ACL_H
 #define POLICY_ACCESS_ACL_H
 
-#include "policy/bytes.h"
+#include "policy/access/acl_options.h"
 #include "policy/verdict.h"
 
 #define ACL_VARIABLES_MAX 16
@@ -63,9 +64,10 @@ struct acl_rule_spec {
                           only retained, -1 both */
     int8_t will;       /* of a PUBLISH. allow: 1 also as a Will, else not as a Will; deny: 0 only what is no
                           Will, 1 only Wills, -1 both */
-    enum acl_payload payload; /* allow only */
-    uint32_t payload_max;     /* allow only; 0: no limit of its own */
-    bool enforce;             /* even when the role only observes */
+    enum acl_payload payload;          /* allow only */
+    uint32_t payload_max;              /* allow only; 0: no limit of its own */
+    bool enforce;                      /* even when the role only observes */
+    const struct acl_options *options; /* CoAP only; NULL: none */
 };
 
 /* A rule as kept; strings live as long as the acl. */
@@ -82,6 +84,7 @@ struct acl_rule {
     bool allow;
     bool enforce;
     enum acl_payload payload;
+    const struct acl_options *options; /* or NULL */
 };
 
 struct acl_request {
@@ -92,6 +95,7 @@ struct acl_request {
     bool retain;
     bool will;
     uint32_t payload_bytes;
+    const struct acl_asked *asked; /* of a CoAP request; NULL: it says nothing of that */
 };
 
 struct acl_decision {
@@ -152,6 +156,8 @@ const struct acl_rule *acl_rule_at(const struct acl *acl, uint32_t rule);
 uint32_t acl_rules(const struct acl *acl);
 /* True when any rule looks at payload content, so that payloads must be held. */
 bool acl_reads_payload(const struct acl *acl);
+/* True when any rule looks at options, so that acl_request.asked has to be filled in. */
+bool acl_reads_options(const struct acl *acl);
 size_t acl_memory_bytes(const struct acl *acl);
 
 /* The same decisions by trying every rule in turn with topic.h: the reference that property tests and fuzzers

@@ -20,6 +20,7 @@ struct build {
     uint32_t pieces_n;
     uint32_t rare_n;
     uint32_t more_n;
+    uint32_t options_n; /* rules that have some */
     size_t text_bytes;
     uint64_t *path; /* path hash of each sprout */
     uint64_t *key;  /* those of literal ones */
@@ -33,9 +34,11 @@ struct build {
     struct acl_piece *pieces;
     struct acl_end *more;
     uint32_t *literals;
+    struct acl_options *options;
     struct acl_rule *rules;
     uint8_t *text;
     uint32_t text_used;
+    uint32_t options_used;
 };
 
 /* Every sentence has one "%s". */
@@ -103,6 +106,9 @@ static void measure(struct build *b)
     for (uint32_t i = 0; i < tree->n; i++) {
         const struct acl_rule_spec *rule = &tree->rules[i];
         b->text_bytes += strlen(rule->id) + strlen(rule->topic) + 2;
+        b->options_n += rule->options != NULL;
+        for (uint32_t k = 0; rule->options != NULL && k < rule->options->queries_n; k++)
+            b->text_bytes += strlen(rule->options->queries[k]) + 1;
         if (rule->file != NULL && (i == 0 || !same_text(rule->file, tree->rules[i - 1].file)))
             b->text_bytes += strlen(rule->file) + 1;
     }
@@ -142,6 +148,7 @@ static size_t carve_all(struct build *b, uint8_t *block)
     b->pieces = carve(block, &used, b->pieces_n * sizeof(struct acl_piece));
     b->more = carve(block, &used, b->more_n * sizeof(struct acl_end));
     b->literals = carve(block, &used, b->literals_n * sizeof(uint32_t));
+    b->options = carve(block, &used, b->options_n * sizeof(struct acl_options));
     b->rules = carve(block, &used, b->tree.n * sizeof(struct acl_rule));
     b->text = carve(block, &used, b->text_bytes);
     return used;
@@ -236,6 +243,16 @@ static const char *keep_text(struct build *b, const char *text)
     return (const char *)at;
 }
 
+static const struct acl_options *keep_options(struct build *b, const struct acl_options *spec)
+{
+    struct acl_options *options = &b->options[b->options_used++];
+    *options = *spec;
+    for (uint32_t i = 0; i < spec->queries_n; i++)
+        options->queries[i] = keep_text(b, spec->queries[i]);
+    b->acl->reads_options = true;
+    return options;
+}
+
 static void keep_rules(struct build *b)
 {
     for (uint32_t i = 0; i < b->variables_n; i++)
@@ -256,6 +273,8 @@ static void keep_rules(struct build *b)
             .enforce = spec->enforce,
             .payload = spec->payload,
         };
+        if (spec->options != NULL)
+            rule->options = keep_options(b, spec->options);
         if (spec->file != NULL)
             rule->file = i > 0 && same_text(spec->file, b->tree.rules[i - 1].file) ? b->rules[i - 1].file
                                                                                    : keep_text(b, spec->file);

@@ -100,6 +100,7 @@ struct acl_decision acl_decide(const struct acl *acl, const struct acl_values *v
     if (!acl_levels_split(request->topic, &d.levels))
         return (struct acl_decision){.outcome = OUTCOME_TOPIC_TOO_DEEP, .rule = ACL_RULE_NONE};
     d.question = acl_question_of(request);
+    d.question.rules = acl->rules;
     acl_tally_init(&d.tally);
     prepare(&d);
     descend(&d, (struct place){acl->root, 0, acl->seed});

@@ -17,6 +17,11 @@ uint32_t acl_rules(const struct acl *acl)
     return acl->rules_n;
 }
 
+bool acl_reads_options(const struct acl *acl)
+{
+    return acl->reads_options;
+}
+
 bool acl_reads_payload(const struct acl *acl)
 {
     return acl->reads_payload;
@@ -163,7 +168,7 @@ struct shadow {
 static bool is_unconditional_deny(const struct acl_end *end, uint16_t actions)
 {
     return (end->flags & ACL_END_DENY) != 0 && end->qos_publish == 7 && end->retain == 3 && end->will == 3 &&
-           (end->actions & actions) == actions;
+           (end->flags & ACL_END_OPTIONS) == 0 && (end->actions & actions) == actions;
 }
 
 static void shadow_ends(struct shadow *s, const struct acl_node *node, bool hash, bool exact)
@@ -231,6 +236,8 @@ static int compare_ends(const void *a, const void *b)
 static bool says_the_same(const struct acl_end *x, const struct acl_end *y)
 {
     const size_t said = offsetof(struct acl_end, payload_max);
+    if ((x->flags & ACL_END_OPTIONS) != 0)
+        return false; /* what its options say is not here */
     return memcmp((const uint8_t *)x + said, (const uint8_t *)y + said, sizeof(*x) - said) == 0;
 }
 

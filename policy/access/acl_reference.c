@@ -51,14 +51,15 @@ static unsigned int distance(const struct acl_rule *rule, const struct acl_reque
 {
     unsigned int qos = !qos_holds(rule, request), retain = !retain_holds(rule, request);
     unsigned int payload = !payload_holds(rule, request);
-    return (qos + retain + payload) << 3 | payload << 2 | retain << 1 | qos;
+    unsigned int options =
+        rule->options == NULL ? 0 : acl_options_fail(rule->options, rule->allow, request->asked);
+    unsigned int fails = options | payload << 2 | retain << 1 | qos;
+    return (unsigned int)__builtin_popcount(fails) << 8 | fails;
 }
 
 static enum outcome outcome_of(unsigned int dist)
 {
-    return (dist & 1) != 0   ? OUTCOME_QOS_CAP
-           : (dist & 2) != 0 ? OUTCOME_RETAIN_DENIED
-                             : OUTCOME_PAYLOAD_TOO_LARGE;
+    return acl_failure_outcome(dist & 0xFF);
 }
 
 struct search {

@@ -60,6 +60,7 @@ static const char *check_topic(const struct acl_rule_spec *rule, struct bytes to
 
 static const char *check_conditions(const struct acl_rule_spec *rule)
 {
+    const uint16_t mqtt = (1U << ACL_PUBLISH) | (1U << ACL_SUBSCRIBE);
     if (rule->id == NULL || rule->id[0] == 0 || rule->topic == NULL)
         return "a rule needs an id and a topic%.*s";
     if (rule->actions == 0 || rule->actions >= 1U << ACL_ACTIONS)
@@ -68,6 +69,10 @@ static const char *check_conditions(const struct acl_rule_spec *rule)
         return "QoS is 0, 1 or 2%.*s";
     if (!rule->allow && (rule->payload != ACL_PAYLOAD_ANY || rule->payload_max != 0))
         return "a deny does not look at payloads; put that on the allow%.*s";
+    if (rule->options != NULL && (rule->actions & mqtt) != 0)
+        return "query, format and block are of CoAP%.*s";
+    if (rule->options != NULL && acl_options_check(rule->options) != NULL)
+        return acl_options_check(rule->options);
     if (strlen(rule->topic) > ACL_TEMPLATE_BYTES_MAX)
         return "the topic is longer than 1024 bytes%.*s";
     return NULL;

@@ -89,7 +89,8 @@ struct acl_end acl_end_of(const struct acl_rule *rule, uint32_t index)
         .rule = index,
         .payload_max = rule->payload_max == 0 ? UINT32_MAX : rule->payload_max,
         .actions = rule->actions,
-        .flags = (uint8_t)((rule->allow ? 0 : ACL_END_DENY) | (rule->enforce ? ACL_END_ENFORCE : 0)),
+        .flags = (uint8_t)((rule->allow ? 0 : ACL_END_DENY) | (rule->enforce ? ACL_END_ENFORCE : 0) |
+                           (rule->options != NULL ? ACL_END_OPTIONS : 0)),
         .qos_publish = qos,
         .qos_subscribe = rule->allow ? up_to_highest(qos) : qos,
         .retain = rule->allow ? allow_mask(rule->retain, 3) : deny_mask(rule->retain),
@@ -97,6 +98,12 @@ struct acl_end acl_end_of(const struct acl_rule *rule, uint32_t index)
         .payload = (uint8_t)rule->payload,
     };
     return end;
+}
+
+unsigned int acl_end_options_fail(const struct acl_end *end, const struct acl_question *q)
+{
+    const struct acl_rule *rule = &q->rules[end->rule];
+    return acl_options_fail(rule->options, rule->allow, q->asked);
 }
 
 void acl_tally_deny(struct acl_tally *tally, const struct acl_end *end)
@@ -122,17 +129,28 @@ void acl_tally_failure(struct acl_tally *tally, const struct acl_end *end, unsig
     }
 }
 
+enum outcome acl_failure_outcome(unsigned int failures)
+{
+    static const struct {
+        unsigned int bit;
+        enum outcome outcome;
+    } names[] = {{ACL_FAILS_QOS, OUTCOME_QOS_CAP},
+                 {ACL_FAILS_RETAIN, OUTCOME_RETAIN_DENIED},
+                 {ACL_FAILS_PAYLOAD, OUTCOME_PAYLOAD_TOO_LARGE},
+                 {ACL_FAILS_QUERY, OUTCOME_QUERY_DENIED},
+                 {ACL_FAILS_FORMAT, OUTCOME_FORMAT_DENIED},
+                 {ACL_FAILS_BLOCK, OUTCOME_BLOCK_DENIED}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if ((failures & names[i].bit) != 0)
+            return names[i].outcome;
+    return OUTCOME_DEFAULT_DENY;
+}
+
 struct acl_decision acl_tally_refusal(const struct acl_tally *tally)
 {
     if (tally->deny != ACL_RULE_NONE)
         return (struct acl_decision){.outcome = OUTCOME_RULE_DENY, .rule = tally->deny};
     if (tally->failed == ACL_RULE_NONE)
         return (struct acl_decision){.outcome = OUTCOME_DEFAULT_DENY, .rule = ACL_RULE_NONE};
-    bool qos = (tally->failures & ACL_FAILS_QOS) != 0, retain = (tally->failures & ACL_FAILS_RETAIN) != 0;
-    return (struct acl_decision){
-        .outcome = qos      ? OUTCOME_QOS_CAP
-                   : retain ? OUTCOME_RETAIN_DENIED
-                            : OUTCOME_PAYLOAD_TOO_LARGE,
-        .rule = tally->failed,
-    };
+    return (struct acl_decision){.outcome = acl_failure_outcome(tally->failures), .rule = tally->failed};
 }

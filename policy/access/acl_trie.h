@@ -23,6 +23,7 @@ enum acl_end_flag {
     ACL_END_HASH = 1, /* "prefix/#": holds at its node and everywhere below */
     ACL_END_DENY = 2,
     ACL_END_ENFORCE = 4,
+    ACL_END_OPTIONS = 8, /* the rule has conditions of acl_options.h */
 };
 
 /* A rule where it ends, conditions as masks of what they let hold. */
@@ -103,6 +104,7 @@ struct acl {
     uint32_t rules_n;
     uint32_t variables_n;
     bool reads_payload;
+    bool reads_options;
     bool enforces; /* some deny holds even in a role that observes */
     const char *variables[ACL_VARIABLES_MAX];
 };
@@ -182,6 +184,8 @@ struct acl_question {
     bool subscribe;
     bool message; /* PUBLISH: retain and Will are looked at */
     uint32_t payload_bytes;
+    const struct acl_asked *asked;
+    const struct acl_rule *rules; /* set where CoAP is judged: whose options are looked at */
 };
 
 enum acl_failure {
@@ -201,6 +205,7 @@ static inline struct acl_question acl_question_of(const struct acl_request *requ
         .subscribe = request->action == ACL_SUBSCRIBE,
         .message = request->action == ACL_PUBLISH,
         .payload_bytes = request->payload_bytes,
+        .asked = request->asked,
     };
 }
 
@@ -217,6 +222,9 @@ static inline unsigned int acl_end_fails(const struct acl_end *end, const struct
     }
     return fails;
 }
+
+/* Those of a rule's options, for the few that have any. */
+unsigned int acl_end_options_fail(const struct acl_end *end, const struct acl_question *q);
 
 /* What was met on the way, of which the answer is made. Independent of the order of meeting. */
 struct acl_tally {
@@ -239,6 +247,8 @@ static inline void acl_tally_init(struct acl_tally *tally)
 /* The rarer halves of what follows. */
 void acl_tally_deny(struct acl_tally *tally, const struct acl_end *end);
 void acl_tally_failure(struct acl_tally *tally, const struct acl_end *end, unsigned int failures);
+/* By which condition a rule that nearly allowed is named. */
+enum outcome acl_failure_outcome(unsigned int failures);
 struct acl_decision acl_tally_refusal(const struct acl_tally *tally);
 
 static inline void acl_tally_meet(struct acl_tally *tally, const struct acl_end *end,
@@ -247,6 +257,8 @@ static inline void acl_tally_meet(struct acl_tally *tally, const struct acl_end 
     if ((end->actions & q->action) == 0)
         return;
     unsigned int failures = acl_end_fails(end, q);
+    if ((end->flags & ACL_END_OPTIONS) != 0)
+        failures |= acl_end_options_fail(end, q);
     if ((end->flags & ACL_END_DENY) != 0) {
         if (failures == 0)
             acl_tally_deny(tally, end);

@@ -40,6 +40,19 @@ static uint64_t of_variables(const struct policy_variable *vars, uint32_t n)
     return sum;
 }
 
+static uint64_t of_options(uint64_t d, const struct acl_options *options)
+{
+    if (options == NULL)
+        return d;
+    d = mix(d, (uint64_t)options->queries_n | (uint64_t)options->formats_n << 8 |
+                   (uint64_t)options->block << 16);
+    for (uint32_t i = 0; i < options->queries_n; i++)
+        d = mix_text(d, options->queries[i]);
+    for (uint32_t i = 0; i < options->formats_n; i++)
+        d = mix(d, options->formats[i]);
+    return d;
+}
+
 static uint64_t of_rules(const struct acl_rule_spec *rules, uint32_t n)
 {
     uint64_t sum = 0;
@@ -49,6 +62,7 @@ static uint64_t of_rules(const struct acl_rule_spec *rules, uint32_t n)
         d = mix(d, (uint64_t)r->allow | (uint64_t)r->enforce << 1 | (uint64_t)r->payload << 2 |
                        (uint64_t)(uint8_t)r->retain << 8 | (uint64_t)(uint8_t)r->will << 16 |
                        (uint64_t)r->qos_mask << 24 | (uint64_t)r->actions << 32);
+        d = of_options(d, r->options);
         sum += mix(d, r->payload_max);
     }
     return sum;

@@ -14,22 +14,12 @@ static void put(struct coap_writer *w, const void *from, size_t n)
     w->len += n;
 }
 
-static void put_header(uint8_t *to, enum coap_type type, uint8_t token_len, uint8_t code, uint16_t mid)
+static void put_header(uint8_t *to, enum coap_type type, uint8_t token_nibble, uint8_t code, uint16_t mid)
 {
-    to[0] = (uint8_t)(0x40 | ((unsigned int)type & 3U) << 4 | token_len);
+    to[0] = (uint8_t)(0x40 | ((unsigned int)type & 3U) << 4 | token_nibble);
     to[1] = code;
     to[2] = (uint8_t)(mid >> 8);
     to[3] = (uint8_t)mid;
-}
-
-void coap_build_start(struct coap_writer *w, uint8_t *to, size_t room, enum coap_type type, uint8_t code,
-                      uint16_t mid, const uint8_t *token, uint8_t token_len)
-{
-    uint8_t header[COAP_HEADER_BYTES];
-    *w = (struct coap_writer){.to = to, .room = room, .failed = token_len > COAP_TOKEN_MAX};
-    put_header(header, type, token_len & 0x0F, code, mid);
-    put(w, header, sizeof(header));
-    put(w, token, token_len);
 }
 
 /* The nibble for a delta or a length, and the bytes that extend it. */
@@ -48,6 +38,26 @@ static uint8_t split(uint32_t value, uint8_t extension[2], size_t *n)
     extension[1] = (uint8_t)(value - 269);
     *n = 2;
     return 14;
+}
+
+/* RFC 8974 s.2.1: 9 to 12 bytes cannot be said without an extension, and 13 is the least with one. */
+static uint8_t token_nibble(uint16_t len, uint8_t extension[2], size_t *n)
+{
+    uint8_t nibble = split(len, extension, n);
+    return nibble > COAP_TOKEN_MAX && nibble < 13 ? UINT8_MAX : nibble;
+}
+
+void coap_build_start(struct coap_writer *w, uint8_t *to, size_t room, enum coap_type type, uint8_t code,
+                      uint16_t mid, const uint8_t *token, uint16_t token_len)
+{
+    uint8_t header[COAP_HEADER_BYTES], extension[2];
+    size_t extension_n;
+    uint8_t nibble = token_nibble(token_len, extension, &extension_n);
+    *w = (struct coap_writer){.to = to, .room = room, .failed = nibble == UINT8_MAX};
+    put_header(header, type, nibble & 0x0F, code, mid);
+    put(w, header, sizeof(header));
+    put(w, extension, extension_n);
+    put(w, token, token_len);
 }
 
 void coap_build_option(struct coap_writer *w, uint16_t number, struct bytes value)

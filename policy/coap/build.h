@@ -16,9 +16,9 @@ struct coap_writer {
     bool failed;   /* something did not fit, or an option came out of order */
 };
 
-/* Begins a message in `to`; token_len is at most COAP_TOKEN_MAX. */
+/* Begins a message in `to`. */
 void coap_build_start(struct coap_writer *writer, uint8_t *to, size_t room, enum coap_type type, uint8_t code,
-                      uint16_t mid, const uint8_t *token, uint8_t token_len);
+                      uint16_t mid, const uint8_t *token, uint16_t token_len);
 /* Options in ascending order of numbers. */
 void coap_build_option(struct coap_writer *writer, uint16_t number, struct bytes value);
 /* An integer in as few bytes as it needs (s.3.2). */

@@ -41,6 +41,7 @@ static bool transmission_again(struct coap_transmission *t, uint64_t now_us)
 void coap_exchange_begin(struct coap_exchange *x, bool confirmable, uint16_t mid, uint64_t now_us)
 {
     *x = (struct coap_exchange){.begun_us = now_us,
+                                .confirmed_us = now_us,
                                 .ack_due_us = confirmable ? now_us + COAP_ACK_DELAY_US : COAP_NEVER_US,
                                 .give_up_us = now_us + COAP_TURN_WAIT_US,
                                 .up = {.due_us = COAP_NEVER_US},
@@ -83,6 +84,8 @@ struct coap_reply_form coap_exchange_reply(struct coap_exchange *x, bool reliabl
     x->piggybacked = false;
     x->down.mid = mid;
     x->down_state = COAP_DOWN_DONE;
+    if (!first && now_us - x->confirmed_us >= COAP_OBSERVE_CONFIRM_US)
+        reliable = true;
     if (reliable && (x->confirmable || !first)) {
         form.type = COAP_CON;
         transmission_start(&x->down, mid, random, now_us);
@@ -91,10 +94,11 @@ struct coap_reply_form coap_exchange_reply(struct coap_exchange *x, bool reliabl
     return form;
 }
 
-bool coap_exchange_down_ack(struct coap_exchange *x, uint16_t mid)
+bool coap_exchange_down_ack(struct coap_exchange *x, uint16_t mid, uint64_t now_us)
 {
     if (x->down_state != COAP_DOWN_SENT || x->down.mid != mid)
         return false;
+    x->confirmed_us = now_us;
     transmission_stop(&x->down);
     x->down_state = COAP_DOWN_DONE;
     return true;
@@ -118,7 +122,7 @@ void coap_exchange_send_up(struct coap_exchange *x, uint16_t mid, uint16_t rando
     x->give_up_us = COAP_NEVER_US;
     transmission_start(&x->up, mid, random, now_us);
     if (!x->confirmable) {
-        transmission_stop(&x->up);
+        x->up.due_us = now_us + COAP_NON_EXPECTED_US;
         x->give_up_us = now_us + COAP_NON_WAIT_US;
     }
 }
@@ -135,7 +139,8 @@ bool coap_exchange_up_ack(struct coap_exchange *x, uint16_t mid, uint64_t now_us
 
 unsigned int coap_exchange_up_rst(struct coap_exchange *x, uint16_t mid)
 {
-    if (x->up_state != COAP_UP_SENT || x->up.mid != mid)
+    bool awaited = x->up_state == COAP_UP_SENT || (x->up_state == COAP_UP_ACKED && !x->confirmable);
+    if (!awaited || x->up.mid != mid)
         return 0;
     x->reset = true;
     coap_exchange_stop_up(x);
@@ -196,6 +201,11 @@ static uint64_t forget_us(const struct coap_exchange *x)
 
 static unsigned int fire_up(struct coap_exchange *x, uint64_t now_us)
 {
+    if (!x->confirmable && x->up.due_us <= now_us) {
+        transmission_stop(&x->up);
+        x->up_state = COAP_UP_ACKED;
+        return COAP_DO_LANDED;
+    }
     if (x->up.due_us <= now_us && transmission_again(&x->up, now_us))
         return COAP_DO_UP_REQUEST;
     bool spent = x->up_state == COAP_UP_SENT && x->confirmable && x->up.due_us == COAP_NEVER_US;

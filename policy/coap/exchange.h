@@ -27,13 +27,16 @@
 #define COAP_NON_LIFETIME_US UINT64_C(145000000)
 /* How long we wait before we tell a client that its answer comes later: well below its ACK_TIMEOUT. */
 #define COAP_ACK_DELAY_US UINT64_C(1000000)
-/* How long the answer to a NON request is awaited. */
+/* How long the answer to a NON request is awaited, and how long it counts as outstanding (s.4.7). */
 #define COAP_NON_WAIT_US UINT64_C(30000000)
+#define COAP_NON_EXPECTED_US COAP_ACK_TIMEOUT_US
 /* How long a request may wait for its turn (NSTART): MAX_TRANSMIT_WAIT. */
 #define COAP_TURN_WAIT_US UINT64_C(93000000)
 /* A server confirms at least every 24 hours that an observer is there (RFC 7641 s.4.5); with an hour of grace
  * an observation without any notification ends. */
 #define COAP_OBSERVE_SILENCE_US (UINT64_C(25) * 3600 * 1000000)
+/* So do we, with the first notification that comes after this. */
+#define COAP_OBSERVE_CONFIRM_US (UINT64_C(23) * 3600 * 1000000)
 #define COAP_NEVER_US UINT64_MAX
 
 enum coap_do {
@@ -45,6 +48,7 @@ enum coap_do {
     COAP_DO_FAIL = 1 << 5, /* the upstream will not answer: reply for it, 5.02 when it sent RST, else 5.04 */
     COAP_DO_END_OBSERVE = 1 << 6, /* the client is gone: tell the upstream, forget the observation */
     COAP_DO_FORGET = 1 << 7,      /* nothing can come any more */
+    COAP_DO_LANDED = 1 << 8,      /* a NON request that is not outstanding any more */
 };
 
 enum coap_up_state { COAP_UP_NONE = 0, COAP_UP_SENT, COAP_UP_ACKED, COAP_UP_OBSERVING, COAP_UP_DONE };
@@ -64,15 +68,16 @@ struct coap_exchange {
     uint64_t give_up_us; /* on the upstream's response, or its next notification */
     struct coap_transmission up;
     struct coap_transmission down;
-    uint64_t notified_us; /* the last notification that was taken */
-    uint32_t sequence;    /* its Observe value */
-    uint16_t mid;         /* the client's */
-    uint8_t up_state;     /* enum coap_up_state */
-    uint8_t down_state;   /* enum coap_down_state */
-    bool confirmable;     /* the client's request was */
-    bool replied;         /* a reply is kept */
-    bool piggybacked;     /* it went with the ACK */
-    bool reset;           /* the upstream answered with RST */
+    uint64_t notified_us;  /* the last notification that was taken */
+    uint64_t confirmed_us; /* when the client last showed that it is there */
+    uint32_t sequence;     /* its Observe value */
+    uint16_t mid;          /* the client's */
+    uint8_t up_state;      /* enum coap_up_state */
+    uint8_t down_state;    /* enum coap_down_state */
+    bool confirmable;      /* the client's request was */
+    bool replied;          /* a reply is kept */
+    bool piggybacked;      /* it went with the ACK */
+    bool reset;            /* the upstream answered with RST */
     bool has_sequence;
 };
 
@@ -111,12 +116,12 @@ void coap_exchange_stop_up(struct coap_exchange *x);
 /*
  * There is a reply to the client: how to send it. `mid` and `random` are used when it is not the ACK itself.
  * `reliable`: a separate response is CON; errors of our own are NON then. Also for notifications, which are
- * CON when `reliable`.
+ * CON when `reliable`, and once in 24 hours at least (RFC 7641 s.4.5).
  */
 struct coap_reply_form coap_exchange_reply(struct coap_exchange *x, bool reliable, uint16_t mid,
                                            uint16_t random, uint64_t now_us);
 /* The client's ACK or RST with message id `mid`; false or 0 when it is not about our last message. */
-bool coap_exchange_down_ack(struct coap_exchange *x, uint16_t mid);
+bool coap_exchange_down_ack(struct coap_exchange *x, uint16_t mid, uint64_t now_us);
 unsigned int coap_exchange_down_rst(struct coap_exchange *x, uint16_t mid);
 
 /* What is due at `now_us`, and when to ask next. */

@@ -247,6 +247,40 @@ static void judge_payload(const struct policy_role *role, const struct coap_mess
         refuse(v, OUTCOME_MALFORMED_PAYLOAD, COAP_BAD_REQUEST);
 }
 
+/* What rules look at beside method and path. Block-wise is what does not fit in one message: a request for
+ * the first block, which only says how large blocks should be, is not. */
+static void ask(const struct coap_message *message, struct acl_asked *asked)
+{
+    struct coap_block block;
+    asked->format = ACL_FORMAT_NONE;
+    asked->carries = message->payload.len != 0;
+    asked->block = false;
+    asked->queries_n = 0;
+    for (uint32_t i = 0; i < message->options_n; i++) {
+        const struct coap_option *option = &message->options[i];
+        if (option->number == COAP_URI_QUERY)
+            asked->queries[asked->queries_n++] = option->value;
+        else if (option->number == COAP_CONTENT_FORMAT && option->value.len <= 2)
+            asked->format = (int32_t)coap_uint(option->value);
+        else if (option->number == COAP_BLOCK1 && coap_block_parse(option->value, &block))
+            asked->block |= block.more || block.number > 0;
+        else if (option->number == COAP_BLOCK2 && coap_block_parse(option->value, &block))
+            asked->block |= block.number > 0;
+    }
+}
+
+static uint8_t code_of(enum outcome outcome)
+{
+    switch (outcome) {
+    case OUTCOME_PAYLOAD_TOO_LARGE:
+        return COAP_TOO_LARGE;
+    case OUTCOME_FORMAT_DENIED:
+        return COAP_UNSUPPORTED_FORMAT;
+    default:
+        return COAP_FORBIDDEN;
+    }
+}
+
 /* Whether rules decide; whether that counts is said by `mode`. */
 static void judge_access(const struct policy_role *role, const struct acl_values *values, bool observing,
                          const struct coap_message *message, struct coap_verdict *v)
@@ -256,6 +290,11 @@ static void judge_access(const struct policy_role *role, const struct acl_values
     if (!action_of(message->code, &request.action)) {
         refuse(v, OUTCOME_BAD_METHOD, COAP_METHOD_NOT_ALLOWED);
         return;
+    }
+    struct acl_asked asked;
+    if (acl_reads_options(role->acl)) {
+        ask(message, &asked);
+        request.asked = &asked;
     }
     struct acl_decision method = acl_decide(role->acl, values, &request);
     struct acl_decision decision = method;
@@ -269,7 +308,7 @@ static void judge_access(const struct policy_role *role, const struct acl_values
     }
     v->outcome = decision.outcome;
     v->rule = decision.rule;
-    v->code = decision.outcome == OUTCOME_PAYLOAD_TOO_LARGE ? COAP_TOO_LARGE : COAP_FORBIDDEN;
+    v->code = code_of(decision.outcome);
     const struct acl_rule *rule =
         decision.rule == ACL_RULE_NONE ? NULL : acl_rule_at(role->acl, decision.rule);
     v->enforced = !(observing || role->mode == POLICY_OBSERVE) || (rule != NULL && rule->enforce);
@@ -350,7 +389,7 @@ void coap_guard_response(const struct coap_message *message, bool observed, stru
 
 size_t coap_guard_rebuild(const struct coap_message *message, const struct coap_verdict *verdict,
                           struct bytes echo, enum coap_type type, uint16_t mid, const uint8_t *token,
-                          uint8_t token_len, uint8_t *to, size_t room)
+                          uint16_t token_len, uint8_t *to, size_t room)
 {
     struct coap_writer w;
     bool request = coap_kind_of(message->code) == COAP_KIND_REQUEST;

@@ -62,6 +62,6 @@ void coap_guard_response(const struct coap_message *message, bool observed, stru
  * is not ours and goes upstream, or at NULL. */
 size_t coap_guard_rebuild(const struct coap_message *message, const struct coap_verdict *verdict,
                           struct bytes echo, enum coap_type type, uint16_t mid, const uint8_t *token,
-                          uint8_t token_len, uint8_t *to, size_t room);
+                          uint16_t token_len, uint8_t *to, size_t room);
 
 #endif

@@ -73,18 +73,22 @@ enum coap_parse_result coap_parse(struct coap_message *out, struct bytes datagra
     out->type = (first >> 4) & 3;
     out->code = code;
     out->mid = mid;
-    out->token_len = first & 0x0F;
+    out->token_len = 0;
+    out->token = NULL;
     out->options_n = 0;
     out->payload = bytes_of(NULL, 0);
     struct bytes token;
     if (datagram.len > COAP_MESSAGE_MAX)
         return COAP_PARSE_CAPPED;
-    if (out->token_len > COAP_TOKEN_MAX || cursor_bytes(&rest, out->token_len, &token) != READ_OK)
+    uint32_t token_len = first & 0x0F;
+    if (token_len > COAP_TOKEN_MAX && (token_len < 13 || !read_extended(&rest, token_len, &token_len)))
+        return COAP_PARSE_MALFORMED; /* RFC 8974 s.2.1: lengths as those of options */
+    if (cursor_bytes(&rest, token_len, &token) != READ_OK)
         return COAP_PARSE_MALFORMED;
     if (code == COAP_EMPTY)
         return datagram.len == COAP_HEADER_BYTES ? COAP_PARSE_OK : COAP_PARSE_MALFORMED;
-    if (token.len != 0)
-        memcpy(out->token, token.at, token.len);
+    out->token_len = (uint16_t)token.len;
+    out->token = token.len == 0 ? NULL : token.at;
     return read_options(out, &rest);
 }
 

@@ -4,8 +4,8 @@
  * from the datagram.
  *
  * The parser knows the form only. What an option may hold, and whether it may be there, is for the guard
- * (guard.h). Options come in ascending order of numbers, as the encoding forces. Tokens are up to 8 bytes; a
- * longer one (RFC 8974), which a server may refuse, is a format error here.
+ * (guard.h). Options come in ascending order of numbers, as the encoding forces. Tokens may have any length
+ * that fits (RFC 8974); what is kept of a request takes COAP_TOKEN_KEPT_MAX.
  */
 #ifndef POLICY_COAP_MESSAGE_H
 #define POLICY_COAP_MESSAGE_H
@@ -14,7 +14,9 @@
 #include "policy/coap/option.h"
 
 #define COAP_HEADER_BYTES 4
-#define COAP_TOKEN_MAX 8
+#define COAP_TOKEN_MAX 8 /* without RFC 8974 */
+/* A longer token gets 4.00, which says that it is too long (RFC 8974 s.2.2.2). */
+#define COAP_TOKEN_KEPT_MAX 256
 #define COAP_OPTIONS_MAX 64
 /* The largest datagram that is looked at: a block of 1,024 bytes with generous options. */
 #define COAP_MESSAGE_MAX 2048
@@ -77,9 +79,9 @@ struct coap_message {
     uint8_t type; /* enum coap_type */
     uint8_t code;
     uint16_t mid;
-    uint8_t token_len;
+    uint16_t token_len;
     uint8_t options_n;
-    uint8_t token[COAP_TOKEN_MAX];
+    const uint8_t *token; /* borrowed; NULL when there is none */
     struct bytes payload; /* len 0: none */
     struct coap_option options[COAP_OPTIONS_MAX];
 };

@@ -62,7 +62,7 @@ static void step(struct world *w, uint8_t what, uint8_t detail)
         assert((coap_exchange_repeated(&w->x) & ~(unsigned int)(COAP_DO_DOWN_ACK | COAP_DO_DOWN_REPLY)) == 0);
         break;
     case 6:
-        if (coap_exchange_down_ack(&w->x, detail < 200 ? w->x.down.mid : detail))
+        if (coap_exchange_down_ack(&w->x, detail < 200 ? w->x.down.mid : detail, w->now_us))
             assert(w->x.down_state == COAP_DOWN_DONE && w->x.down.due_us == COAP_NEVER_US);
         break;
     default:

@@ -86,8 +86,8 @@ static void test_separate(void)
     CU_ASSERT_TRUE(form.type == COAP_CON && form.mid == 55 && form.now);
     CU_ASSERT_EQUAL(next(&x, &now), COAP_DO_DOWN_REPLY);
     CU_ASSERT_EQUAL(now, T0 + 94 * S);
-    CU_ASSERT_FALSE(coap_exchange_down_ack(&x, 54));
-    CU_ASSERT_TRUE(coap_exchange_down_ack(&x, 55));
+    CU_ASSERT_FALSE(coap_exchange_down_ack(&x, 54, 0));
+    CU_ASSERT_TRUE(coap_exchange_down_ack(&x, 55, 3 * 1000000));
     CU_ASSERT_EQUAL(next(&x, &now), COAP_DO_FORGET);
 }
 
@@ -119,6 +119,31 @@ static void test_own_error_separate(void)
     CU_ASSERT_EQUAL(coap_exchange_due_us(&x), T0 + COAP_EXCHANGE_LIFETIME_US);
 }
 
+/* RFC 7641 s.4.5: after a day of NON notifications one is confirmable. */
+static void test_confirmed_daily(void)
+{
+    const uint64_t hour_us = 3600 * S;
+    struct coap_exchange x = con_exchange();
+    coap_exchange_up_response(&x, COAP_ACK, 100, true, 1, T0);
+    CU_ASSERT_EQUAL(coap_exchange_reply(&x, true, 1, 0, T0).type, COAP_ACK);
+    CU_ASSERT_EQUAL(coap_exchange_reply(&x, false, 2, 0, T0 + 22 * hour_us).type, COAP_NON);
+    CU_ASSERT_EQUAL(coap_exchange_reply(&x, false, 3, 0, T0 + 23 * hour_us).type, COAP_CON);
+    CU_ASSERT_TRUE(coap_exchange_down_ack(&x, 3, T0 + 23 * hour_us));
+    CU_ASSERT_EQUAL(coap_exchange_reply(&x, false, 4, 0, T0 + 24 * hour_us).type, COAP_NON);
+    CU_ASSERT_EQUAL(coap_exchange_reply(&x, false, 5, 0, T0 + 46 * hour_us).type, COAP_CON);
+}
+
+/* s.4.3: a NON may be rejected with RST, also when its answer is not expected any more. */
+static void test_non_reset(void)
+{
+    struct coap_exchange x;
+    coap_exchange_begin(&x, false, 7, T0);
+    coap_exchange_send_up(&x, 100, 0, T0);
+    coap_exchange_fire(&x, T0 + COAP_NON_EXPECTED_US);
+    CU_ASSERT_EQUAL(coap_exchange_up_rst(&x, 101), 0);
+    CU_ASSERT_EQUAL(coap_exchange_up_rst(&x, 100), COAP_DO_FAIL);
+}
+
 static void test_non(void)
 {
     struct coap_exchange x;
@@ -127,6 +152,10 @@ static void test_non(void)
     coap_exchange_send_up(&x, 100, 0, T0);
     CU_ASSERT_EQUAL(coap_exchange_repeated(&x), 0);
     CU_ASSERT_FALSE(coap_exchange_up_ack(&x, 100, T0)); /* nobody acknowledges a NON */
+    CU_ASSERT_TRUE(coap_exchange_outstanding(&x));
+    CU_ASSERT_EQUAL(next(&x, &now), COAP_DO_LANDED); /* s.4.7: no longer expected, but taken when it comes */
+    CU_ASSERT_EQUAL(now, T0 + COAP_NON_EXPECTED_US);
+    CU_ASSERT_FALSE(coap_exchange_outstanding(&x));
     CU_ASSERT_EQUAL(next(&x, &now), COAP_DO_FAIL);
     CU_ASSERT_EQUAL(now, T0 + COAP_NON_WAIT_US);
     CU_ASSERT_EQUAL(coap_exchange_reply(&x, true, 55, 0, now).type, COAP_NON);
@@ -174,7 +203,7 @@ static void test_notification_replaced(void)
     CU_ASSERT_TRUE(form.type == COAP_CON && form.now);
     form = coap_exchange_reply(&x, true, 52, 0, T0 + 2 * S);
     CU_ASSERT_TRUE(form.type == COAP_CON && form.mid == 52 && !form.now);
-    CU_ASSERT_FALSE(coap_exchange_down_ack(&x, 51));
+    CU_ASSERT_FALSE(coap_exchange_down_ack(&x, 51, 0));
     for (int i = 0; i < COAP_MAX_RETRANSMIT; i++)
         CU_ASSERT_EQUAL(next(&x, &now), COAP_DO_DOWN_REPLY);
     CU_ASSERT_EQUAL(next(&x, &now), COAP_DO_END_OBSERVE);
@@ -256,6 +285,8 @@ int main(void)
         {"RST", test_reset},
         {"own error after the ACK", test_own_error_separate},
         {"NON", test_non},
+        {"NON reset (s.4.3)", test_non_reset},
+        {"confirmed daily (RFC 7641 s.4.5)", test_confirmed_daily},
         {"waiting for its turn", test_waiting_for_its_turn},
         {"observe", test_observe},
         {"notification replaced (7641 s.4.5.2)", test_notification_replaced},

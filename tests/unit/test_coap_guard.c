@@ -8,6 +8,9 @@
 
 #define HEX_MAX 512
 
+static const struct acl_options log_options = {.queries_n = 1, .queries = {"from=*"}, .block = ACL_BLOCK_NO};
+static const struct acl_options data_options = {.formats_n = 1, .formats = {112}, .block = ACL_BLOCK_NO};
+
 /* The role of all vectors. */
 static const struct acl_rule_spec rules[] = {
     {.id = "conf",
@@ -44,6 +47,24 @@ static const struct acl_rule_spec rules[] = {
      .topic = "t/secret",
      .retain = -1,
      .will = -1},
+    {.id = "log",
+     .file = "f",
+     .line = 6,
+     .allow = true,
+     .actions = 1 << ACL_GET,
+     .topic = "log",
+     .retain = -1,
+     .will = -1,
+     .options = &log_options},
+    {.id = "data",
+     .file = "f",
+     .line = 7,
+     .allow = true,
+     .actions = 1 << ACL_PUT,
+     .topic = "data",
+     .retain = -1,
+     .will = -1,
+     .options = &data_options},
     {.id = "any",
      .file = "f",
      .line = 5,
@@ -150,6 +171,23 @@ static const struct vector vectors[] = {
      NULL},
     {"If-Match, ETag, If-None-Match pass", "40030001 1101 3102 10 6174 0161", OUTCOME_ALLOWED, 0,
      "1101 3102 10 6174 0161"},
+    {"E2: a query that the rule allows", "40010001 b36c6f67 4666726f6d3d31", OUTCOME_ALLOWED, 0,
+     "b36c6f67 4666726f6d3d31"},
+    {"E2: a query that it does not", "40010001 b36c6f67 4666726f6d3d31 0161", OUTCOME_QUERY_DENIED,
+     COAP_FORBIDDEN, NULL},
+    {"E2: block-wise where it is not allowed", "40010001 b36c6f67 c116", OUTCOME_BLOCK_DENIED, COAP_FORBIDDEN,
+     NULL},
+    {"E2: asking for small blocks is not block-wise", "40010001 b36c6f67 c106", OUTCOME_ALLOWED, 0,
+     "b36c6f67 c106"},
+    {"E2: the format that the rule allows", "40030001 b464617461 1170 ff 80", OUTCOME_ALLOWED, 0,
+     "b464617461 1170 ff 80"},
+    {"E2: another format is 4.15", "40030001 b464617461 1132 ff 80", OUTCOME_FORMAT_DENIED,
+     COAP_UNSUPPORTED_FORMAT, NULL},
+    {"E2: a payload without a format", "40030001 b464617461 ff 80", OUTCOME_FORMAT_DENIED,
+     COAP_UNSUPPORTED_FORMAT, NULL},
+    {"E2: Block1 where it is not allowed",
+     "40030001 b464617461 1170 d10208 ff 00000000000000000000000000000000", OUTCOME_BLOCK_DENIED,
+     COAP_FORBIDDEN, NULL},
     {"payload_max", "40030001 b174 0161 ff 313233343536373839", OUTCOME_PAYLOAD_TOO_LARGE, COAP_TOO_LARGE,
      NULL},
     {"payload within", "40030001 b174 0161 ff 3132333435363738", OUTCOME_ALLOWED, 0,

@@ -24,6 +24,15 @@ static const struct vector vectors[] = {
     {"s.3: token of 8", B(0x48, 0x01, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8), COAP_PARSE_OK, 0, 0},
     {"s.3: token cut", B(0x48, 0x01, 0, 1, 1, 2, 3, 4, 5, 6, 7), COAP_PARSE_MALFORMED, 0, 0},
     {"s.3: TKL 9", B(0x49, 0x01, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9), COAP_PARSE_MALFORMED, 0, 0},
+    {"RFC 8974: TKL 13, 13 bytes", B(0x4D, 0x01, 0, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13),
+     COAP_PARSE_OK, 0, 0},
+    {"RFC 8974: TKL 13, one byte short", B(0x4D, 0x01, 0, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12),
+     COAP_PARSE_MALFORMED, 0, 0},
+    {"RFC 8974: TKL 13 without its extension", B(0x4D, 0x01, 0, 1), COAP_PARSE_MALFORMED, 0, 0},
+    {"RFC 8974: TKL 14 with half an extension", B(0x4E, 0x01, 0, 1, 0), COAP_PARSE_MALFORMED, 0, 0},
+    {"RFC 8974: empty with a long token", B(0x4D, 0x00, 0, 1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13),
+     COAP_PARSE_MALFORMED, 0, 0},
+    {"s.3: TKL 12", B(0x4C, 0x01, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12), COAP_PARSE_MALFORMED, 0, 0},
     {"RFC 8974: TKL 13 out of bounds (RIOT GHSA-p9hp)", B(0x4D, 0x01, 0, 1, 0xFF), COAP_PARSE_MALFORMED, 0,
      0},
     {"RFC 8974: TKL 14", B(0x4E, 0x01, 0, 1, 0xFF, 0xFF), COAP_PARSE_MALFORMED, 0, 0},
@@ -91,6 +100,31 @@ static void test_cut(void)
         bool good = n == 8 || n == 12 || n == 14 || n == 17 || n == 20 || n >= 22;
         CU_ASSERT_EQUAL(got, n < 4 ? COAP_PARSE_FOREIGN : good ? COAP_PARSE_OK : COAP_PARSE_MALFORMED);
         free(exact);
+    }
+}
+
+/* RFC 8974 s.2.1: every length that can be said is written and read back; 9 to 12 cannot. */
+static void test_tokens(void)
+{
+    static const uint16_t lengths[] = {0, 1, 8, 13, 14, 268, 269, 270, 1024};
+    uint8_t token[1024], bytes[COAP_MESSAGE_MAX];
+    struct coap_message message;
+    struct coap_writer w;
+    for (size_t i = 0; i < sizeof(token); i++)
+        token[i] = (uint8_t)(i * 7);
+    for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+        coap_build_start(&w, bytes, sizeof(bytes), COAP_CON, COAP_GET, 1, token, lengths[i]);
+        coap_build_option(&w, COAP_URI_PATH, bytes_of_text("a"));
+        CU_ASSERT_EQUAL(coap_parse(&message, bytes_of(bytes, coap_build_end(&w))), COAP_PARSE_OK);
+        CU_ASSERT_TRUE(bytes_equal(bytes_of(message.token, message.token_len), bytes_of(token, lengths[i])));
+        CU_ASSERT_EQUAL(message.options_n, 1);
+        coap_build_retype(bytes, COAP_NON, 2);
+        CU_ASSERT_EQUAL(coap_parse(&message, bytes_of(bytes, coap_build_end(&w))), COAP_PARSE_OK);
+        CU_ASSERT_EQUAL(message.token_len, lengths[i]);
+    }
+    for (uint16_t len = 9; len < 13; len++) {
+        coap_build_start(&w, bytes, sizeof(bytes), COAP_CON, COAP_GET, 1, token, len);
+        CU_ASSERT_EQUAL(coap_build_end(&w), 0);
     }
 }
 
@@ -191,8 +225,8 @@ static void test_options(void)
 int main(void)
 {
     static const struct unit_test tests[] = {
-        {"vectors", test_vectors}, {"cut at every byte", test_cut},       {"caps", test_caps},
-        {"build", test_build},     {"build refuses", test_build_refuses}, {"values", test_values},
-        {"options", test_options}};
+        {"vectors", test_vectors}, {"cut at every byte", test_cut}, {"tokens (RFC 8974)", test_tokens},
+        {"caps", test_caps},       {"build", test_build},           {"build refuses", test_build_refuses},
+        {"values", test_values},   {"options", test_options}};
     return unit_run("coap_message", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -260,10 +260,27 @@ static void rules(void)
          P "2: error: 'id' is missing in rule 1 of role 'a'; add id = \"truck.status\";\n" P
            "3: error: 'id' in rule 'a/b' is \"a/b\"; a name is 1 to 63 letters, digits, '.', '_' and '-'\n"},
         {RULE("allow = \"GET\"; topic = \"t\"; format = \"senml+cbor\";"),
-         P "2: error: 'format' in rule 'r' is refused; a payload format is not in this version, and no line "
-           "is silently "
-           "ignored; remove it\n" P
-           "2: error: rule 'r' has CoAP methods on a 'topic'; write path = \"/...\";\n"},
+         P "2: error: rule 'r' has CoAP methods on a 'topic'; write path = \"/...\";\n"},
+        {RULE("allow = \"publish\"; topic = \"t\"; block = true;"),
+         P "2: error: rule 'r' sets 'query', 'format' or 'block', which have no use without a 'path'; remove "
+           "them\n"},
+        {RULE("allow = \"GET\"; path = \"/t\"; query = [ \"a=*\", \"[a\", \"x=${id}\" ]; format = [ "
+              "\"senml+cbor\", \"60\", \"cbr\", \"65536\" ];"),
+         P "2: error: 'format' is \"65536\"; it is \"text\", \"json\", \"cbor\", \"senml+json\", "
+           "\"senml+cbor\", \"link-format\", \"octet-stream\", or the number of a format, such as \"112\"\n" P
+           "2: error: 'format' is \"cbr\"; it is \"text\", \"json\", \"cbor\", \"senml+json\", "
+           "\"senml+cbor\", \"link-format\", \"octet-stream\", or the number of a format, such as \"112\"\n" P
+           "2: error: 'query' is \"[a\"; a set is opened with '[' and not closed\n" P
+           "2: error: 'query' is \"x=${id}\"; a query is a glob without captures and variables; "
+           "write for example \"from=*\"\n"},
+        {RULE("allow = \"PUT\"; path = \"/t\"; query = [ \"a=*\", \"b\" ]; format = \"senml+cbor\"; block = "
+              "false;") "\ntests = ( { as = \"x\"; PUT = \"/t\"; query = [ \"a=1\", \"b\" ]; format = "
+                        "\"112\"; expect = "
+                        "\"allow\"; },\n{ as = \"x\"; PUT = \"/t\"; query = \"c\"; expect = \"deny\"; },\n"
+                        "{ as = \"x\"; PUT = \"/t\"; format = \"json\"; expect = \"deny\"; },\n"
+                        "{ as = \"x\"; PUT = \"/t\"; block = true; expect = \"allow\"; } );",
+         P "6: error: test failed: x PUT t expected allow, got deny by r (line 2): no rule allows this "
+           "block-wise\n"},
         {RULE("allow = [ \"GET\", \"publish\" ]; topic = \"t\";"),
          P "2: error: rule 'r' mixes MQTT actions and CoAP methods; make two rules of it\n"},
         {RULE("allow = \"publish\"; topic = \"#\";"),
