@@ -103,6 +103,7 @@ struct config_events {
     bool topics_full;     /* topics = "full" | "none" */
     bool allowed_connect; /* allowed = "connect" (default), "none", "all" */
     bool allowed_all;
+    struct rate will_storm; /* more ungraceful ends than that are an alert; "100/min" */
 };
 
 struct gateway_config {

@@ -360,6 +360,12 @@ static void set_events_topics(struct schema_read *read, const struct schema_valu
         refuse_word(read, value, FEATURE_EVENT_TOPICS, "full");
 }
 
+static void set_will_storm(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->events.will_storm = value->rate;
+}
+
 static const char *const allowed_words[] = {"connect", "none", "all", NULL};
 static const char *const topics_words[] = {"full", "none", NULL};
 static const char *const payload_words[] = {"never", NULL};
@@ -386,6 +392,11 @@ static const struct schema_key events_keys[] = {
      .words = payload_words,
      .fallback = "never",
      .example = "\"never\""},
+    {.name = "will_storm",
+     .type = SCHEMA_RATE,
+     .fallback = "100/min",
+     .example = "\"50/min\"",
+     .set = set_will_storm},
 };
 static const struct schema_table events_table = {.what = "events", SCHEMA_KEYS(events_keys)};
 

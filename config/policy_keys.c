@@ -260,10 +260,39 @@ static void set_role_variable(struct schema_read *read, const struct schema_valu
 static const char *const mode_words[] = {"enforce", "observe", NULL};
 static const char *const subscribe_words[] = {"cover", "filter", NULL};
 static const char *const role_payload_words[] = {"any", "utf8", NULL};
-static const char *const will_words[] = {"optional", "required", "forbidden", NULL};
+static const char *const will_words[] = {"optional", "required", "forbidden", "supplied", NULL};
 static const char *const refusal_words[] = {"acknowledge", "disconnect", NULL};
 
 #define ROLE(member) SCHEMA_INTO(struct policy_role_spec, member)
+
+static void set_will_delay(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)read;
+    role_of(into)->last_will.delay_s = (uint32_t)((uint64_t)value->number / SECOND_US);
+}
+
+static void note_last_will(struct schema_read *read, const config_setting_t *setting, void *into)
+{
+    role_of(into)->last_will.line = load_origin(read->load, setting).line;
+}
+
+static const struct schema_key last_will_keys[] = {
+    {.name = "topic",
+     .type = SCHEMA_TEXT,
+     .required = true,
+     .example = "\"trucks/${client_id}/status\"",
+     ROLE(last_will.topic)},
+    {.name = "payload", .type = SCHEMA_TEXT, .max = 1024, .example = "\"offline\"", ROLE(last_will.payload)},
+    {.name = "qos", .type = SCHEMA_NUMBER, .min = 0, .max = 2, .example = "1", ROLE(last_will.qos)},
+    {.name = "retain", .type = SCHEMA_FLAG, ROLE(last_will.retain)},
+    {.name = "delay",
+     .type = SCHEMA_DURATION,
+     .max = 86400 * (int64_t)SECOND_US,
+     .example = "\"30s\"",
+     .set = set_will_delay},
+};
+static const struct schema_table last_will_table = {
+    .what = "last_will", SCHEMA_KEYS(last_will_keys), .done = note_last_will};
 
 static const struct schema_key role_keys[] = {
     {.name = "name", .type = SCHEMA_NAME, .required = true, .example = "\"truck\"", ROLE(name)},
@@ -318,6 +347,10 @@ static const struct schema_key role_keys[] = {
      .fallback = "optional",
      .example = "\"required\"",
      ROLE(will)},
+    {.name = "last_will",
+     .type = SCHEMA_GROUP,
+     .example = "{ topic = \"...\"; }",
+     .inside = &last_will_table},
     {.name = "refusal",
      .type = SCHEMA_WORD,
      .words = refusal_words,

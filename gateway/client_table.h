@@ -15,6 +15,8 @@
 struct client {
     struct guard_rates rates;
     struct rate_bucket connects;
+    uint64_t will_digest; /* of the Will it last came with; 0: none */
+    bool will_known;
     uint32_t sessions_n;
     void *sessions; /* the relays' own list */
     /* private */

@@ -105,6 +105,7 @@ static void status_json(struct command *command, const struct totals *t)
     json_number(&j, "publish_down", t->down);
     json_number(&j, "denied", t->denied);
     json_number(&j, "events_dropped", t->events_dropped);
+    json_number(&j, "will_storm", will_storm_ends(&gateway->will_storm));
     json_close(&j, '}');
     fprintf(command->out, "%s\n", text);
 }
@@ -150,6 +151,9 @@ int command_status(struct command *command)
     if (!gateway->last_reload_good)
         fprintf(command->out, "attention ! the last reload was refused; rev %u is still in force\n",
                 generation->number);
+    if (will_storm_ends(&gateway->will_storm) != 0)
+        fprintf(command->out, "attention ! will storm: %llu clients ended without DISCONNECT\n",
+                (unsigned long long)will_storm_ends(&gateway->will_storm));
     if (event_log_error(gateway->log) != 0)
         fprintf(command->out, "attention ! events cannot be written: %s; %llu lost\n",
                 strerror(event_log_error(gateway->log)), (unsigned long long)event_log_lost(gateway->log));

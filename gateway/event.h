@@ -40,7 +40,10 @@
     EVENT(STOPPING, "system", "stopping", "host", "end")                                                     \
     EVENT(COAP_REQUEST_DENIED, "decision", "coap-request", "network", "denied")                              \
     EVENT(COAP_ALLOWED, "decision", "coap-request", "network", "allowed")                                    \
-    EVENT(IDENTITY_VIOLATION, "identity", "identity-violation", "intrusion_detection", "denied")
+    EVENT(IDENTITY_VIOLATION, "identity", "identity-violation", "intrusion_detection", "denied")             \
+    EVENT(WILL_CHANGED, "session", "will-changed", "session", "change")                                      \
+    EVENT(WILL_MISSING, "session", "will-missing", "session", "info")                                        \
+    EVENT(WILL_STORM, "session", "will-storm", "session", "info")
 
 #define EVENT_ENUM(name, dataset, action, category, type) EVENT_##name,
 enum event_kind { EVENT_TABLE(EVENT_ENUM) EVENT_KIND_COUNT };
@@ -64,6 +67,8 @@ struct event {
     bool coap;         /* CoAP over UDP: `topic` is a path, reason_code a response code */
     uint8_t coap_code; /* the method; 0: none */
     uint8_t reason_code;
+    uint8_t
+        will; /* enum guard_will: a session that ends without DISCONNECT leaves this one to its upstream */
     uint8_t mac[6];
     uint16_t source_port;
     uint16_t destination_port;

@@ -2,7 +2,7 @@
 #include "gateway/event_log.h"
 #include "gateway/json.h"
 #include "policy/coap/message.h"
-#include "policy/mqtt/packet.h"
+#include "policy/mqtt/guard.h"
 
 #include <time.h>
 
@@ -35,7 +35,7 @@ static void put_event(struct json *j, const struct event *event, const struct ev
     char dataset[32];
     snprintf(dataset, sizeof(dataset), "sallyport.%s", traits->dataset);
     json_open(j, "event", '{');
-    json_text(j, "kind", "event");
+    json_text(j, "kind", event->kind == EVENT_WILL_STORM ? "alert" : "event");
     json_text(j, "module", "sallyport");
     json_text(j, "dataset", dataset);
     json_open(j, "category", '[');
@@ -100,6 +100,8 @@ static void put_mqtt(struct json *j, const struct event *event)
         json_boolean(j, "retain", event->retain);
         json_number(j, "payload_bytes", event->payload_bytes);
     }
+    if (event->will != GUARD_WILL_NONE)
+        json_text(j, "will", event->will == GUARD_WILL_SUPPLIED ? "supplied" : "own");
     if (event->told)
         json_number(j, "reason_code", event->reason_code);
     json_close(j, '}');

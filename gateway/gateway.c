@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/gateway.h"
 
+#include "config/units.h"
 #include "gateway/metrics.h"
 #include "gateway/reload.h"
 
@@ -277,8 +278,24 @@ bool gateway_stats(struct gateway *gateway, uint32_t index, struct worker_stats 
     return true;
 }
 
+static void watch_wills(struct gateway *gateway, uint64_t ends, uint64_t now_us)
+{
+    char detail[EVENT_DETAIL_MAX], span[UNITS_TEXT_MAX];
+    const struct rate *threshold = &gateway->generation->config->events.will_storm;
+    if (!will_storm_feed(&gateway->will_storm, threshold, ends, now_us))
+        return;
+    snprintf(detail, sizeof(detail),
+             "%llu clients ended without DISCONNECT at once; the threshold is %llu in %s",
+             (unsigned long long)will_storm_ends(&gateway->will_storm), (unsigned long long)threshold->amount,
+             units_format_duration(threshold->period_us, span));
+    gateway_event(gateway, EVENT_WILL_STORM, OUTCOME_CLIENT_LOST, "", detail);
+    gateway_say(gateway, 0, "will storm: %s", detail);
+}
+
 void gateway_tick(struct gateway *gateway)
 {
+    uint64_t ends = 0;
+    bool all = true;
     static uint64_t metrics_due_us;
     uint64_t now_us = gateway_wall_us();
     for (uint32_t i = 0; i < gateway->workers_n; i++)
@@ -290,7 +307,12 @@ void gateway_tick(struct gateway *gateway)
     metrics_due_us = now_us + METRICS_US;
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
         struct worker_stats stats;
-        if (gateway_stats(gateway, i, &stats))
+        bool good = gateway_stats(gateway, i, &stats);
+        if (good)
             metrics_update(i, &stats);
+        ends += good ? stats.relays.count[RELAY_UNGRACEFUL_ENDS] : 0;
+        all &= good;
     }
+    if (all)
+        watch_wills(gateway, ends, now_us);
 }

@@ -9,6 +9,7 @@
 
 #include "gateway/event_log.h"
 #include "gateway/generation.h"
+#include "gateway/will_storm.h"
 #include "gateway/worker.h"
 
 #define GATEWAY_VERSION "0.1.0"
@@ -53,6 +54,7 @@ struct gateway {
     uint32_t ports_n;
     struct port ports[PORT_MAX];
     struct event_log *log;
+    struct will_storm will_storm;
     uint64_t started_us; /* CLOCK_REALTIME */
     uint64_t reloads_good, reloads_refused;
     bool last_reload_good;

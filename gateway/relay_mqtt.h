@@ -69,7 +69,9 @@ struct mqtt_relays_config {
     RELAY_COUNTER(PACKETS_DOWN, "packets-down")                                                              \
     RELAY_COUNTER(BYTES_UP, "bytes-up")                                                                      \
     RELAY_COUNTER(BYTES_DOWN, "bytes-down")                                                                  \
-    RELAY_COUNTER(BACK_PRESSURE, "back-pressure")
+    RELAY_COUNTER(BACK_PRESSURE, "back-pressure")                                                            \
+    RELAY_COUNTER(UNGRACEFUL_ENDS, "ungraceful-ends")                                                        \
+    RELAY_COUNTER(WILLS_SUPPLIED, "wills-supplied")
 
 #define RELAY_COUNTER_ENUM(name, id) RELAY_##name,
 enum relay_counter { RELAY_COUNTER_TABLE(RELAY_COUNTER_ENUM) RELAY_COUNTER_COUNT };

@@ -224,6 +224,7 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
         return outcome;
     }
     mqtt_guard_advance(&r->guard, MQTT_FROM_CLIENT, packet, &v, relay_now(r));
+    relay_will_seen(r, packet);
     return OUTCOME_ALLOWED;
 }
 

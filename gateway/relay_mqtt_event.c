@@ -92,6 +92,7 @@ static void send(struct relay *r, const struct relay_report *report, uint32_t re
     event->told = report->told;
     event->reason_code = report->reason_code;
     event->repeats = repeats;
+    event->will = relay_will_left(r, report->kind, report->outcome);
     if (report->packet != NULL)
         fill_packet(report->packet, event);
     event_set_topic(event, report->topic);

@@ -144,6 +144,8 @@ void relay_end_quietly(struct relay *r, enum outcome why, uint8_t reason_code)
 {
     if (r->state == RELAY_ENDING)
         return;
+    /* DISCONNECT 0x04: with the Will [MQTT-3.14.4-3] */
+    r->all->counters.count[RELAY_UNGRACEFUL_ENDS] += why == OUTCOME_CLIENT_DISCONNECT && reason_code == 0x04;
     if (r->connected_told)
         relay_report(r, &(struct relay_report){.kind = EVENT_MQTT_END,
                                                .outcome = why,
@@ -155,6 +157,7 @@ void relay_end_quietly(struct relay *r, enum outcome why, uint8_t reason_code)
 
 static void report_end(struct relay *r, enum event_kind kind, enum outcome outcome, const char *detail)
 {
+    r->all->counters.count[RELAY_UNGRACEFUL_ENDS] += kind == EVENT_UNGRACEFUL_END;
     relay_report(r, &(struct relay_report){.kind = kind,
                                            .outcome = outcome,
                                            .rule = ACL_RULE_NONE,

@@ -227,6 +227,12 @@ const char *relay_why_refused(const struct relay *r, enum outcome outcome);
 enum outcome relay_assigned(struct relay *r, struct bytes client_id);
 uint64_t relay_name_digest(const char *name);
 
+/* ---- relay_mqtt_will.c ---- */
+/* A CONNECT was passed on: tells when the client's Will is another than it was, or is gone. */
+void relay_will_seen(struct relay *r, const struct mqtt_packet *connect);
+/* The Will that the upstream publishes if this session ends without DISCONNECT: enum guard_will. */
+uint8_t relay_will_left(const struct relay *r, enum event_kind kind, enum outcome outcome);
+
 /* ---- relay_mqtt_life.c ---- */
 void relay_make_current(struct relay *r);
 /* Ends the session: the device is told as far as its version and state allow, the upstream is closed without

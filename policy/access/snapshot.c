@@ -66,9 +66,12 @@ static void keep_rule_variables(struct store *store, struct role *role, const st
         const char *kept = names->list[i];
         if (source == VARIABLE_VAR)
             kept += strlen(VARIABLE_VAR_PREFIX);
+        role->variable_names[role->variables_n] = store_text(store, names->list[i], failed);
         role->variables[role->variables_n++] =
             (struct role_variable){.source = source, .name = store_text(store, kept, failed)};
     }
+    role->seen.variables = role->variable_names;
+    role->seen.variables_n = role->variables_n;
 }
 
 static struct policy_role seen_role(const struct policy_role_spec *spec, uint32_t index)
@@ -83,6 +86,7 @@ static struct policy_role seen_role(const struct policy_role_spec *spec, uint32_
         .inflight = (uint16_t)or_default(spec->inflight, DEFAULT_INFLIGHT),
         .queue = (uint16_t)or_default(spec->queue, DEFAULT_QUEUE),
         .will = spec->will,
+        .last_will = spec->last_will,
         .refusal = spec->refusal,
         .limits = limits_of(&spec->limits),
     };
@@ -97,6 +101,8 @@ static void compile_role(struct snapshot *s, const struct policy_role_spec *spec
     role->seen = seen_role(spec, index);
     role->seen.name = store_text(&s->store, spec->name, failed);
     role->seen.file = store_text(&s->store, spec->file, failed);
+    role->seen.last_will.topic = store_text(&s->store, spec->last_will.topic, failed);
+    role->seen.last_will.payload = store_text(&s->store, spec->last_will.payload, failed);
     role->match = keep_match(&s->store, &spec->match, failed);
     role->id = store_text(&s->store, spec->id, failed);
     role->client_id = store_text(&s->store, spec->client_id, failed);

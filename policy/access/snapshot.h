@@ -37,6 +37,17 @@ enum policy_will {
     POLICY_WILL_OPTIONAL = 0,
     POLICY_WILL_REQUIRED,
     POLICY_WILL_FORBIDDEN,
+    POLICY_WILL_SUPPLIED, /* the gateway adds the role's own for a client that has none */
+};
+
+/* The Will that a role supplies (C5, D10); templates of the role's variables. topic == NULL: none. */
+struct policy_last_will {
+    const char *topic;
+    const char *payload;
+    uint32_t delay_s; /* MQTT 5: Will Delay Interval */
+    uint32_t line;    /* where it is written, in the file of its role */
+    uint8_t qos;
+    bool retain;
 };
 
 struct policy_source {
@@ -98,6 +109,7 @@ struct policy_role_spec {
     uint16_t inflight;   /* 0: 20 */
     uint16_t queue;      /* 0: 100 */
     enum policy_will will;
+    struct policy_last_will last_will;
     enum policy_refusal refusal;
     struct policy_limits limits;
     const struct policy_variable *variables; /* vars = { ... } */
@@ -150,6 +162,9 @@ struct policy_role {
     uint16_t inflight;
     uint16_t queue;
     enum policy_will will;
+    struct policy_last_will last_will;
+    const char *const *variables; /* names of the values of an identity, in the order of acl_values */
+    uint32_t variables_n;
     enum policy_refusal refusal;
     struct policy_limits limits; /* defaults filled in: no zeros that mean something else, but for rates
                                     (amount 0: unlimited) */

@@ -231,6 +231,55 @@ static void check_vars(struct check *c, const char *file, uint32_t line, const c
     }
 }
 
+static void check_will_text(struct check *c, const struct policy_role_spec *role, const char *what,
+                            const char *text)
+{
+    struct cursor rest = cursor_of(bytes_of_text(text));
+    struct bytes piece;
+    enum template_piece kind;
+    while ((kind = template_next(&rest, &piece)) >= TEMPLATE_TEXT)
+        if (kind == TEMPLATE_VARIABLE && !variable_known(c, role, piece, true))
+            tell_unknown(c, role, role->file, role->last_will.line, what, piece);
+    if (kind == TEMPLATE_MALFORMED)
+        snapshot_problem(c->problems, role->file, role->last_will.line,
+                         "'${' without a name and '}' in %s of role "
+                         "'%.60s'",
+                         what, role->name);
+}
+
+/* The Will that the role supplies. */
+static void check_will(struct check *c, const struct policy_role_spec *role)
+{
+    const struct policy_last_will *will = &role->last_will;
+    bool supplied = role->will == POLICY_WILL_SUPPLIED;
+    if (will->topic == NULL) {
+        if (supplied && will->line == 0)
+            TELL_ROLE(
+                c, role,
+                "role '%.60s' supplies a Will and does not say which; add last_will = { topic = \"...\"; "
+                "payload = \"...\"; };",
+                role->name);
+        return;
+    }
+    if (!supplied)
+        snapshot_problem(c->problems, role->file, will->line,
+                         "'last_will' of role '%.60s' is never used; write will = \"supplied\"; or remove it",
+                         role->name);
+    if (will->topic[0] == 0 || strpbrk(will->topic, "+#") != NULL)
+        snapshot_problem(
+            c->problems, role->file, will->line,
+            "the topic of 'last_will' of role '%.60s' is \"%.60s\"; a topic is not empty and holds no "
+            "'+' or '#'",
+            role->name, will->topic);
+    if (will->qos > role->max_qos)
+        snapshot_problem(c->problems, role->file, will->line,
+                         "'last_will' of role '%.60s' has QoS %u, above its max_qos %u; lower it", role->name,
+                         will->qos, role->max_qos);
+    check_will_text(c, role, "'last_will'", will->topic);
+    if (will->payload != NULL)
+        check_will_text(c, role, "'last_will'", will->payload);
+}
+
 static void check_role(struct check *c, const struct policy_role_spec *role)
 {
     char whose[96];
@@ -241,6 +290,7 @@ static void check_role(struct check *c, const struct policy_role_spec *role)
     check_vars(c, role->file, role->line, whose, role->variables, role->variables_n);
     if (role->max_qos > 2)
         TELL_ROLE(c, role, "max_qos of role '%.60s' is not 0, 1 or 2", role->name);
+    check_will(c, role);
     if (role->limits.keepalive_max_s != 0 && role->limits.keepalive_min_s > role->limits.keepalive_max_s)
         TELL_ROLE(c, role, "the least keep-alive of role '%.60s' is above its largest", role->name);
 }

@@ -101,6 +101,8 @@ static uint64_t of_role(const struct policy_role_spec *r)
     d = mix(d, (uint64_t)r->mode | (uint64_t)r->subscribe_trim << 8 | (uint64_t)r->payload_utf8 << 9 |
                    (uint64_t)r->max_qos << 16 | (uint64_t)r->will << 24 | (uint64_t)r->refusal << 32);
     d = mix(d, (uint64_t)r->inflight << 32 | r->queue);
+    d = mix_text(mix_text(d, r->last_will.topic), r->last_will.payload);
+    d = mix(d, (uint64_t)r->last_will.delay_s << 32 | (uint64_t)r->last_will.retain << 8 | r->last_will.qos);
     d = mix(d, of_limits(&r->limits));
     d = mix(d, of_variables(r->variables, r->variables_n));
     return mix(d, of_rules(r->rules, r->rules_n));

@@ -46,6 +46,7 @@ struct role {
     const struct policy_variable *vars;
     uint32_t variables_n; /* in the order of acl_values */
     struct role_variable variables[ACL_VARIABLES_MAX];
+    const char *variable_names[ACL_VARIABLES_MAX]; /* likewise, as templates write them */
 };
 
 struct device {
@@ -83,7 +84,7 @@ bool snapshot_is_template(const char *text);
 uint32_t snapshot_captures(const struct policy_match *match, const char *client_id,
                            struct bytes names[SNAPSHOT_CAPTURES_MAX]);
 
-/* Names that topics of a role's rules use, in the order in which they come. */
+/* Names that topics of a role's rules and its own Will use, in the order in which they come. */
 struct variable_names {
     uint32_t n;
     bool too_many;

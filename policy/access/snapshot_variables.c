@@ -98,20 +98,24 @@ static void note_name(struct variable_names *names, struct bytes name)
     names->n++;
 }
 
+static void note_names(struct variable_names *names, const char *text)
+{
+    struct cursor rest = cursor_of(bytes_of_text(text != NULL ? text : ""));
+    struct bytes piece;
+    enum template_piece kind;
+    while ((kind = template_next(&rest, &piece)) >= TEMPLATE_TEXT)
+        if (kind == TEMPLATE_VARIABLE)
+            note_name(names, piece);
+}
+
 void snapshot_variables(const struct policy_role_spec *spec, struct variable_names *names)
 {
     names->n = 0;
     names->too_many = false;
-    for (uint32_t i = 0; i < spec->rules_n; i++) {
-        if (spec->rules[i].topic == NULL)
-            continue;
-        struct cursor rest = cursor_of(bytes_of_text(spec->rules[i].topic));
-        struct bytes piece;
-        enum template_piece kind;
-        while ((kind = template_next(&rest, &piece)) >= TEMPLATE_TEXT)
-            if (kind == TEMPLATE_VARIABLE)
-                note_name(names, piece);
-    }
+    for (uint32_t i = 0; i < spec->rules_n; i++)
+        note_names(names, spec->rules[i].topic);
+    note_names(names, spec->last_will.topic);
+    note_names(names, spec->last_will.payload);
 }
 
 /* ---- what may have been meant ---------------------------------------------------------------------------

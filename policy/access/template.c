@@ -52,3 +52,22 @@ bool template_value_safe(struct bytes value)
     }
     return true;
 }
+
+bool template_expand(struct bytes text, struct bytes (*value)(void *owner, struct bytes name), void *owner,
+                     uint8_t *to, size_t room, size_t *n)
+{
+    struct cursor rest = cursor_of(text);
+    struct bytes piece;
+    enum template_piece kind;
+    *n = 0;
+    while ((kind = template_next(&rest, &piece)) >= TEMPLATE_TEXT) {
+        if (kind == TEMPLATE_VARIABLE)
+            piece = value(owner, piece);
+        if (piece.at == NULL || piece.len > room - *n)
+            return false;
+        if (piece.len != 0)
+            memcpy(to + *n, piece.at, piece.len);
+        *n += piece.len;
+    }
+    return kind == TEMPLATE_END;
+}

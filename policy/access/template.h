@@ -20,6 +20,14 @@ enum template_piece {
 /* Takes the next piece off; `out` is borrowed from the template: the text, or the name of the variable. */
 enum template_piece template_next(struct cursor *rest, struct bytes *out);
 
+/*
+ * Writes the template's text with the values of its variables into `to`, and how many bytes those are into
+ * *n. `value` answers the value of a name, or at == NULL. False when the template is malformed, a variable
+ * has no value, or `room` does not suffice.
+ */
+bool template_expand(struct bytes text, struct bytes (*value)(void *owner, struct bytes name), void *owner,
+                     uint8_t *to, size_t room, size_t *n);
+
 /* Whether a value may stand in a topic: it is there, not empty, does not begin with '$' (which would open
  * topics that no rule names), and holds none of '+', '#', '/' and control characters. */
 bool template_value_safe(struct bytes value);

@@ -46,6 +46,13 @@ enum guard_state {
     GUARD_RUNNING,
 };
 
+/* Which Will the upstream holds for a session (D10). */
+enum guard_will {
+    GUARD_WILL_NONE = 0,
+    GUARD_WILL_OWN,      /* the client's */
+    GUARD_WILL_SUPPLIED, /* the role's */
+};
+
 enum guard_action {
     GUARD_DROP = 0, /* nothing is passed on and nothing said */
     GUARD_FORWARD,  /* what the packet says now is passed on */
@@ -120,6 +127,7 @@ struct mqtt_guard {
     bool client_speaks;               /* it is the client's turn to send AUTH */
     bool session_ends;                /* Session Expiry Interval 0 */
     bool named;                       /* CONNECT had a client identifier */
+    uint8_t will;                     /* enum guard_will */
     uint8_t pings;                    /* PINGREQs of the client that are unanswered */
     uint8_t own_pings;                /* ours */
     uint16_t keep_alive_s;            /* that the client is held to; 0: none */

@@ -107,6 +107,15 @@ void guard_check_connect(struct mqtt_guard *g, struct mqtt_packet *p, struct gua
         v->code = mqtt_guard_code(MQTT_CONNACK, p->connect.version, outcome);
         return;
     }
+    g->will = p->connect.will.present ? GUARD_WILL_OWN : GUARD_WILL_NONE;
+    if (g->will == GUARD_WILL_NONE && g->role->will == POLICY_WILL_SUPPLIED) {
+        if (!guard_supply_will(g, p)) {
+            guard_close(g, OUTCOME_WILL_REQUIRED, v);
+            v->code = mqtt_guard_code(MQTT_CONNACK, p->connect.version, OUTCOME_WILL_REQUIRED);
+            return;
+        }
+        g->will = GUARD_WILL_SUPPLIED;
+    }
     g->keep_alive_s = client_keep_alive(g, &p->connect);
     g->asked_keep_alive_s = p->connect.keep_alive_s;
     rewrite_connect(g, p);

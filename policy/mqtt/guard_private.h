@@ -74,6 +74,10 @@ enum outcome guard_judge_response_topic(const struct mqtt_guard *g, struct bytes
 /* Whether `payload` is what a rule, the role or its own mark says (D3). */
 bool guard_payload_good(struct bytes payload, bool text, enum acl_payload kind);
 
+/* Adds the role's own Will to a CONNECT (guard_will.c); false when it cannot be made. What the packet borrows
+ * lies in the workspace's scratch. */
+bool guard_supply_will(const struct mqtt_guard *g, struct mqtt_packet *p);
+
 void guard_check_connect(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v);
 void guard_advance_connect(struct mqtt_guard *g, const struct mqtt_packet *p);
 void guard_check_connack(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v);

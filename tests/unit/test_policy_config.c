@@ -199,6 +199,49 @@ static void try_all(const struct mistake *cases, size_t n)
 #define RULE(text) ROLE("rules = ( { id = \"r\"; " text " } );")
 #define OK_RULES "rules = ( { id = \"r\"; allow = \"publish\"; topic = \"t\"; } );"
 
+/* C5, D10 */
+static void last_will(void)
+{
+    static const struct mistake cases[] = {
+        {ROLE("will = \"supplied\";" OK_RULES), P "1: error: role 'a' supplies a Will and does not say "
+                                                  "which; add last_will = { topic = \"...\"; payload = "
+                                                  "\"...\"; };\n"},
+        {ROLE("will = \"required\"; last_will = { topic = \"t\"; };" OK_RULES),
+         P "2: error: 'last_will' of role 'a' is never used; write will = \"supplied\"; or remove it\n"},
+        {ROLE("last_will = { topic = \"t\"; };" OK_RULES),
+         P "2: error: 'last_will' of role 'a' is never used; write will = \"supplied\"; or remove it\n"},
+        {ROLE("will = \"supplied\";\nlast_will = { payload = \"x\"; };" OK_RULES),
+         P "3: error: 'topic' is missing in 'last_will' of role 'a'; add topic = "
+           "\"trucks/${client_id}/status\";\n"},
+        {ROLE("will = \"supplied\";\nlast_will = { topic = \"t/#\"; };" OK_RULES),
+         P "3: error: the topic of 'last_will' of role 'a' is \"t/#\"; a topic is not empty and holds no '+' "
+           "or "
+           "'#'\n"},
+        {ROLE("will = \"supplied\"; max_qos = 0;\nlast_will = { topic = \"t\"; qos = 1; };" OK_RULES),
+         P "3: error: 'last_will' of role 'a' has QoS 1, above its max_qos 0; lower it\n"},
+        {ROLE("will = \"supplied\";\nlast_will = { topic = \"t/${clientid}\"; };" OK_RULES),
+         P "3: error: unknown variable '${clientid}' in 'last_will'; did you mean '${client_id}'?\n"},
+        {ROLE("will = \"supplied\";\nlast_will = { topic = \"t\"; payload = \"${\"; };" OK_RULES),
+         P "3: error: '${' without a name and '}' in 'last_will' of role 'a'\n"},
+        {ROLE("will = \"suplied\";" OK_RULES),
+         P "2: error: 'will' in role 'a' is \"suplied\", which it cannot be; did you mean \"supplied\"?\n"},
+    };
+    TRY(cases);
+    begin();
+    struct snapshot *s =
+        load_good(ROLE("will = \"supplied\"; last_will = { topic = \"t/${id}\"; payload = \"x\"; "
+                       "qos = 1; retain = true; delay = \"5s\"; };" OK_RULES));
+    const struct policy_role *r = snapshot_role(s, 0);
+    CU_ASSERT_EQUAL(r->will, POLICY_WILL_SUPPLIED);
+    CU_ASSERT_STRING_EQUAL(r->last_will.topic, "t/${id}");
+    CU_ASSERT_STRING_EQUAL(r->last_will.payload, "x");
+    CU_ASSERT(r->last_will.qos == 1 && r->last_will.retain && r->last_will.delay_s == 5);
+    CU_ASSERT_EQUAL_FATAL(r->variables_n, 1);
+    CU_ASSERT_STRING_EQUAL(r->variables[0], "id");
+    snapshot_destroy(s);
+    rig_end();
+}
+
 static void rules(void)
 {
     static const struct mistake cases[] = {
@@ -370,7 +413,7 @@ static void roles(void)
          "one of \"cover\", \"filter\"\n" P
          "2: error: 'will' in role 'a' is \"yes\", which it cannot be; write one of \"optional\", "
          "\"required\", "
-         "\"forbidden\"\n"},
+         "\"forbidden\", \"supplied\"\n"},
         {ROLE("limits = { connects = \"6\"; bytes = \"5/s\"; packet = \"1B\"; subscriptions = 0;\nkeepalive "
               "= \"10m-30s\"; over = "
               "\"dealy\"; publishes = 5; };\n" OK_RULES),
@@ -762,6 +805,7 @@ int main(void)
     static const struct unit_test tests[] = {
         {"everything (C1, D4, D8, D9, F2)", everything},
         {"defaults", defaults},
+        {"last_will (G1, C5, D10)", last_will},
         {"rules (G1, D4)", rules},
         {"roles (G1, C1)", roles},
         {"devices (G1, C4, C6)", devices},

@@ -84,9 +84,44 @@ static void values(void)
         template_value_safe(bytes_of("a\xC2", 2))); /* half a character: no control, and reads no further */
 }
 
+static struct bytes value(void *owner, struct bytes name)
+{
+    (void)owner;
+    if (bytes_equal(name, bytes_of_text("a")))
+        return bytes_of_text("one");
+    return bytes_equal(name, bytes_of_text("e")) ? bytes_of_text("") : bytes_of(NULL, 0);
+}
+
+static void expansion(void)
+{
+    static const struct {
+        const char *text, *out; /* NULL: refused */
+    } t[] = {
+        {"", ""},
+        {"x", "x"},
+        {"${a}", "one"},
+        {"x/${a}/${a}", "x/one/one"},
+        {"${e}", ""},
+        {"x${none}", NULL},
+        {"x${a", NULL},
+        {"12345678", "12345678"},
+        {"123456789012345678", NULL}, /* no room */
+        {"1234567890${a}${a}${a}", NULL},
+    };
+    for (size_t i = 0; i < COUNT(t); i++) {
+        uint8_t out[16];
+        size_t n = 0;
+        bool good = template_expand(bytes_of_text(t[i].text), value, NULL, out, sizeof(out), &n);
+        CU_ASSERT_EQUAL(good, t[i].out != NULL);
+        if (good && t[i].out != NULL)
+            CU_ASSERT_TRUE(bytes_equal(bytes_of(out, n), bytes_of_text(t[i].out)));
+    }
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
+        {"expansion (C5)", expansion},
         {"pieces", pieces},
         {"values that may stand in topics (CVE-2017-7650)", values},
     };
