@@ -82,6 +82,8 @@ static bool is_passing_to(struct relay *r, const struct relay_side *to)
 bool relay_put(struct relay *r, struct relay_side *to, const uint8_t *p, size_t n)
 {
     size_t k = 0;
+    if (to->finished) /* it has been told that nothing more comes */
+        return true;
     if (to->out == NULL && to->stream != NULL) {
         k = stream_write(to->stream, p, n);
         if (k != 0)

@@ -86,7 +86,7 @@ static enum outcome claim_session(struct relay *r, struct client *client)
     }
     uint32_t live = 0;
     for (const struct relay *other = client->sessions; other != NULL; other = other->next_of_client)
-        live += other->state != RELAY_ENDING;
+        live += other->state != RELAY_ENDING && other->state != RELAY_LEAVING;
     return live < r->identity.role->limits.sessions ? OUTCOME_ALLOWED : OUTCOME_SESSION_TAKEN;
 }
 

@@ -126,7 +126,8 @@ void relay_report_folded(struct relay *r)
     turn_second(r);
     for (uint32_t i = 0; i < RELAY_FOLDS; i++) {
         struct relay_fold *fold = &r->folds[i];
-        if (fold->folded == 0 || (fold->told != 0 && r->state != RELAY_ENDING))
+        bool over = r->state == RELAY_ENDING || r->state == RELAY_LEAVING;
+        if (fold->folded == 0 || (fold->told != 0 && !over))
             continue;
         struct relay_report report = {.kind = (enum event_kind)fold->kind,
                                       .outcome = (enum outcome)fold->outcome,

@@ -102,7 +102,7 @@ static void tell_device(struct relay *r, enum outcome why, uint8_t code)
     size_t n = 0;
     if (r->device.stream == NULL || r->upstream.payload == RELAY_PAYLOAD_PASS)
         return;
-    if (r->state == RELAY_RUNNING)
+    if (r->state == RELAY_RUNNING || r->state == RELAY_LEAVING)
         n = mqtt_build_disconnect(packet, sizeof(packet), version, MQTT_FROM_SERVER, code);
     else if (version != MQTT_VERSION_UNKNOWN)
         n = mqtt_build_connack(packet, sizeof(packet), version, mqtt_guard_code(MQTT_CONNACK, version, why));
@@ -174,12 +174,34 @@ static void device_lost(struct relay *r, const char *detail)
     begin_ending(r);
 }
 
+/*
+ * A half-close is carried on (RFC 9293 s.3.6): the upstream gets what was sent and then our FIN, which is all
+ * it needs for the Will; what it still says, as the acknowledgement of a last message, is judged and passed
+ * on until it closes as well.
+ */
+static void leave(struct relay *r)
+{
+    static const char why[] = "the device closed its connection without DISCONNECT";
+    if (r->state != RELAY_RUNNING || r->device.payload == RELAY_PAYLOAD_PASS ||
+        !mqtt_framer_idle(&r->device.framer)) {
+        device_lost(r, why);
+        return;
+    }
+    report_end(r, EVENT_UNGRACEFUL_END, OUTCOME_CLIENT_LOST, why);
+    relay_set_state(r, RELAY_LEAVING);
+    relay_report_folded(r);
+    r->upstream.finish = true;
+    relay_flush_out(r, &r->upstream);
+}
+
 void relay_side_ended(struct relay *r, struct relay_side *side)
 {
     if (r->state == RELAY_ENDING)
         return;
     if (side == &r->device) {
-        device_lost(r, "the device closed its connection without DISCONNECT");
+        leave(r);
+    } else if (r->state == RELAY_LEAVING) {
+        begin_ending(r);
     } else {
         report_end(r, EVENT_UPSTREAM_FAILED, OUTCOME_UPSTREAM_LOST, "the upstream closed the connection");
         relay_end(r, OUTCOME_UPSTREAM_LOST);
@@ -228,6 +250,8 @@ void relay_side_closed(struct relay *r, struct relay_side *side, enum stream_end
         return;
     if (side == &r->device)
         device_lost(r, "the device's connection was lost");
+    else if (r->state == RELAY_LEAVING)
+        begin_ending(r);
     else
         upstream_lost(r, why, reason);
 }
@@ -281,6 +305,8 @@ static uint64_t next_due(const struct relay *r)
         return sooner(due, r->since_us + RELAY_CONNACK_TIMEOUT_US);
     case RELAY_RUNNING:
         return sooner(due, sooner(silence_due(r), ping_due(r)));
+    case RELAY_LEAVING:
+        return sooner(due, r->since_us + RELAY_LEAVING_US);
     case RELAY_ENDING:
         break;
     }
@@ -368,6 +394,10 @@ void relay_fire(struct timer *timer, uint64_t now_us)
         break;
     case RELAY_RUNNING:
         fire_running(r, now_us);
+        break;
+    case RELAY_LEAVING:
+        if (r->since_us + RELAY_LEAVING_US <= now_us)
+            begin_ending(r);
         break;
     case RELAY_ENDING:
         if (r->since_us + RELAY_LINGER_US <= now_us) {

@@ -27,6 +27,7 @@
 #define RELAY_PACKET_US_PER_BYTE UINT64_C(1000)     /* about 1 kB/s is the slowest that is put up with */
 #define RELAY_STALL_TIMEOUT_US UINT64_C(30000000)   /* a side that does not take what waits for it */
 #define RELAY_LINGER_US UINT64_C(5000000)           /* an orderly close that does not end */
+#define RELAY_LEAVING_US UINT64_C(30000000)         /* what the upstream still says to who half-closed */
 #define RELAY_CONNECT_BYTES_MAX UINT32_C(65536)     /* of a CONNECT: nobody is known yet */
 #define RELAY_HEAD_BYTES_MAX UINT32_C(65536)        /* of what is gathered: all but payloads */
 #define RELAY_SMALL_BYTES UINT32_C(4096)            /* of a half packet, even when buffers are scarce */
@@ -37,6 +38,7 @@
 enum relay_state {
     RELAY_ENDING = 0, /* what arrives is thrown away; streams are closing */
     RELAY_CONNECT,
+    RELAY_LEAVING, /* the device has closed its sending side: what the upstream still says is passed on */
     RELAY_DIALLING,
     RELAY_CONNACK,
     RELAY_RUNNING,
