@@ -2,13 +2,12 @@
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>
-#include <wolfssl/wolfcrypt/asn.h>
-#include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include "dataplane/secure/aes_offload.h"
 #include "dataplane/secure/name_cache.h"
 #include "dataplane/secure/tls_identity.h"
 #include "dataplane/secure/tls_session_setup.h"
+#include "dataplane/secure/tls_trust.h"
 
 #include <arpa/inet.h>
 #include <stdarg.h>
@@ -17,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CA_FILE_MAX (4u * 1024 * 1024)
-#define CRL_FILE_MAX (16u * 1024 * 1024)
 #define IDENTITY_CACHE_DEFAULT 1024
 #define PATH_BYTES 512
 
@@ -74,91 +71,7 @@ static void drop_ticket(void *ticket)
 static const struct name_cache_type identity_type = {share_identity, drop_identity};
 static const struct name_cache_type ticket_type = {share_ticket, drop_ticket};
 
-/* ---- verification -------------------------------------------------------------------------------------- */
-
-/* A trust anchor's signature proves nothing, so its algorithm does not matter. */
-static bool self_issued(WOLFSSL_X509 *x509)
-{
-    char issuer[512];
-    char subject[512];
-    return wolfSSL_X509_NAME_oneline(wolfSSL_X509_get_issuer_name(x509), issuer, sizeof(issuer)) != NULL &&
-           wolfSSL_X509_NAME_oneline(wolfSSL_X509_get_subject_name(x509), subject, sizeof(subject)) != NULL &&
-           strcmp(issuer, subject) == 0;
-}
-
-static bool weak_signature(const WOLFSSL_BUFFER_INFO *certificate, bool leaf)
-{
-    WOLFSSL_X509 *x509 = wolfSSL_X509_load_certificate_buffer(certificate->buffer, (int)certificate->length,
-                                                              WOLFSSL_FILETYPE_ASN1);
-    if (x509 == NULL)
-        return true;
-    int type = wolfSSL_X509_get_signature_type(x509);
-    bool weak = type == CTC_SHAwRSA || type == CTC_SHAwECDSA || type == CTC_SHAwDSA || type == CTC_MD5wRSA ||
-                type == CTC_MD2wRSA;
-    weak = weak && (leaf || !self_issued(x509));
-    wolfSSL_X509_free(x509);
-    return weak;
-}
-
-/* Adds a check that wolfSSL lacks, for each certificate of the chain, and never overrules it. */
-static int on_verify(int accepted, WOLFSSL_X509_STORE_CTX *store)
-{
-    enum tls_verify_note *note = store->userCtx;
-    int at = store->error_depth;
-    if (!accepted || at < 0 || at >= store->totalCerts)
-        return 0;
-    if (!weak_signature(&store->certs[at], at == 0))
-        return 1;
-    if (note != NULL)
-        *note = TLS_VERIFY_NOTE_WEAK_SIGNATURE;
-    return 0;
-}
-
 /* ---- creation ------------------------------------------------------------------------------------------ */
-
-static bool load_trust(WOLFSSL_CTX *ctx, const char *path, struct tls_error *error)
-{
-    size_t n;
-    uint8_t *pem = tls_read_file(path, CA_FILE_MAX, &n, error);
-    if (pem == NULL)
-        return false;
-    int result = wolfSSL_CTX_load_verify_buffer(ctx, pem, (long)n, WOLFSSL_FILETYPE_PEM);
-    free(pem);
-    if (result == ASN_AFTER_DATE_E)
-        return fail(error, "%.160s holds a CA certificate that has expired", path);
-    if (result != WOLFSSL_SUCCESS)
-        return fail(error, "%.160s does not hold CA certificates in PEM: %.60s", path,
-                    wc_GetErrorString(result));
-    return true;
-}
-
-/* Every list in the file is loaded; without one for each issuer of a chain, the chain is refused. */
-static bool load_revocations(WOLFSSL_CTX *ctx, const char *path, struct tls_error *error)
-{
-    static const char begin[] = "-----BEGIN X509 CRL-----";
-    static const char end[] = "-----END X509 CRL-----";
-    size_t n;
-    uint8_t *file = tls_read_file(path, CRL_FILE_MAX, &n, error);
-    if (file == NULL)
-        return false;
-    int loaded = 0;
-    int result = wolfSSL_CTX_EnableCRL(ctx, WOLFSSL_CRL_CHECKALL | WOLFSSL_CRL_CHECK);
-    const char *at = (const char *)file;
-    while (result == WOLFSSL_SUCCESS && (at = strstr(at, begin)) != NULL) {
-        const char *stop = strstr(at, end);
-        if (stop == NULL)
-            break;
-        stop += sizeof(end) - 1;
-        result = wolfSSL_CTX_LoadCRLBuffer(ctx, (const uint8_t *)at, (long)(stop - at), WOLFSSL_FILETYPE_PEM);
-        loaded++;
-        at = stop;
-    }
-    free(file);
-    if (result != WOLFSSL_SUCCESS)
-        return fail(error, "%.160s holds a revocation list that is not accepted: %.60s", path,
-                    wc_GetErrorString(result));
-    return loaded > 0 ? true : fail(error, "%.160s does not hold revocation lists in PEM", path);
-}
 
 /* An address as wolfSSL renders it from a certificate (GenerateDNSEntryIPString), or a copy of the name. */
 static char *name_to_check(const char *name, bool *is_address)
@@ -207,7 +120,7 @@ static bool set_protocol(struct tls_context *context, const struct tls_settings 
         wolfSSL_CTX_UseSessionTicket(ctx);
     else
         wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
-    wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER, on_verify);
+    wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER, tls_verify);
     return true;
 }
 
@@ -261,8 +174,9 @@ struct tls_context *tls_context_create(const struct tls_settings *settings, stru
                !copy_string(&context->certificate_file, settings->certificate_file) ||
                !copy_string(&context->key_file, settings->key_file)) {
         fail(error, "out of memory");
-    } else if (set_protocol(context, settings, error) && load_trust(context->ctx, settings->ca_file, error) &&
-               (settings->crl_file == NULL || load_revocations(context->ctx, settings->crl_file, error)) &&
+    } else if (set_protocol(context, settings, error) &&
+               tls_trust_load_ca(context->ctx, settings->ca_file, error) &&
+               (settings->crl_file == NULL || tls_trust_load_crl(context->ctx, settings->crl_file, error)) &&
                set_identities(context, settings, error)) {
         return context;
     }

@@ -38,7 +38,7 @@ static int on_send(WOLFSSL *ssl, char *p, int n, void *context)
 void tls_job_run(struct tls_job *job)
 {
     job->result = TLS_STEP_FAILED;
-    job->note = TLS_VERIFY_NOTE_NONE;
+    job->verification.note = TLS_VERIFY_NOTE_NONE;
     if (job->ssl == NULL)
         job->ssl = tls_context_session(job->context, job->has_identity ? job->identity : NULL, &job->failure);
     if (job->ssl == NULL)
@@ -47,7 +47,7 @@ void tls_job_run(struct tls_job *job)
     wolfSSL_SSLSetIOSend(job->ssl, on_send);
     wolfSSL_SetIOReadCtx(job->ssl, job);
     wolfSSL_SetIOWriteCtx(job->ssl, job);
-    wolfSSL_SetCertCbCtx(job->ssl, &job->note);
+    wolfSSL_SetCertCbCtx(job->ssl, &job->verification);
     int result = wolfSSL_connect(job->ssl);
     int error = wolfSSL_get_error(job->ssl, result);
     if (result == WOLFSSL_SUCCESS)
@@ -57,7 +57,8 @@ void tls_job_run(struct tls_job *job)
     else if (error == WOLFSSL_ERROR_WANT_WRITE)
         job->result = TLS_STEP_WANT_OUTPUT;
     else
-        tls_failure_from(&job->failure, job->ssl, error, job->note, tls_context_server_name(job->context));
+        tls_failure_from(&job->failure, job->ssl, error, job->verification.note,
+                         tls_context_server_name(job->context));
     wolfSSL_SetCertCbCtx(job->ssl, NULL);
     if (job->result == TLS_STEP_FAILED) {
         wolfSSL_free(job->ssl);

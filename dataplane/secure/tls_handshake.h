@@ -10,6 +10,7 @@
 #define DATAPLANE_SECURE_TLS_HANDSHAKE_H
 
 #include "dataplane/secure/tls_session_setup.h"
+#include "dataplane/secure/tls_trust.h"
 #include "dataplane/slab.h"
 
 #define TLS_JOB_IN_BYTES 8192
@@ -29,7 +30,7 @@ struct tls_job {
     struct WOLFSSL *ssl;         /* NULL before the first step and after a failed one */
     uint32_t pool_thread;        /* which thread has it: the pool's */
     enum tls_step result;
-    enum tls_verify_note note;
+    struct tls_verification verification; /* its peer is the session's when the job is done */
     uint32_t in_at;
     uint32_t in_bytes;
     uint32_t out_bytes;

@@ -40,6 +40,7 @@ struct tls_session {
     struct tls_worker *worker;
     struct stream *lower; /* NULL once it is gone */
     struct tls_context *context;
+    struct tls_peer *peer;                /* NULL: not known yet, or it has shown nothing */
     struct WOLFSSL *ssl;                  /* NULL while a job has it */
     TAILQ_ENTRY(tls_session) by_deadline; /* when has_deadline */
     TAILQ_ENTRY(tls_session) by_turn;     /* in worker->waiting (WAITING) or worker->stalled (stalled) */

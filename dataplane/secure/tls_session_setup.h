@@ -21,7 +21,7 @@ bool tls_identity_name_good(const char *identity);
  * A session object ready to connect: server name, ALPN, the identity's certificate and key (read from files
  * the first time), and a ticket from an earlier session of the same identity if there is one. Takes system
  * calls: handshake threads, or tests. NULL with `failure`. Verification writes what it found to the
- * `enum tls_verify_note` given with wolfSSL_SetCertCbCtx.
+ * `struct tls_verification` given with wolfSSL_SetCertCbCtx.
  */
 struct WOLFSSL *tls_context_session(struct tls_context *context, const char *identity,
                                     struct tls_failure *failure);

@@ -545,3 +545,8 @@ bool tls_stream_resumed(const struct stream *stream)
 {
     return tls_session_of(stream)->resumed;
 }
+
+const struct tls_peer *tls_stream_peer(const struct stream *stream)
+{
+    return tls_session_of(stream)->peer;
+}

@@ -19,6 +19,7 @@
 
 #include "dataplane/chunk.h"
 #include "dataplane/secure/tls_context.h"
+#include "dataplane/secure/tls_peer.h"
 #include "dataplane/stream.h"
 
 struct handshake_pool;
@@ -79,5 +80,8 @@ struct stream *tls_connect(struct tls_worker *worker, struct tls_context *contex
 const char *tls_stream_version(const struct stream *stream);
 const char *tls_stream_cipher(const struct stream *stream);
 bool tls_stream_resumed(const struct stream *stream);
+/* Who the other side is: borrowed, as long as the stream. NULL when it has shown no certificate and no PSK.
+ */
+const struct tls_peer *tls_stream_peer(const struct stream *stream);
 
 #endif

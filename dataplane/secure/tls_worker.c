@@ -59,6 +59,8 @@ static void release(struct tls_session *session)
     }
     tls_context_unref(session->context);
     session->context = NULL;
+    tls_peer_unref(session->peer);
+    session->peer = NULL;
     byte_queue_clear(&session->cipher, worker->config.chunks);
     byte_queue_clear(&session->plain, worker->config.chunks);
     byte_queue_clear(&session->stage, worker->config.chunks);
@@ -210,6 +212,11 @@ static void settle(struct tls_session *session, struct tls_job *job)
     tls_session_enter(session);
     session->ssl = job->ssl;
     job->ssl = NULL;
+    if (job->verification.peer != NULL) {
+        tls_peer_unref(session->peer);
+        session->peer = job->verification.peer;
+        job->verification.peer = NULL;
+    }
     byte_queue_drop(&session->cipher, session->worker->config.chunks, job->in_at);
     tls_stream_send(session, job->out, job->out_bytes);
     if (session->state == TLS_STATE_AWAY) {
@@ -239,6 +246,8 @@ static void finish_job(struct tls_worker *worker, struct tls_job *job)
         settle(session, job);
     wolfSSL_free(job->ssl); /* of a session that was aborted meanwhile */
     job->ssl = NULL;
+    tls_peer_unref(job->verification.peer);
+    job->verification.peer = NULL;
     tls_context_unref(job->context);
     job->context = NULL;
     job->next = worker->spare;
@@ -389,6 +398,7 @@ void tls_worker_destroy(struct tls_worker *worker)
         return;
     for (uint32_t i = 0; worker->jobs != NULL && i < worker->jobs_n; i++) {
         wolfSSL_free(worker->jobs[i].ssl);
+        tls_peer_unref(worker->jobs[i].verification.peer);
         tls_context_unref(worker->jobs[i].context);
     }
     uint32_t at = 0;

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/asn.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
+
+#include "dataplane/secure/tls_identity.h"
+#include "dataplane/secure/tls_trust.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CA_FILE_MAX (4u * 1024 * 1024)
+#define CRL_FILE_MAX (16u * 1024 * 1024)
+
+__attribute__((format(printf, 2, 3))) static bool fail(struct tls_error *error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error->text, sizeof(error->text), format, args);
+    va_end(args);
+    return false;
+}
+
+/* ---- files --------------------------------------------------------------------------------------------- */
+
+bool tls_trust_load_ca(WOLFSSL_CTX *ctx, const char *path, struct tls_error *error)
+{
+    size_t n;
+    uint8_t *pem = tls_read_file(path, CA_FILE_MAX, &n, error);
+    if (pem == NULL)
+        return false;
+    int result = wolfSSL_CTX_load_verify_buffer(ctx, pem, (long)n, WOLFSSL_FILETYPE_PEM);
+    free(pem);
+    if (result == ASN_AFTER_DATE_E)
+        return fail(error, "%.160s holds a CA certificate that has expired", path);
+    if (result != WOLFSSL_SUCCESS)
+        return fail(error, "%.160s does not hold CA certificates in PEM: %.60s", path,
+                    wc_GetErrorString(result));
+    return true;
+}
+
+bool tls_trust_load_crl(WOLFSSL_CTX *ctx, const char *path, struct tls_error *error)
+{
+    static const char begin[] = "-----BEGIN X509 CRL-----";
+    static const char end[] = "-----END X509 CRL-----";
+    size_t n;
+    uint8_t *file = tls_read_file(path, CRL_FILE_MAX, &n, error);
+    if (file == NULL)
+        return false;
+    int loaded = 0;
+    int result = wolfSSL_CTX_EnableCRL(ctx, WOLFSSL_CRL_CHECKALL | WOLFSSL_CRL_CHECK);
+    const char *at = (const char *)file;
+    while (result == WOLFSSL_SUCCESS && (at = strstr(at, begin)) != NULL) {
+        const char *stop = strstr(at, end);
+        if (stop == NULL)
+            break;
+        stop += sizeof(end) - 1;
+        result = wolfSSL_CTX_LoadCRLBuffer(ctx, (const uint8_t *)at, (long)(stop - at), WOLFSSL_FILETYPE_PEM);
+        loaded++;
+        at = stop;
+    }
+    free(file);
+    if (result != WOLFSSL_SUCCESS)
+        return fail(error, "%.160s holds a revocation list that is not accepted: %.60s", path,
+                    wc_GetErrorString(result));
+    return loaded > 0 ? true : fail(error, "%.160s does not hold revocation lists in PEM", path);
+}
+
+/* ---- verification -------------------------------------------------------------------------------------- */
+
+/* A trust anchor's signature proves nothing, so its algorithm does not matter. */
+static bool self_issued(WOLFSSL_X509 *x509)
+{
+    char issuer[512];
+    char subject[512];
+    return wolfSSL_X509_NAME_oneline(wolfSSL_X509_get_issuer_name(x509), issuer, sizeof(issuer)) != NULL &&
+           wolfSSL_X509_NAME_oneline(wolfSSL_X509_get_subject_name(x509), subject, sizeof(subject)) != NULL &&
+           strcmp(issuer, subject) == 0;
+}
+
+static bool weak_signature(const WOLFSSL_BUFFER_INFO *certificate, bool leaf)
+{
+    WOLFSSL_X509 *x509 = wolfSSL_X509_load_certificate_buffer(certificate->buffer, (int)certificate->length,
+                                                              WOLFSSL_FILETYPE_ASN1);
+    if (x509 == NULL)
+        return true;
+    int type = wolfSSL_X509_get_signature_type(x509);
+    bool weak = type == CTC_SHAwRSA || type == CTC_SHAwECDSA || type == CTC_SHAwDSA || type == CTC_MD5wRSA ||
+                type == CTC_MD2wRSA;
+    weak = weak && (leaf || !self_issued(x509));
+    wolfSSL_X509_free(x509);
+    return weak;
+}
+
+/* The chain is good: who is it? Without memory it is nobody, and nobody is refused. */
+static int note_peer(struct tls_verification *verification, const WOLFSSL_X509_STORE_CTX *store)
+{
+    const uint8_t *der[TLS_PEER_CHAIN_MAX];
+    size_t bytes[TLS_PEER_CHAIN_MAX];
+    uint32_t n = (uint32_t)store->totalCerts;
+    if (n > TLS_PEER_CHAIN_MAX)
+        return 0;
+    for (uint32_t i = 0; i < n; i++) {
+        der[i] = store->certs[i].buffer;
+        bytes[i] = store->certs[i].length;
+    }
+    tls_peer_unref(verification->peer);
+    verification->peer = tls_peer_of_chain(der, bytes, n);
+    return verification->peer != NULL;
+}
+
+/* Called for each certificate of a chain, the leaf last. */
+int tls_verify(int accepted, WOLFSSL_X509_STORE_CTX *store)
+{
+    struct tls_verification *verification = store->userCtx;
+    int at = store->error_depth;
+    if (!accepted || at < 0 || at >= store->totalCerts)
+        return 0;
+    if (weak_signature(&store->certs[at], at == 0)) {
+        if (verification != NULL)
+            verification->note = TLS_VERIFY_NOTE_WEAK_SIGNATURE;
+        return 0;
+    }
+    return at > 0 || verification == NULL ? 1 : note_peer(verification, store);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Whom a TLS or DTLS context believes: its CA certificates, its revocation lists, and the checks that we add
+ * to the library's own (B1, B4). For whoever makes contexts and runs handshakes.
+ */
+#ifndef DATAPLANE_SECURE_TLS_TRUST_H
+#define DATAPLANE_SECURE_TLS_TRUST_H
+
+#include "dataplane/secure/tls_context.h"
+#include "dataplane/secure/tls_failure.h"
+#include "dataplane/secure/tls_peer.h"
+
+struct WOLFSSL_CTX;
+struct WOLFSSL_X509_STORE_CTX;
+
+/* What the verification of one handshake found; the library's callback gets it as wolfSSL_SetCertCbCtx was
+ * told. `peer` is a reference, made when the whole chain is good: whoever has the struct gives it back. */
+struct tls_verification {
+    enum tls_verify_note note;
+    struct tls_peer *peer;
+};
+
+/* PEM certificates of the CAs. False with `error`. */
+bool tls_trust_load_ca(struct WOLFSSL_CTX *ctx, const char *path, struct tls_error *error);
+/* Every list in the PEM file is loaded; without one for each issuer of a chain, the chain is refused. */
+bool tls_trust_load_crl(struct WOLFSSL_CTX *ctx, const char *path, struct tls_error *error);
+/*
+ * The callback of wolfSSL_CTX_set_verify: refuses signatures with SHA-1 or older, which the library takes,
+ * and notes who the peer is. It never overrules a refusal.
+ */
+int tls_verify(int accepted, struct WOLFSSL_X509_STORE_CTX *store);
+
+#endif
