@@ -263,6 +263,20 @@ static const char *const role_payload_words[] = {"any", "utf8", NULL};
 static const char *const will_words[] = {"optional", "required", "forbidden", "supplied", NULL};
 static const char *const refusal_words[] = {"acknowledge", "disconnect", NULL};
 
+/* Words in the order of their enumerations, policy/access/mqtt_law.h. */
+static const char *const strings_words[] = {"spec", "strict", NULL};
+static const char *const redirection_words[] = {"strip", "pass", NULL};
+static const char *const inflight_over_words[] = {"standard", "delay", "drop", "disconnect", NULL};
+static const char *const response_words[] = {"subscribe", "publish", "both", "any", NULL};
+
+static void set_release(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    if ((uint64_t)value->number % SECOND_US != 0)
+        schema_refuse(read, value, "it is of whole seconds; write for example \"1m\"");
+    else
+        role_of(into)->law.release_s = (uint32_t)((uint64_t)value->number / SECOND_US);
+}
+
 #define ROLE(member) SCHEMA_INTO(struct policy_role_spec, member)
 
 static void set_will_delay(struct schema_read *read, const struct schema_value *value, void *into)
@@ -357,6 +371,37 @@ static const struct schema_key role_keys[] = {
      .fallback = "acknowledge",
      .example = "\"disconnect\"",
      ROLE(refusal)},
+    {.name = "strings",
+     .type = SCHEMA_WORD,
+     .words = strings_words,
+     .fallback = "spec",
+     .example = "\"strict\"",
+     ROLE(law.strict_strings)},
+    {.name = "redirection",
+     .type = SCHEMA_WORD,
+     .words = redirection_words,
+     .fallback = "strip",
+     .example = "\"pass\"",
+     ROLE(law.pass_redirection)},
+    {.name = "response_topic",
+     .type = SCHEMA_WORD,
+     .words = response_words,
+     .fallback = "subscribe",
+     .example = "\"publish\"",
+     ROLE(law.response_topic)},
+    {.name = "inflight_over",
+     .type = SCHEMA_WORD,
+     .words = inflight_over_words,
+     .fallback = "standard",
+     .example = "\"delay\"",
+     ROLE(law.over)},
+    {.name = "release_timeout",
+     .type = SCHEMA_DURATION,
+     .min = (int64_t)SECOND_US,
+     .max = (int64_t)(24 * 3600 * SECOND_US),
+     .fallback = "1m",
+     .example = "\"1m\"",
+     .set = set_release},
     {.name = "limits", .type = SCHEMA_GROUP, .inside = &limit_table},
     {.name = "vars", .type = SCHEMA_FREE, .max = 255, .set = set_role_variable},
     {.name = "rules", .type = SCHEMA_LIST, .entry = policy_next_rule, .inside = &policy_rule_keys},

@@ -169,7 +169,8 @@ static struct answer decide(const struct policy_test *test, const struct identit
     policy_test_ask(test, &asked);
     struct topic_share share;
     struct answer answer = {.outcome = OUTCOME_BAD_FILTER, .rule = ACL_RULE_NONE};
-    if (test->action == ACL_PUBLISH && !topic_name_valid(request.topic)) {
+    if (test->action == ACL_PUBLISH &&
+        (!topic_name_valid(request.topic) || !topic_publish_parse(request.topic, &request.topic))) {
         answer.outcome = OUTCOME_BAD_TOPIC;
         return answer;
     }

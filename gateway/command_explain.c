@@ -124,7 +124,7 @@ static struct acl_decision decide(const struct question *q, const struct policy_
     struct acl_decision refused = {.outcome = q->subscribe ? OUTCOME_BAD_FILTER : OUTCOME_BAD_TOPIC,
                                    .rule = ACL_RULE_NONE};
     if (!q->subscribe) {
-        if (!topic_name_valid(request->topic))
+        if (!topic_name_valid(request->topic) || !topic_publish_parse(request->topic, &request->topic))
             return refused;
         if (q->qos > role->max_qos) {
             refused.outcome = OUTCOME_QOS_CAP;

@@ -71,7 +71,8 @@ struct mqtt_relays_config {
     RELAY_COUNTER(BYTES_DOWN, "bytes-down")                                                                  \
     RELAY_COUNTER(BACK_PRESSURE, "back-pressure")                                                            \
     RELAY_COUNTER(UNGRACEFUL_ENDS, "ungraceful-ends")                                                        \
-    RELAY_COUNTER(WILLS_SUPPLIED, "wills-supplied")
+    RELAY_COUNTER(WILLS_SUPPLIED, "wills-supplied")                                                          \
+    RELAY_COUNTER(RELEASES_FORGOTTEN, "releases-forgotten")
 
 #define RELAY_COUNTER_ENUM(name, id) RELAY_##name,
 enum relay_counter { RELAY_COUNTER_TABLE(RELAY_COUNTER_ENUM) RELAY_COUNTER_COUNT };

@@ -160,6 +160,14 @@ static bool queue_connect(struct relay *r, const struct mqtt_packet *packet)
     return good;
 }
 
+/* How strictly the strings of both sides are read from the next packet on (D3). */
+void relay_set_strings(struct relay *r)
+{
+    enum utf8_level level = r->identity.role->law.strict_strings ? UTF8_STRICT : UTF8_SPEC;
+    r->device.framer.utf8 = level;
+    r->upstream.framer.utf8 = level;
+}
+
 static void set_framers(struct relay *r)
 {
     uint32_t limit = r->identity.role->limits.packet_bytes;
@@ -170,6 +178,7 @@ static void set_framers(struct relay *r)
     mqtt_framer_init(&r->upstream.framer, MQTT_FROM_SERVER, device->version, UINT32_MAX,
                      RELAY_HEAD_BYTES_MAX);
     r->upstream.framer.pass_defects = true;
+    relay_set_strings(r);
 }
 
 const char *relay_why_refused(const struct relay *r, enum outcome outcome)

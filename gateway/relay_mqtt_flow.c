@@ -120,6 +120,8 @@ static void passed_on(struct relay *r, struct relay_side *from, const struct gua
         return;
     struct relay_side *other = relay_other(r, from);
     release_answers(r, other);
+    if (r->release_due_us == 0 && mqtt_guard_unreleased(&r->guard))
+        relay_await_release(r);
     if (other->blocked && other->wait_until_us == 0)
         relay_mark_resume(r, other);
     if (r->revoke && from == &r->upstream)
@@ -135,12 +137,18 @@ static void after_last(struct relay *r, struct relay_side *from, const struct mq
 }
 
 /* The packet in the form that goes on; 0 when it may not be sent like that. */
-static size_t build(struct relay *r, const struct relay_side *to, const struct mqtt_packet *packet)
+static size_t build(struct relay *r, const struct relay_side *from, struct mqtt_packet *packet)
 {
-    size_t n = mqtt_build(r->all->scratch, RELAY_SCRATCH_BYTES - JOINED_BYTES_MAX, packet,
-                          (enum mqtt_version)r->version);
-    uint64_t whole = n + (packet->type == MQTT_PUBLISH ? (uint64_t)packet->publish.payload_bytes : 0);
-    return to == &r->upstream && !mqtt_guard_fits(&r->guard, whole) ? 0 : n;
+    bool publish = packet->type == MQTT_PUBLISH;
+    for (;;) {
+        size_t n = mqtt_build(r->all->scratch, RELAY_SCRATCH_BYTES - JOINED_BYTES_MAX, packet,
+                              (enum mqtt_version)r->version);
+        uint64_t whole = n + (publish ? (uint64_t)packet->publish.payload_bytes : 0);
+        if (mqtt_guard_fits(&r->guard, sender_of(r, from), whole))
+            return n;
+        if (relay_is_device(r, from) || !mqtt_guard_shorten(packet))
+            return 0;
+    }
 }
 
 /* A PUBLISH: its head of n bytes lies in the scratch. A short payload goes with it in one write. */
@@ -258,7 +266,7 @@ static void handle(struct relay *r, struct relay_side *from, struct offer *offer
         return;
     }
     if (v.action == GUARD_FORWARD) {
-        n = build(r, relay_other(r, from), packet);
+        n = build(r, from, packet);
         if (n == 0) {
             mqtt_guard_abandon(&r->guard, &v);
             if (packet->type == MQTT_PUBLISH)

@@ -62,6 +62,7 @@ void relay_make_current(struct relay *r)
         return;
     }
     r->device.framer.packet_limit_bytes = r->identity.role->limits.packet_bytes;
+    relay_set_strings(r);
     if (r->device.blocked)
         relay_mark_resume(r, &r->device);
     relay_revoke(r);
@@ -304,6 +305,8 @@ static uint64_t next_due(const struct relay *r)
     case RELAY_CONNACK:
         return sooner(due, r->since_us + RELAY_CONNACK_TIMEOUT_US);
     case RELAY_RUNNING:
+        if (r->release_due_us != 0)
+            due = sooner(due, r->release_due_us);
         return sooner(due, sooner(silence_due(r), ping_due(r)));
     case RELAY_LEAVING:
         return sooner(due, r->since_us + RELAY_LEAVING_US);
@@ -360,8 +363,32 @@ static bool fire_side(struct relay *r, struct relay_side *side, uint64_t now_us)
     return false;
 }
 
+void relay_await_release(struct relay *r)
+{
+    uint64_t timeout_us = r->identity.role->law.release_s * SECOND_US;
+    r->release_due_us = relay_now(r) + timeout_us / GUARD_RELEASE_TICKS;
+    relay_arm(r);
+}
+
+/* A tick of the release timeout. What is forgotten may be what the side was not read for. */
+static void age(struct relay *r)
+{
+    uint32_t forgotten = mqtt_guard_age(&r->guard);
+    r->release_due_us = 0;
+    if (mqtt_guard_unreleased(&r->guard))
+        relay_await_release(r);
+    if (forgotten == 0)
+        return;
+    r->all->counters.count[RELAY_RELEASES_FORGOTTEN] += forgotten;
+    report_end(r, EVENT_LIMIT_EXCEEDED, OUTCOME_RELEASE_TIMEOUT, NULL);
+    relay_mark_resume(r, &r->device);
+    relay_mark_resume(r, &r->upstream);
+}
+
 static void fire_running(struct relay *r, uint64_t now_us)
 {
+    if (r->release_due_us != 0 && r->release_due_us <= now_us)
+        age(r);
     if (r->device.blocked) /* its silence is our doing */
         r->last_packet_us = now_us;
     if (silence_due(r) <= now_us) {

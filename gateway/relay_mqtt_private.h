@@ -117,7 +117,8 @@ struct relay {
     uint32_t upstream_index; /* in the configuration of dial_generation */
     uint32_t dial_generation;
     uint64_t dial_due_us;
-    uint64_t since_us; /* of the state */
+    uint64_t since_us;       /* of the state */
+    uint64_t release_due_us; /* the next tick of the release timeout; 0: nothing waits for it */
     struct timer timer;
     uint64_t accepted_us;
     uint64_t number;
@@ -228,6 +229,7 @@ const char *relay_why_refused(const struct relay *r, enum outcome outcome);
 /* A client identifier that the upstream gave. */
 enum outcome relay_assigned(struct relay *r, struct bytes client_id);
 uint64_t relay_name_digest(const char *name);
+void relay_set_strings(struct relay *r);
 
 /* ---- relay_mqtt_will.c ---- */
 /* A CONNECT was passed on: tells when the client's Will is another than it was, or is gone. */
@@ -250,6 +252,8 @@ void relay_set_state(struct relay *r, enum relay_state state);
 /* Starts the timer when something may be due before it. */
 void relay_arm(struct relay *r);
 void relay_fire(struct timer *timer, uint64_t now_us);
+/* Begins to measure how long QoS 2 messages are not released. */
+void relay_await_release(struct relay *r);
 
 /* ---- relay_mqtt_event.c ---- */
 struct relay_report {

@@ -90,6 +90,7 @@
     /* time (D2) */                                                                                          \
     OUTCOME(CONNECT_TIMEOUT, "connect-timeout", "no CONNECT in time", 0x82)                                  \
     OUTCOME(PACKET_TIMEOUT, "packet-timeout", "a packet was begun and not completed in time", 0x82)          \
+    OUTCOME(RELEASE_TIMEOUT, "release-timeout", "a QoS 2 message was not released in time", 0x97)            \
     OUTCOME(KEEPALIVE_TIMEOUT, "keepalive-timeout", "nothing was heard in 1.5 times the keep-alive", 0x8D)   \
     OUTCOME(IDLE_TIMEOUT, "idle-timeout", "idle longer than the gateway allows", 0x98)                       \
     OUTCOME(WRITE_STALL, "write-stall", "the peer did not read in time", 0x97)                               \

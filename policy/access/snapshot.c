@@ -32,6 +32,13 @@ static struct policy_limits limits_of(const struct policy_limits *spec)
     return limits;
 }
 
+static struct policy_mqtt_law law_of(const struct policy_mqtt_law *spec)
+{
+    struct policy_mqtt_law law = *spec;
+    law.release_s = or_default(spec->release_s, POLICY_RELEASE_DEFAULT_S);
+    return law;
+}
+
 static const struct policy_variable *keep_variables(struct store *store, const struct policy_variable *vars,
                                                     uint32_t n, int *failed)
 {
@@ -88,6 +95,7 @@ static struct policy_role seen_role(const struct policy_role_spec *spec, uint32_
         .will = spec->will,
         .last_will = spec->last_will,
         .refusal = spec->refusal,
+        .law = law_of(&spec->law),
         .limits = limits_of(&spec->limits),
     };
 }

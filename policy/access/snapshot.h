@@ -11,6 +11,7 @@
 #define POLICY_ACCESS_SNAPSHOT_H
 
 #include "policy/access/acl.h"
+#include "policy/access/mqtt_law.h"
 #include "policy/access/rate_limit.h"
 
 #define POLICY_SOURCES_MAX 16
@@ -111,6 +112,7 @@ struct policy_role_spec {
     enum policy_will will;
     struct policy_last_will last_will;
     enum policy_refusal refusal;
+    struct policy_mqtt_law law;
     struct policy_limits limits;
     const struct policy_variable *variables; /* vars = { ... } */
     uint32_t variables_n;
@@ -166,6 +168,7 @@ struct policy_role {
     const char *const *variables; /* names of the values of an identity, in the order of acl_values */
     uint32_t variables_n;
     enum policy_refusal refusal;
+    struct policy_mqtt_law law;  /* likewise: defaults filled in */
     struct policy_limits limits; /* defaults filled in: no zeros that mean something else, but for rates
                                     (amount 0: unlimited) */
     const struct acl *acl;

@@ -84,6 +84,12 @@ static uint64_t of_limits(const struct policy_limits *l)
     return mix(d, (uint64_t)l->over);
 }
 
+static uint64_t of_law(const struct policy_mqtt_law *l)
+{
+    return mix(mix(10, l->release_s), (uint64_t)l->strict_strings | (uint64_t)l->pass_redirection << 1 |
+                                          (uint64_t)l->over << 8 | (uint64_t)l->response_topic << 16);
+}
+
 static uint64_t of_match(const struct policy_match *m)
 {
     uint64_t d = mix(6, (uint64_t)m->any << 32 | (uint32_t)m->vlan);
@@ -104,6 +110,7 @@ static uint64_t of_role(const struct policy_role_spec *r)
     d = mix_text(mix_text(d, r->last_will.topic), r->last_will.payload);
     d = mix(d, (uint64_t)r->last_will.delay_s << 32 | (uint64_t)r->last_will.retain << 8 | r->last_will.qos);
     d = mix(d, of_limits(&r->limits));
+    d = mix(d, of_law(&r->law));
     d = mix(d, of_variables(r->variables, r->variables_n));
     return mix(d, of_rules(r->rules, r->rules_n));
 }

@@ -217,3 +217,16 @@ bool topic_share_parse(struct bytes filter, struct topic_share *out)
     /* A prefix inside a prefix would be judged as a name here and perhaps unwrapped again upstream. */
     return rest.len > 0 && !has_any_prefix(rest);
 }
+
+bool topic_publish_parse(struct bytes topic, struct bytes *inner)
+{
+    struct topic_share parsed;
+    struct bytes rest = topic;
+    *inner = topic;
+    if (!begins_with_dollar(topic) || !take_prefix(&rest, "$delayed/"))
+        return true;
+    if (!topic_share_parse(topic, &parsed))
+        return false;
+    *inner = parsed.inner;
+    return true;
+}

@@ -37,6 +37,10 @@ struct topic_share {
 /* Takes the prefix off; false when it is malformed ("$share/g", "$share//x", "$share/+/x"). */
 bool topic_share_parse(struct bytes filter, struct topic_share *out);
 
+/* What a PUBLISH really names: "$delayed/n/topic" is published to `topic` n seconds later by brokers that
+ * know it, so that it is judged by that. False when it is malformed. */
+bool topic_publish_parse(struct bytes topic, struct bytes *inner);
+
 /* Takes the next level off; false at the end. Start with *at_end = false. */
 bool topic_next_level(struct cursor *c, bool *at_end, struct bytes *level);
 

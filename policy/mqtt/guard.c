@@ -150,6 +150,16 @@ static bool paid(struct mqtt_guard *g, bool publish, uint64_t now_us, uint64_t *
     return false;
 }
 
+/* In version 5 the upstream counts as its own Receive Maximum does: until PUBACK, PUBCOMP or refusal. */
+static bool is_held_back(const struct mqtt_guard *g)
+{
+    if (!guard_delays(g))
+        return false;
+    if (g->version == MQTT_5)
+        return g->up.used >= g->receive_max_up && g->up.waiting != 0;
+    return is_full(g, &g->up, g->role->inflight);
+}
+
 static bool admits_client(struct mqtt_guard *g, uint8_t first_byte, uint64_t now_us, uint64_t *until_us)
 {
     enum mqtt_type type = first_byte >> 4;
@@ -158,7 +168,7 @@ static bool admits_client(struct mqtt_guard *g, uint8_t first_byte, uint64_t now
     if (g->state != GUARD_RUNNING)
         return true;
     bool publish = type == MQTT_PUBLISH;
-    if (publish && (first_byte & 0x06) != 0 && g->version != MQTT_5 && is_full(g, &g->up, g->role->inflight))
+    if (publish && (first_byte & 0x06) != 0 && is_held_back(g))
         return false;
     if ((type == MQTT_SUBSCRIBE || type == MQTT_UNSUBSCRIBE) && g->requests.used >= REQUESTS_MAX)
         return false;
@@ -174,6 +184,15 @@ bool mqtt_guard_admits(struct mqtt_guard *g, enum mqtt_sender sender, uint8_t fi
     if (g->state != GUARD_RUNNING || g->version == MQTT_5)
         return true;
     return first_byte >> 4 != MQTT_PUBLISH || (first_byte & 0x06) == 0 || !is_full(g, &g->down, UINT16_MAX);
+}
+
+bool mqtt_guard_shorten(struct mqtt_packet *p)
+{
+    const uint32_t spare = MQTT_PROP_BIT(MQTT_PROP_REASON_STRING) | MQTT_PROP_BIT(MQTT_PROP_USER_PROPERTY);
+    bool some = p->type != MQTT_PUBLISH && (p->properties.present & spare) != 0;
+    if (some)
+        p->properties.present &= ~spare;
+    return some;
 }
 
 /* ---- check -------------------------------------------------------------------------------------------- */
@@ -289,9 +308,11 @@ void mqtt_guard_check(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt
             guard_check_delivery(g, p, whole, v);
         return;
     }
-    if (sender == MQTT_FROM_SERVER)
+    if (sender == MQTT_FROM_SERVER) {
+        if (g->no_problem_info && p->type != MQTT_DISCONNECT)
+            (void)mqtt_guard_shorten(p);
         check_upstream(g, p, v);
-    else if (p->properties.user_property_count > g->role->limits.user_properties)
+    } else if (p->properties.user_property_count > g->role->limits.user_properties)
         guard_close(g, OUTCOME_PROPERTY_CAP, v);
     else
         check_client(g, p, v);

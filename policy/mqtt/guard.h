@@ -38,6 +38,7 @@
 
 #define GUARD_TOPIC_ALIASES 16 /* Topic Alias Maximum that clients are told */
 #define GUARD_NEVER_US UINT64_MAX
+#define GUARD_RELEASE_TICKS 4 /* in which a QoS 2 message must be released, see mqtt_guard_age */
 
 enum guard_state {
     GUARD_OVER = 0,
@@ -128,6 +129,11 @@ struct mqtt_guard {
     bool session_ends;                /* Session Expiry Interval 0 */
     bool named;                       /* CONNECT had a client identifier */
     uint8_t will;                     /* enum guard_will */
+    bool no_problem_info;             /* Request Problem Information 0 [MQTT-3.1.2-29] */
+    bool wants_response_info;         /* Request Response Information 1 [MQTT-3.1.2-28] */
+    bool no_retain;                   /* the upstream said Retain Available 0 */
+    bool forgot;                      /* a QoS 2 exchange was given up: its PUBREL may still come */
+    uint8_t upstream_max_qos;         /* as the upstream said in CONNACK; 2 when it did not */
     uint8_t pings;                    /* PINGREQs of the client that are unanswered */
     uint8_t own_pings;                /* ours */
     uint16_t keep_alive_s;            /* that the client is held to; 0: none */
@@ -136,6 +142,7 @@ struct mqtt_guard {
     uint16_t receive_max_up;          /* version 5: as the client was told */
     uint16_t receive_max_down;        /* version 5: as the upstream was told */
     uint32_t upstream_packet_max;     /* 0: none */
+    uint32_t client_packet_max;       /* likewise */
     struct guard_grant grant;
     struct inflight up;         /* messages of the client */
     struct inflight down;       /* messages of the upstream */
@@ -186,11 +193,15 @@ static inline void mqtt_guard_took(struct mqtt_guard *guard, size_t bytes)
         guard->rates->unpaid_bytes += bytes;
 }
 
-/* Whether a packet of `bytes` may be sent to the upstream (its Maximum Packet Size). */
-static inline bool mqtt_guard_fits(const struct mqtt_guard *guard, uint64_t bytes)
+/* Whether a packet of `sender` with `bytes` may be passed on (the Maximum Packet Size of the other side). */
+static inline bool mqtt_guard_fits(const struct mqtt_guard *guard, enum mqtt_sender sender, uint64_t bytes)
 {
-    return guard->upstream_packet_max == 0 || bytes <= guard->upstream_packet_max;
+    uint32_t most = sender == MQTT_FROM_CLIENT ? guard->upstream_packet_max : guard->client_packet_max;
+    return most == 0 || bytes <= most;
 }
+/* Takes out of a packet of the upstream what it may do without when it does not fit (Reason String and User
+ * Properties of all but PUBLISH [MQTT-3.2.2-19, -20, 3.4.2-2, -3]); false when there is no such thing. */
+bool mqtt_guard_shorten(struct mqtt_packet *packet);
 /* Turns the verdict about a PUBLISH into a refusal for a reason found later. */
 void mqtt_guard_refuse(struct mqtt_guard *guard, enum mqtt_sender sender, const struct mqtt_packet *packet,
                        enum outcome outcome, struct guard_verdict *verdict);
@@ -200,6 +211,17 @@ void mqtt_guard_refuse(struct mqtt_guard *guard, enum mqtt_sender sender, const 
  * and forgets them. False when there are none, or none can be sent now (then *again is set).
  */
 bool mqtt_guard_revoke(struct mqtt_guard *guard, struct mqtt_packet *out, bool *again);
+/* True while QoS 2 exchanges wait for the PUBREL of a side, whose time mqtt_guard_age measures. */
+static inline bool mqtt_guard_unreleased(const struct mqtt_guard *guard)
+{
+    return inflight_unreleased(&guard->up) != 0 || inflight_unreleased(&guard->down) != 0;
+}
+/*
+ * One tick of the release timeout (role->law.release_s), of which there are GUARD_RELEASE_TICKS: forgets
+ * exchanges that were not released in all of them and answers how many. A PUBREL that comes later is passed
+ * on if the message was, for its receiver still knows it.
+ */
+uint32_t mqtt_guard_age(struct mqtt_guard *guard);
 /* Notes a PINGREQ of our own to the upstream, whose answer must not reach the client. */
 void mqtt_guard_pinged(struct mqtt_guard *guard);
 

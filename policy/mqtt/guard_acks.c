@@ -53,12 +53,12 @@ void guard_check_ack(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_
 }
 
 /* A PUBREL that goes with nothing we know of: from an earlier connection of a session that the upstream kept
- * (s.4.4), or from nowhere. */
+ * (s.4.4), of an exchange that we gave up, or from nowhere. */
 static void check_strange_pubrel(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p,
                                  struct guard_verdict *v)
 {
     struct inflight *flow = guard_flow(g, sender);
-    bool may_be_old = g->resumed || (sender == MQTT_FROM_SERVER && !g->clean_start);
+    bool may_be_old = g->resumed || g->forgot || (sender == MQTT_FROM_SERVER && !g->clean_start);
     uint32_t most = (uint32_t)g->role->inflight + g->role->queue;
     uint16_t wire = sender == MQTT_FROM_CLIENT ? guard_wire_id(g, p->packet_id) : p->packet_id;
     bool taken = sender == MQTT_FROM_CLIENT && guard_id_taken(g, p->packet_id);
@@ -117,4 +117,12 @@ bool mqtt_guard_release(struct mqtt_guard *g, enum mqtt_sender sender, struct gu
     else
         inflight_remove(flow, entry, g->workspace);
     return true;
+}
+
+uint32_t mqtt_guard_age(struct mqtt_guard *g)
+{
+    uint32_t forgotten = inflight_age(&g->up, GUARD_RELEASE_TICKS, g->workspace);
+    forgotten += inflight_age(&g->down, GUARD_RELEASE_TICKS, g->workspace);
+    g->forgot |= forgotten != 0;
+    return forgotten;
 }

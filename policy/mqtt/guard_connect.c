@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* CONNECT, CONNACK, AUTH and DISCONNECT: the ends of a session and what is agreed on between (D2, D8 to D11).
  */
+#include "policy/access/topic.h"
+#include "policy/mqtt/connect_strings.h"
 #include "policy/mqtt/guard_private.h"
 
 #define AUTH_CONTINUE 0x18
@@ -37,11 +39,12 @@ static enum outcome judge_will(const struct mqtt_guard *g, const struct mqtt_wil
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
     struct acl_request request = {.action = ACL_PUBLISH,
-                                  .topic = will->topic,
                                   .qos = will->qos,
                                   .retain = will->retain,
                                   .will = true,
                                   .payload_bytes = (uint32_t)will->payload.len};
+    if (!topic_publish_parse(will->topic, &request.topic))
+        return OUTCOME_BAD_TOPIC;
     struct acl_decision decision = acl_decide(role->acl, g->values, &request);
     v->rule = decision.rule;
     if (decision.outcome != OUTCOME_ALLOWED)
@@ -75,6 +78,8 @@ static enum outcome judge_connect(const struct mqtt_guard *g, const struct mqtt_
     const struct policy_limits *limits = &g->role->limits;
     if (p->properties.user_property_count > limits->user_properties)
         return OUTCOME_PROPERTY_CAP;
+    if (g->role->law.strict_strings && !connect_strings_check(p, UTF8_STRICT))
+        return OUTCOME_MALFORMED_STRING;
     if (c->version != MQTT_5 && c->keep_alive_s != 0 && c->keep_alive_s < limits->keepalive_min_s)
         return OUTCOME_KEEPALIVE_RANGE;
     return judge_will(g, &c->will, v);
@@ -135,6 +140,9 @@ void guard_advance_connect(struct mqtt_guard *g, const struct mqtt_packet *p)
     if (c->version != MQTT_5)
         return;
     g->receive_max_down = props->receive_maximum;
+    g->client_packet_max = guard_has(props, MQTT_PROP_MAX_PACKET_SIZE) ? props->max_packet_bytes : 0;
+    g->no_problem_info = guard_has(props, MQTT_PROP_REQUEST_PROBLEM) && props->request_problem == 0;
+    g->wants_response_info = guard_has(props, MQTT_PROP_REQUEST_RESPONSE) && props->request_response == 1;
     g->session_ends = !guard_has(props, MQTT_PROP_SESSION_EXPIRY) || props->session_expiry_s == 0;
     g->authenticates = guard_has(props, MQTT_PROP_AUTH_METHOD);
     if (g->authenticates)
@@ -165,7 +173,9 @@ static bool strip_redirection(struct mqtt_packet *p, uint8_t instead)
 static void rewrite_limits(struct mqtt_guard *g, struct mqtt_properties *props)
 {
     uint8_t max_qos = g->observe ? 2 : g->role->max_qos;
-    max_qos = (uint8_t)lesser(props, MQTT_PROP_MAXIMUM_QOS, props->maximum_qos, max_qos);
+    g->upstream_max_qos = guard_has(props, MQTT_PROP_MAXIMUM_QOS) ? props->maximum_qos : 2;
+    g->no_retain = guard_has(props, MQTT_PROP_RETAIN_AVAILABLE) && props->retain_available == 0;
+    max_qos = g->upstream_max_qos < max_qos ? g->upstream_max_qos : max_qos;
     guard_strip(props, MQTT_PROP_MAXIMUM_QOS);
     if (max_qos < 2)
         guard_set(props, MQTT_PROP_MAXIMUM_QOS);
@@ -209,8 +219,10 @@ void guard_check_connack(struct mqtt_guard *g, struct mqtt_packet *p, struct gua
         return;
     }
     guard_forward(v);
-    if (g->version == MQTT_5 && strip_redirection(p, SERVER_UNAVAILABLE))
+    if (g->version == MQTT_5 && !g->role->law.pass_redirection && strip_redirection(p, SERVER_UNAVAILABLE))
         v->outcome = OUTCOME_REDIRECT_STRIPPED;
+    if (!g->wants_response_info)
+        guard_strip(props, MQTT_PROP_RESPONSE_INFO);
     v->enforced = true;
     v->last = !good;
     v->record = GUARD_RECORD_CONNACK;
@@ -273,7 +285,8 @@ void guard_check_disconnect(struct mqtt_guard *g, enum mqtt_sender sender, struc
     guard_forward(v);
     v->last = true;
     v->record = GUARD_RECORD_OVER;
-    if (sender == MQTT_FROM_SERVER && strip_redirection(p, SERVER_SHUTTING_DOWN)) {
+    if (sender == MQTT_FROM_SERVER && !g->role->law.pass_redirection &&
+        strip_redirection(p, SERVER_SHUTTING_DOWN)) {
         v->outcome = OUTCOME_REDIRECT_STRIPPED;
         v->enforced = true;
     }

@@ -65,10 +65,16 @@ bool guard_id_taken(const struct mqtt_guard *g, uint16_t id);
 uint16_t guard_wire_id(struct mqtt_guard *g, uint16_t id);
 /* An identifier that nobody uses upstream; 0 when all are in use. */
 uint16_t guard_free_id(struct mqtt_guard *g);
+/* Whether a client with too much in flight is held back, not answered (D8). */
+static inline bool guard_delays(const struct mqtt_guard *g)
+{
+    enum policy_overrun over = g->role->law.over;
+    return over == POLICY_OVERRUN_DELAY || (over == POLICY_OVERRUN_STANDARD && g->version != MQTT_5);
+}
 /* Caps of the role on topics (D9). */
 enum outcome guard_judge_topic(const struct mqtt_guard *g, struct bytes topic);
-/* A response goes where the requester says, by the right of another: so the requester must be allowed to
- * read there (D11). */
+/* A response goes where the requester says, by the right of another: so the requester must have a right there
+ * itself, which one the role says (D11). */
 enum outcome guard_judge_response_topic(const struct mqtt_guard *g, struct bytes topic,
                                         struct guard_verdict *v);
 /* Whether `payload` is what a rule, the role or its own mark says (D3). */

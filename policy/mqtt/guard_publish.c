@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* PUBLISH in both directions: rules, caps, rates, exchanges (D4, D6, D7, D8, F2). */
+#include "policy/access/topic.h"
 #include "policy/mqtt/guard_private.h"
 
 /* ---- identifiers -------------------------------------------------------------------------------------- */
@@ -36,19 +37,35 @@ static bool judge_again(struct mqtt_guard *g, enum mqtt_sender sender, struct mq
     return false;
 }
 
-/* The cap on unacknowledged messages (D8). */
+/* How many messages of a side may be unacknowledged (D8). A client that is held back may go as far as what is
+ * queued for it, for it was not told. */
+static uint32_t most_in_flight(const struct mqtt_guard *g, enum mqtt_sender sender)
+{
+    if (g->version == MQTT_5)
+        return sender == MQTT_FROM_CLIENT ? g->receive_max_up : g->receive_max_down;
+    if (sender == MQTT_FROM_CLIENT && !guard_delays(g))
+        return g->role->inflight;
+    return (uint32_t)g->role->inflight + g->role->queue;
+}
+
 static enum outcome judge_room(struct mqtt_guard *g, enum mqtt_sender sender)
 {
     struct inflight *flow = guard_flow(g, sender);
-    uint32_t most = (uint32_t)g->role->inflight + g->role->queue;
-    if (g->version == MQTT_5)
-        most = sender == MQTT_FROM_CLIENT ? g->receive_max_up : g->receive_max_down;
-    if (flow->used >= most) {
+    if (flow->used >= most_in_flight(g, sender)) {
         if (sender == MQTT_FROM_CLIENT)
             return OUTCOME_INFLIGHT_CAP;
         return g->version == MQTT_5 ? OUTCOME_UPSTREAM_PROTOCOL : OUTCOME_QUEUE_FULL;
     }
     return inflight_reserve(flow, g->workspace) ? OUTCOME_ALLOWED : OUTCOME_NO_RESOURCES;
+}
+
+/* A client above its cap whose message is refused instead: its answer may have to wait too, in the room that
+ * is left for what is queued. */
+static bool may_drop(struct mqtt_guard *g)
+{
+    uint32_t most = most_in_flight(g, MQTT_FROM_CLIENT) + g->role->queue;
+    return g->role->law.over == POLICY_OVERRUN_DROP && g->up.used < most &&
+           inflight_reserve(&g->up, g->workspace);
 }
 
 /* True when the message is new or to be judged again; then the verdict says what to record if it passes. */
@@ -67,6 +84,10 @@ static bool judge_exchange(struct mqtt_guard *g, enum mqtt_sender sender, struct
         p->packet_id = guard_wire_id(g, p->packet_id);
         if (p->packet_id == 0)
             outcome = OUTCOME_NO_RESOURCES;
+    }
+    if (outcome == OUTCOME_INFLIGHT_CAP && may_drop(g)) {
+        mqtt_guard_refuse(g, sender, p, outcome, v);
+        return false;
     }
     if (outcome != OUTCOME_ALLOWED) {
         guard_close(g, outcome, v);
@@ -156,17 +177,31 @@ static enum outcome judge_rates(const struct mqtt_guard *g, uint64_t now_us)
     return OUTCOME_ALLOWED;
 }
 
-enum outcome guard_judge_response_topic(const struct mqtt_guard *g, struct bytes topic,
-                                        struct guard_verdict *v)
+static enum outcome judge_response_right(const struct mqtt_guard *g, enum acl_action action,
+                                         struct bytes topic, struct guard_verdict *v)
 {
-    struct acl_request request = {.action = ACL_SUBSCRIBE, .topic = topic};
-    enum outcome outcome = guard_judge_topic(g, topic);
-    if (outcome != OUTCOME_ALLOWED)
-        return outcome;
+    struct acl_request request = {.action = action, .topic = topic};
     struct acl_decision decision = acl_decide(g->role->acl, g->values, &request);
     if (decision.outcome != OUTCOME_ALLOWED)
         v->rule = decision.rule;
     return decision.outcome;
+}
+
+enum outcome guard_judge_response_topic(const struct mqtt_guard *g, struct bytes topic,
+                                        struct guard_verdict *v)
+{
+    enum policy_response by = g->role->law.response_topic;
+    struct bytes inner;
+    if (by == POLICY_RESPONSE_ANY)
+        return OUTCOME_ALLOWED;
+    if (!topic_publish_parse(topic, &inner))
+        return OUTCOME_BAD_TOPIC;
+    enum outcome outcome = guard_judge_topic(g, topic);
+    if (outcome == OUTCOME_ALLOWED && by != POLICY_RESPONSE_PUBLISH)
+        outcome = judge_response_right(g, ACL_SUBSCRIBE, inner, v);
+    if (outcome == OUTCOME_ALLOWED && by != POLICY_RESPONSE_SUBSCRIBE)
+        outcome = judge_response_right(g, ACL_PUBLISH, inner, v);
+    return outcome;
 }
 
 static bool granted_before(const struct guard_grant *grant, const struct mqtt_publish *publish)
@@ -196,10 +231,11 @@ static enum outcome judge_topic(struct mqtt_guard *g, const struct mqtt_publish 
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
     struct acl_request request = {.action = ACL_PUBLISH,
-                                  .topic = publish->topic,
                                   .qos = publish->qos,
                                   .retain = publish->retain,
                                   .payload_bytes = publish->payload_bytes};
+    if (!topic_publish_parse(publish->topic, &request.topic))
+        return OUTCOME_BAD_TOPIC;
     struct acl_decision decision = acl_decide(g->role->acl, g->values, &request);
     v->rule = decision.rule;
     *payload = decision.payload;
@@ -231,15 +267,29 @@ static bool is_text(const struct mqtt_guard *g, const struct mqtt_packet *p)
            (guard_has(&p->properties, MQTT_PROP_PAYLOAD_FORMAT) && p->properties.payload_format == 1);
 }
 
+/* What the upstream told a version 5 client in CONNACK that it does not take [MQTT-3.2.2-11, -14]. */
+static enum outcome judge_announced(const struct mqtt_guard *g, const struct mqtt_publish *publish)
+{
+    if (g->version != MQTT_5)
+        return OUTCOME_ALLOWED;
+    if (publish->qos > g->upstream_max_qos)
+        return OUTCOME_QOS_CAP;
+    return publish->retain && g->no_retain ? OUTCOME_RETAIN_DENIED : OUTCOME_ALLOWED;
+}
+
 void guard_check_publish(struct mqtt_guard *g, struct mqtt_packet *p, bool whole, uint64_t now_us,
                          struct guard_verdict *v)
 {
     enum acl_payload payload = ACL_PAYLOAD_ANY;
+    enum outcome outcome = judge_announced(g, &p->publish);
+    if (outcome != OUTCOME_ALLOWED) {
+        guard_close(g, outcome, v);
+        return;
+    }
     if (guard_has(&p->properties, MQTT_PROP_TOPIC_ALIAS) && !resolve_alias(g, p, v))
         return;
     if (p->publish.qos != 0 && !judge_exchange(g, MQTT_FROM_CLIENT, p, v))
         return;
-    enum outcome outcome = OUTCOME_ALLOWED;
     if (g->bounded && (g->role->limits.over != POLICY_DELAY || g->observe)) {
         v->counts = true;
         outcome = judge_rates(g, now_us);

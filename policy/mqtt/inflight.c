@@ -134,6 +134,7 @@ void inflight_set(struct inflight *table, struct inflight_entry *entry, enum inf
 {
     count(table, entry->state, -1);
     entry->state = (uint8_t)state;
+    entry->age = 0;
     count(table, entry->state, 1);
 }
 
@@ -164,6 +165,34 @@ void inflight_remove(struct inflight *table, struct inflight_entry *entry, struc
         close_gap(table->entries, table->capacity, (uint32_t)(entry - table->entries));
     if (table->used == 0 && table->entries != NULL)
         inflight_fini(table, memory);
+}
+
+/* ---- time ---------------------------------------------------------------------------------------------- */
+
+static bool unreleased(const struct inflight_entry *entry)
+{
+    return entry->id != 0 && (entry->state == INFLIGHT_PUBREL || entry->state == INFLIGHT_REFUSED);
+}
+
+uint16_t inflight_age(struct inflight *table, uint8_t most, struct mqtt_workspace *memory)
+{
+    uint16_t forgotten = 0;
+    if (inflight_unreleased(table) == 0)
+        return 0;
+    struct inflight_entry *entry = all_of(table);
+    for (uint32_t i = 0; i < table->capacity; i++)
+        if (unreleased(&entry[i]) && entry[i].age != UINT8_MAX)
+            entry[i].age++;
+    /* A removal moves others into its place or behind it, so this place is looked at again. */
+    for (uint32_t i = 0; table->used != 0 && i < table->capacity;) {
+        if (!unreleased(&entry[i]) || entry[i].age < most) {
+            i++;
+            continue;
+        }
+        inflight_remove(table, &entry[i], memory);
+        forgotten++;
+    }
+    return forgotten;
 }
 
 /* ---- order of answers --------------------------------------------------------------------------------- */

@@ -35,6 +35,7 @@ struct inflight_entry {
     uint16_t wire;  /* the receiver's */
     uint8_t state;  /* enum inflight_state */
     uint8_t code;   /* of a held answer */
+    uint8_t age;    /* ticks since the receiver had it, see inflight_age */
 };
 
 #define INFLIGHT_INLINE 4
@@ -62,6 +63,18 @@ struct inflight_entry *inflight_find(struct inflight *table, uint16_t id);
 struct inflight_entry *inflight_find_wire(struct inflight *table, uint16_t wire);
 void inflight_set(struct inflight *table, struct inflight_entry *entry, enum inflight_state state);
 void inflight_remove(struct inflight *table, struct inflight_entry *entry, struct mqtt_workspace *memory);
+
+/* How many exchanges of QoS 2 wait for the sender's PUBREL. */
+static inline uint16_t inflight_unreleased(const struct inflight *table)
+{
+    return (uint16_t)(table->used - table->waiting - table->held);
+}
+/*
+ * Makes those that wait for the sender's PUBREL one tick older and forgets those that are `most` ticks old
+ * (1 to 255); answers how many were forgotten. The protocol gives no time in which a sender must release, so
+ * that without it a sender that never does keeps the state of every identifier it ever used.
+ */
+uint16_t inflight_age(struct inflight *table, uint8_t most, struct mqtt_workspace *memory);
 
 /* True when an answer of ours to a new message of this QoS has to wait for an earlier one. */
 bool inflight_must_hold(const struct inflight *table, uint8_t qos);

@@ -91,6 +91,7 @@ static uint8_t relative_of(uint8_t code)
     case 0x86: /* bad user name or password */
     case 0x8A: /* banned */
         return 0x87;
+    case 0x93: /* receive maximum exceeded */
     case 0x95: /* packet too large */
     case 0x96: /* message rate too high */
     case 0x9F: /* connection rate exceeded */

@@ -5,6 +5,7 @@
  * observed; tables stay within their caps; memory comes back, also when there is too little of it.
  */
 #include "policy/access/identity.h"
+#include "policy/access/topic.h"
 #include "policy/mqtt/build.h"
 #include "policy/mqtt/guard.h"
 #include "tests/unit/memory_workspace.h"
@@ -59,6 +60,11 @@ static void bind_role(void)
     role.max_qos = draw() % 3;
     role.inflight = (uint16_t)(draw() % 10 + 1);
     role.queue = (uint16_t)(draw() % 10);
+    uint8_t law = draw();
+    role.law = (struct policy_mqtt_law){.strict_strings = (law & 1) != 0,
+                                        .pass_redirection = (law & 2) != 0,
+                                        .over = (enum policy_overrun)(law >> 2 & 3),
+                                        .response_topic = (enum policy_response)(law >> 4 & 3)};
     role.limits.subscriptions = draw() % 6 + 1u;
     role.limits.over = (enum policy_over_limit)(draw() % 3);
     if ((choice & 32) != 0)
@@ -80,11 +86,12 @@ static struct bytes draw_topic(bool filter)
 {
     static const char *const topics[] = {
         "trucks/017/location", "trucks/018/location", "trucks/017/status", "news/a",
-        "trucks/017/json",     "trucks/017/cmd/go",   "a/b/c/d/e/f/g",     "$SYS/x"};
+        "trucks/017/json",     "trucks/017/cmd/go",   "a/b/c/d/e/f/g",     "$SYS/x",
+        "$delayed/5/news/a",   "$delayed/5/$SYS/x"};
     static const char *const filters[] = {
         "#",     "trucks/017/cmd/+", "trucks/+/location", "news/#", "$share/g/#", "$share/g/news/a", "news/a",
         "$SYS/#"};
-    return bytes_of_text(filter ? filters[draw() % 8] : topics[draw() % 8]);
+    return bytes_of_text(filter ? filters[draw() % 8] : topics[draw() % 10]);
 }
 
 static void draw_list(struct mqtt_packet *p)
@@ -127,6 +134,10 @@ static void draw_publish(struct mqtt_packet *p)
         if (draw() % 2 == 0)
             p->publish.topic = bytes_of(NULL, 0);
     }
+    if (guard.version == MQTT_5 && draw() % 8 == 0) {
+        p->properties.present |= MQTT_PROP_BIT(MQTT_PROP_RESPONSE_TOPIC);
+        p->properties.response_topic = draw_topic(false);
+    }
     if (p->publish.qos == 0)
         p->packet_id = 0;
 }
@@ -162,7 +173,25 @@ static bool reference_allows(enum acl_action action, const struct mqtt_packet *p
                                   .qos = p->publish.qos,
                                   .retain = action == ACL_PUBLISH && p->publish.retain,
                                   .payload_bytes = p->publish.payload_bytes};
+    if (action == ACL_PUBLISH && !topic_publish_parse(p->publish.topic, &request.topic))
+        return false;
     return acl_decide_reference(identity.role->acl, &identity.values, &request).outcome == OUTCOME_ALLOWED;
+}
+
+/* By which right a Response Topic may be named. */
+static bool reference_allows_response(const struct mqtt_packet *p)
+{
+    enum policy_response by = identity.role->law.response_topic;
+    struct mqtt_packet response;
+    if ((p->properties.present & MQTT_PROP_BIT(MQTT_PROP_RESPONSE_TOPIC)) == 0 || by == POLICY_RESPONSE_ANY)
+        return true;
+    memset(&response, 0, sizeof(response));
+    response.publish.topic = p->properties.response_topic;
+    bool may_publish = reference_allows(ACL_PUBLISH, &response);
+    if (!topic_publish_parse(p->properties.response_topic, &response.publish.topic))
+        return false;
+    bool may_read = reference_allows(ACL_SUBSCRIBE, &response);
+    return (by == POLICY_RESPONSE_PUBLISH || may_read) && (by == POLICY_RESPONSE_SUBSCRIBE || may_publish);
 }
 
 static void check_forwarded(enum mqtt_sender sender, const struct mqtt_packet *p,
@@ -176,6 +205,8 @@ static void check_forwarded(enum mqtt_sender sender, const struct mqtt_packet *p
                 "a refused PUBLISH is forwarded");
         require(observed || sender == MQTT_FROM_SERVER || p->publish.qos <= identity.role->max_qos,
                 "a PUBLISH above the cap is forwarded");
+        require(observed || sender == MQTT_FROM_SERVER || reference_allows_response(p),
+                "a refused Response Topic is forwarded");
         require(p->publish.qos == 0 || p->packet_id != 0, "no identifier");
     }
     if (p->type == MQTT_CONNECT || p->type == MQTT_CONNACK)
@@ -282,6 +313,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             memory.grant = UINT32_MAX;
         } else if (choice == 3) {
             now_us += (uint64_t)draw() * 10000;
+        } else if (choice == 4) {
+            uint16_t before = (uint16_t)(guard.up.used + guard.down.used);
+            uint32_t forgotten = mqtt_guard_age(&guard);
+            require(guard.up.used + guard.down.used + forgotten == before, "forgotten, and not gone");
+            check_tables();
         } else {
             step();
         }

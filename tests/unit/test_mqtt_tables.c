@@ -152,6 +152,48 @@ static void exchanges_match_a_model(void)
     }
 }
 
+/* Those that wait for the sender's PUBREL are forgotten at their fourth tick, others never; in a table that
+ * closes its gaps meanwhile. */
+static void exchanges_that_age(void)
+{
+    static uint8_t state_of[65536];
+    for (uint32_t seed = 1; seed <= 20; seed++) {
+        struct inflight table;
+        uint32_t random = seed;
+        uint16_t left = 0, expected = 0;
+        uint32_t n = seed % 2 == 0 ? 3 : 700;
+        memory_workspace_init(&memory);
+        memset(state_of, 0, sizeof(state_of));
+        inflight_init(&table);
+        for (uint32_t i = 0; i < n; i++) {
+            uint16_t id = draw_id((int)(seed % 4), i, &random);
+            uint8_t state = (uint8_t)(random_next(&random) % INFLIGHT_REFUSED + 1);
+            if (state_of[id] != INFLIGHT_NONE)
+                continue;
+            CU_ASSERT_TRUE_FATAL(inflight_reserve(&table, &memory.base));
+            inflight_add(&table, id, id, (enum inflight_state)state, 0);
+            state_of[id] = state;
+            if (state == INFLIGHT_PUBREL || state == INFLIGHT_REFUSED)
+                expected++;
+            else
+                left++;
+        }
+        CU_ASSERT_EQUAL(inflight_unreleased(&table), expected);
+        for (int tick = 1; tick < 4; tick++)
+            CU_ASSERT_EQUAL(inflight_age(&table, 4, &memory.base), 0);
+        CU_ASSERT_EQUAL(inflight_age(&table, 4, &memory.base), expected);
+        CU_ASSERT_EQUAL(table.used, left);
+        for (uint32_t id = 1; id < 65536; id++) {
+            bool kept = state_of[id] != INFLIGHT_NONE && state_of[id] != INFLIGHT_PUBREL &&
+                        state_of[id] != INFLIGHT_REFUSED;
+            if ((inflight_find(&table, (uint16_t)id) != NULL) != kept)
+                CU_FAIL("kept and forgotten were mixed up");
+        }
+        inflight_fini(&table, &memory.base);
+        CU_ASSERT_EQUAL(memory.out, 0);
+    }
+}
+
 static void exchanges_without_memory(void)
 {
     struct inflight table;
@@ -282,6 +324,7 @@ static void subscription_list(void)
 
 static const struct unit_test tests[] = {
     {"exchanges match a model (D7, D8)", exchanges_match_a_model},
+    {"exchanges that age (D8)", exchanges_that_age},
     {"exchanges without memory", exchanges_without_memory},
     {"order across the wrap (D7)", order_across_the_wrap},
     {"aliases (D6)", aliases},

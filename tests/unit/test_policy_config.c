@@ -66,7 +66,9 @@ static void everything(void)
         "  id = \"t-${client_id}\"; client_id = \"truck-*\"; mode = \"observe\"; subscribe_mode = "
         "\"filter\"; payload = "
         "\"utf8\";\n"
-        "  max_qos = 0; inflight = 5; queue = 6; will = \"required\"; refusal = \"disconnect\"; vars = { "
+        "  max_qos = 0; inflight = 5; queue = 6; will = \"required\"; refusal = \"disconnect\"; strings = "
+        "\"strict\"; redirection = \"pass\"; response_topic = \"both\"; inflight_over = \"drop\"; "
+        "release_timeout = \"90s\"; vars = { "
         "channel = "
         "\"stable\"; };\n"
         "  limits = { connects = \"6/min\"; publishes = \"20/s burst 60\"; bytes = \"64KiB/s\"; packet = "
@@ -96,6 +98,10 @@ static void everything(void)
     CU_ASSERT_EQUAL(r->queue, 6);
     CU_ASSERT_EQUAL(r->will, POLICY_WILL_REQUIRED);
     CU_ASSERT_EQUAL(r->refusal, POLICY_REFUSE_DISCONNECT);
+    CU_ASSERT(r->law.strict_strings && r->law.pass_redirection);
+    CU_ASSERT_EQUAL(r->law.response_topic, POLICY_RESPONSE_BOTH);
+    CU_ASSERT_EQUAL(r->law.over, POLICY_OVERRUN_DROP);
+    CU_ASSERT_EQUAL(r->law.release_s, 90);
     const struct policy_limits *l = &r->limits;
     CU_ASSERT(l->connects.amount == 6 && l->connects.period_us == 60000000 && l->connects.burst == 6);
     CU_ASSERT(l->publishes.amount == 20 && l->publishes.period_us == 1000000 && l->publishes.burst == 60);
@@ -166,6 +172,10 @@ static void defaults(void)
     CU_ASSERT_EQUAL(r->queue, 100);
     CU_ASSERT_EQUAL(r->will, POLICY_WILL_OPTIONAL);
     CU_ASSERT_EQUAL(r->refusal, POLICY_REFUSE_ACKNOWLEDGE);
+    CU_ASSERT(!r->law.strict_strings && !r->law.pass_redirection);
+    CU_ASSERT_EQUAL(r->law.response_topic, POLICY_RESPONSE_SUBSCRIBE);
+    CU_ASSERT_EQUAL(r->law.over, POLICY_OVERRUN_STANDARD);
+    CU_ASSERT_EQUAL(r->law.release_s, 60);
     CU_ASSERT_EQUAL(r->limits.connects.amount, 0); /* unlimited */
     CU_ASSERT_EQUAL(r->limits.packet_bytes, 262144);
     CU_ASSERT_EQUAL(r->limits.subscriptions, 64);
@@ -414,6 +424,19 @@ static void roles(void)
          "2: error: 'will' in role 'a' is \"yes\", which it cannot be; write one of \"optional\", "
          "\"required\", "
          "\"forbidden\", \"supplied\"\n"},
+        {ROLE("strings = \"utf8\"; redirection = \"allow\"; response_topic = \"read\"; inflight_over = "
+              "\"ignore\"; "
+              "release_timeout = \"1500ms\"; " OK_RULES),
+         P "2: error: 'inflight_over' in role 'a' is \"ignore\", which it cannot be; write one of "
+           "\"standard\", "
+           "\"delay\", \"drop\", \"disconnect\"\n" P
+           "2: error: 'redirection' in role 'a' is \"allow\", which it cannot be; write one of \"strip\", "
+           "\"pass\"\n" P
+           "2: error: 'release_timeout' is \"1500ms\"; it is of whole seconds; write for example "
+           "\"1m\"\n" P "2: error: 'response_topic' in role 'a' is \"read\", which it cannot be; write one "
+           "of \"subscribe\", "
+           "\"publish\", \"both\", \"any\"\n" P "2: error: 'strings' in role 'a' is \"utf8\", which it "
+           "cannot be; write one of \"spec\", \"strict\"\n"},
         {ROLE("limits = { connects = \"6\"; bytes = \"5/s\"; packet = \"1B\"; subscriptions = 0;\nkeepalive "
               "= \"10m-30s\"; over = "
               "\"dealy\"; publishes = 5; };\n" OK_RULES),

@@ -3,6 +3,7 @@
  * F2; traps 1.2, 1.3). */
 #include "tests/unit/relay_lab.h"
 #include "tests/unit/relay_roles.h"
+#include "tests/unit/relay_steps.h"
 #include "tests/unit/runner.h"
 
 static struct relay_lab lab;
@@ -14,42 +15,6 @@ static void open_lab(void)
 {
     struct policy_role_spec roles[] = {truck_role(), office_role()};
     lab_open(&lab, roles, 2);
-}
-
-static void publish(struct lab_session *s, const char *topic, uint8_t qos, uint16_t id)
-{
-    struct mqtt_packet p = lab_publish(s->version, topic, qos, id);
-    lab_send(s->device, &p);
-}
-
-static void ack(struct lab_session *s, struct lab_stream *from, enum mqtt_type type, uint16_t id)
-{
-    struct mqtt_packet p = lab_ack(s->version, type, id, 0);
-    lab_send(from, &p);
-}
-
-/* What the device was told next: type and id (and the code in version 5); false when it is something else. */
-static bool told(struct lab_session *s, enum mqtt_type type, uint16_t id, uint8_t code)
-{
-    struct mqtt_packet p;
-    return lab_next(s->device, MQTT_FROM_SERVER, s->version, &p) && p.type == type && p.packet_id == id &&
-           p.reason_code == code;
-}
-
-static bool told_nothing(struct lab_session *s)
-{
-    return s->device->out_read == s->device->out_n;
-}
-
-static bool passed(struct lab_session *s, enum mqtt_type type, uint16_t id)
-{
-    struct mqtt_packet p;
-    return lab_next(s->upstream, MQTT_FROM_CLIENT, s->version, &p) && p.type == type && p.packet_id == id;
-}
-
-static bool passed_nothing(struct lab_session *s)
-{
-    return s->upstream->out_read == s->upstream->out_n;
 }
 
 /* ---- D4, D7 ------------------------------------------------------------------------------------------- */

@@ -297,6 +297,16 @@ static void fingerprints(void)
     const struct policy_spec limits = {changed, 2, devices, 2};
     fingerprint_of(&limits, other);
     CU_ASSERT_STRING_NOT_EQUAL(base, other);
+    for (int i = 0; i < 5; i++) {
+        memcpy(changed, roles, sizeof(roles));
+        changed[1].law = (struct policy_mqtt_law){.strict_strings = i == 0,
+                                                  .pass_redirection = i == 1,
+                                                  .over = i == 2,
+                                                  .response_topic = i == 3,
+                                                  .release_s = i == 4};
+        fingerprint_of(&limits, other);
+        CU_ASSERT_STRING_NOT_EQUAL(base, other);
+    }
     rules[1].will = 1;
     fingerprint_of(&spec, other);
     CU_ASSERT_STRING_NOT_EQUAL(base, other);

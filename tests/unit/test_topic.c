@@ -229,6 +229,39 @@ static void shares(void)
     }
 }
 
+/* What a PUBLISH names is what is behind "$delayed/n/", and nothing else has such a form. */
+static void delayed(void)
+{
+    static const struct {
+        const char *topic;
+        bool ok;
+        const char *inner;
+    } t[] = {
+        {"a/b", true, "a/b"},
+        {"$SYS/x", true, "$SYS/x"},
+        {"$share/g/a", true, "$share/g/a"},
+        {"$queue/a", true, "$queue/a"},
+        {"$delayed", true, "$delayed"},
+        {"$Delayed/5/a", true, "$Delayed/5/a"},
+        {"$delayed/5/a/b", true, "a/b"},
+        {"$delayed/4294967296/$SYS/x", true, "$SYS/x"},
+        {"$delayed/5//a", true, "/a"},
+        {"$delayed/", false, ""},
+        {"$delayed/5", false, ""},
+        {"$delayed/5/", false, ""},
+        {"$delayed//a", false, ""},
+        {"$delayed/-5/a", false, ""},
+        {"$delayed/5/$delayed/5/a", false, ""},
+        {"$delayed/5/$share/g/a", false, ""},
+    };
+    for (size_t i = 0; i < COUNT(t); i++) {
+        struct bytes inner;
+        CU_ASSERT_EQUAL(topic_publish_parse(text(t[i].topic), &inner), t[i].ok);
+        if (t[i].ok)
+            CU_ASSERT_TRUE(bytes_equal(inner, text(t[i].inner)));
+    }
+}
+
 /* CVE-2019-11779 and its like: nothing recurses over levels. */
 static void deep(void)
 {
@@ -254,6 +287,7 @@ int main(void)
         {"intersection (D5)", intersection},
         {"containment and intersection against their meaning", exhaustive},
         {"prefixes of shared subscriptions (s.4.8.2)", shares},
+        {"delayed publishes", delayed},
         {"65535 slashes", deep},
     };
     return unit_run("topic", tests, COUNT(tests));
