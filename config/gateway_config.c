@@ -34,6 +34,14 @@ static bool take_place(struct gateway_owned *owned, const char *file, struct dia
     return owned->config.directory != NULL && owned->config.file != NULL;
 }
 
+/* More names than there is room for cannot be: keys with a file name, times entries. */
+static void note_path(struct schema_read *read, const char *path)
+{
+    struct gateway_config *config = ((struct gateway_draft *)read->owner)->config;
+    if (config->paths_n < GATEWAY_PATHS_MAX)
+        config->paths[config->paths_n++] = path;
+}
+
 static void check_all(struct gateway_owned *owned, struct diagnostics *d)
 {
     struct gateway_config *config = &owned->config;
@@ -43,7 +51,8 @@ static void check_all(struct gateway_owned *owned, struct diagnostics *d)
                                .arena = owned->arena,
                                .directory = config->directory,
                                .owner = draft,
-                               .beside = &policy_keys};
+                               .beside = &policy_keys,
+                               .named = note_path};
     if (draft == NULL) {
         diagnostics_add(d, DIAGNOSTIC_ERROR, config->file, 0, "no memory to read it");
         return;
@@ -169,6 +178,7 @@ void gateway_config_compare(const struct gateway_config *running, const struct g
         {"dataplane", "eal", same_text(running->eal, next->eal)},
         {"dataplane", "ports", same_ports(running, next)},
         {"dataplane", "routes", same_routes(running, next)},
+        {"gateway", "confinement", running->confined == next->confined},
         {"control", "socket", same_text(running->control_socket, next->control_socket)},
     };
     for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {

@@ -18,6 +18,7 @@
 #define GATEWAY_SERVERS_MAX 8
 #define GATEWAY_ADDRESSES_MAX 8
 #define GATEWAY_ROUTES_MAX 256
+#define GATEWAY_PATHS_MAX 512
 
 /*
  * One entry of `ports`. Two entries with the same device and different VLANs are two interfaces of one port;
@@ -130,6 +131,9 @@ struct gateway_config {
     struct config_upstream upstreams[GATEWAY_UPSTREAMS_MAX];
     const char *control_socket;
     struct config_events events;
+    bool confined; /* confinement = "full" */
+    uint32_t paths_n;
+    const char *paths[GATEWAY_PATHS_MAX]; /* every file name of the settings */
 };
 
 /* Reads and checks FILE. NULL when there are errors (all of them are in `d`). Warnings alone do not refuse.

@@ -282,6 +282,13 @@ static void set_on_stall(struct schema_read *read, const struct schema_value *va
         refuse_word(read, value, FEATURE_FAIL_OPEN, "closed");
 }
 
+static void set_confinement(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->confined = value->number == 0;
+}
+
+static const char *const confinement_words[] = {"full", "none", NULL};
 static const char *const mode_words[] = {"enforce", "observe", NULL};
 static const char *const stall_words[] = {"closed", "open", NULL};
 
@@ -293,6 +300,12 @@ static const struct schema_key gateway_group_keys[] = {
      .fallback = "enforce",
      .example = "\"enforce\"",
      .set = set_mode},
+    {.name = "confinement",
+     .type = SCHEMA_WORD,
+     .words = confinement_words,
+     .fallback = "full",
+     .example = "\"full\"",
+     .set = set_confinement},
     {.name = "on_stall",
      .type = SCHEMA_WORD,
      .words = stall_words,

@@ -285,6 +285,8 @@ static bool check_path(struct schema_read *read, struct schema_value *value)
         return false;
     }
     value->text = path;
+    if (read->named != NULL)
+        read->named(read, path);
     return true;
 }
 

@@ -95,7 +95,8 @@ struct schema_read {
     const char *directory;             /* of relative paths */
     const struct schema_table *beside; /* the file may hold these too, which are passed over; or NULL */
     void *owner;
-    const struct schema_place *place; /* of the group being read */
+    const struct schema_place *place;                          /* of the group being read */
+    void (*named)(struct schema_read *read, const char *path); /* told of every file name; or NULL */
 };
 
 /* Reads a file's root. False when an error was told. */

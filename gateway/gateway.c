@@ -2,10 +2,12 @@
 #include "gateway/gateway.h"
 
 #include "config/units.h"
+#include "gateway/confine.h"
 #include "gateway/metrics.h"
 #include "gateway/reload.h"
 
 #include <errno.h>
+#include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -229,6 +231,53 @@ int gateway_start(struct gateway *gateway, const struct gateway_options *options
     }
     metrics_register();
     say_ready(gateway);
+    return GATEWAY_EXIT_OK;
+}
+
+/* What libraries read when asked for the first time: users and groups, time zones, character sets, devices.
+ */
+static const char *const library_places[] = {
+    "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/localtime", "/usr/lib",  "/usr/share/zoneinfo",
+    "/lib",        "/proc/self", "/sys/devices",       "/sys/bus/pci",   "/dev/null", "/dev/urandom"};
+
+static bool list_places(const struct gateway *gateway, struct confine_places *places)
+{
+    const struct gateway_config *config = gateway->generation->config;
+    bool good = confine_allow(places, config->directory, false) &&
+                confine_allow(places, gateway->options->policy_directory, false);
+    for (uint32_t i = 0; good && i < config->paths_n; i++)
+        good = confine_allow_beside(places, config->paths[i], false);
+    good = good && confine_allow_beside(places, config->control_socket, true) &&
+           (config->events.file == NULL || confine_allow_beside(places, config->events.file, true)) &&
+           confine_allow(places, rte_eal_get_runtime_dir(), true) &&
+           confine_allow(places, "/dev/hugepages", true);
+    for (size_t i = 0; good && i < sizeof(library_places) / sizeof(library_places[0]); i++)
+        good = confine_allow(places, library_places[i], false);
+    return good;
+}
+
+int gateway_confine(struct gateway *gateway)
+{
+    static struct confine_places places;
+    char why[512];
+    if (!gateway->generation->config->confined || CONFINE_BUILD == 0) {
+        gateway_say(gateway, 0, "confinement none: capabilities, files and system calls stay as they are");
+        return GATEWAY_EXIT_OK;
+    }
+    if (!list_places(gateway, &places)) {
+        gateway_say(gateway, -1, "confinement: too many directories in the settings");
+        return GATEWAY_EXIT_FAULT;
+    }
+    int in_force = confine(CONFINE_BUILD, &places, why, sizeof(why));
+    if (in_force < 0) {
+        gateway_say(gateway, -1, "confinement: %s; gateway.confinement = \"none\" goes without", why);
+        return GATEWAY_EXIT_FAULT;
+    }
+    gateway_say(gateway, 0, "confined:%s%s%s%s",
+                (in_force & CONFINE_CAPABILITIES) != 0 ? " no capabilities" : "",
+                (in_force & CONFINE_FILES) != 0 ? ", own directories" : ", all files (no Landlock)",
+                (in_force & CONFINE_CALLS) != 0 ? ", own system calls" : "",
+                (in_force & CONFINE_DUMPS) != 0 ? ", no core dumps" : "");
     return GATEWAY_EXIT_OK;
 }
 

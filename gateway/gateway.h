@@ -70,6 +70,9 @@ void gateway_say(const struct gateway *gateway, int level, const char *format, .
 /* Brings everything up, workers running. An enum gateway_exit; on failure nothing is left behind and the
  * reason was said. */
 int gateway_start(struct gateway *gateway, const struct gateway_options *options);
+/* Gives up what is not needed any more (confine.h), unless the settings say "none"; once, when the control
+ * socket is open. An enum gateway_exit. */
+int gateway_confine(struct gateway *gateway);
 /* Stops workers and frees all. */
 void gateway_stop(struct gateway *gateway);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* sallyport: options, then the gateway. Exit statuses as in the operators' surface 2.1. */
 #include "config/print.h"
+#include "gateway/confine.h"
 #include "gateway/control.h"
 #include "gateway/gateway.h"
 #include "gateway/notify.h"
@@ -62,6 +63,9 @@ static int print_version(void)
     printf("listeners  mqtt (tcp), coap (udp)\n");
     printf(
         "upstreams  mqtt over tls 1.3, tls 1.2 by option, or plain; coap over dtls 1.2 with psk, or plain\n");
+    printf("confined   %s\n", CONFINE_BUILD == 0
+                                  ? "not in a sanitizer build"
+                                  : "capabilities, files (Landlock), system calls (seccomp), core dumps");
     tls_library_fini();
     return GATEWAY_EXIT_OK;
 }
@@ -113,13 +117,15 @@ static int run(const struct gateway_options *options)
         return status;
     struct control *control = control_create(&gateway);
     status = GATEWAY_EXIT_FAULT;
-    if (control != NULL) {
+    if (control != NULL)
+        status = gateway_confine(&gateway);
+    if (control != NULL && status == GATEWAY_EXIT_OK) {
         gateway_say(&gateway, 0, "ready in %.1f s", (double)(gateway_wall_us() - begun_us) / 1e6);
         notify_state("READY=1");
         status = control_run(control);
         notify_state("STOPPING=1");
-        control_destroy(control);
     }
+    control_destroy(control);
     gateway_stop(&gateway);
     return status;
 }

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "deploy" / "demo.d"))
@@ -48,7 +49,11 @@ class Case:
         return [line for line in text.splitlines() if "ERROR: " in line or "runtime error:" in line]
 
     def finish(self):
-        """Takes the lab down and exits."""
+        """Takes the lab down and exits. Called in a finally clause, it counts what is being raised as a failure: leaving by
+        sys.exit() would hide it."""
+        if sys.exc_info()[0] is not None:
+            traceback.print_exc()
+            self.check("the test came to its end", False, repr(sys.exc_info()[1]))
         alive = subprocess.run(["kill", "-0", str(lab_site.pid("gateway"))], check=False).returncode == 0 \
             if (lab_site.STATE / "gateway.pid").exists() else None
         if alive is not None:
