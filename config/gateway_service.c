@@ -326,7 +326,9 @@ static void check_listener(struct schema_read *read, struct gateway_draft *draft
     if (upstream != UINT32_MAX) {
         own->upstream = upstream;
         used[upstream] = true;
-        if (config->upstreams[upstream].protocol != own->protocol)
+        /* CoAP devices may be served from a broker (E8); the other way round there is nothing to say. */
+        bool to_broker = own->protocol == CONFIG_COAP && config->upstreams[upstream].protocol == CONFIG_MQTT;
+        if (config->upstreams[upstream].protocol != own->protocol && !to_broker)
             schema_error(read, at(read, names->setting, "upstream"),
                          "listener '%s' speaks %s, but upstream '%s' speaks %s; name another upstream",
                          own->name, protocol_text(own->protocol), names->upstream,

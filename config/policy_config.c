@@ -16,6 +16,7 @@ static void draft_destroy(struct policy_draft *draft)
         return;
     for (uint32_t i = 0; i < draft->roles_n; i++) {
         free(draft->roles[i]->rules);
+        free(draft->roles[i]->maps);
         free(draft->roles[i]);
     }
     free(draft->roles);
@@ -114,6 +115,11 @@ static void mend(struct policy_draft *draft)
             if (role->rules[k].id != NULL && role->rules[k].topic != NULL && role->rules[k].actions != 0)
                 role->rules[kept++] = role->rules[k];
         role->rules_n = kept;
+        kept = 0;
+        for (uint32_t k = 0; k < role->maps_n; k++)
+            if (role->maps[k].path != NULL && role->maps[k].topic != NULL)
+                role->maps[kept++] = role->maps[k];
+        role->maps_n = kept;
         if (role->spec.name == NULL)
             role->spec.name = arena_format(draft->arena, "(role %u)", i + 1);
         if (role->spec.name == NULL)
@@ -122,6 +128,8 @@ static void mend(struct policy_draft *draft)
             role->spec.match.psk_id = "*";
         role->spec.rules = role->rules;
         role->spec.rules_n = role->rules_n;
+        role->spec.maps = role->maps;
+        role->spec.maps_n = role->maps_n;
         role->spec.variables = role->variables;
         role->spec.variables_n = role->variables_n;
     }

@@ -16,6 +16,9 @@ struct draft_role {
     struct acl_rule_spec *rules;
     uint32_t rules_n;
     uint32_t rules_room;
+    struct topic_map *maps;
+    uint32_t maps_n;
+    uint32_t maps_room;
     struct policy_variable variables[POLICY_VARIABLES_MAX];
     uint32_t variables_n;
     bool match_empty;              /* `match` is there and asks nothing, which the compiler tells */
@@ -80,8 +83,10 @@ struct policy_draft {
 extern const struct schema_table policy_keys;
 /* Entries of `rules` (of a struct draft_role) and of `tests`. */
 extern const struct schema_table policy_rule_keys;
+extern const struct schema_table policy_map_keys;
 extern const struct schema_table policy_test_keys;
 void *policy_next_rule(struct schema_read *read, const config_setting_t *setting, void *into);
+void *policy_next_map(struct schema_read *read, const config_setting_t *setting, void *into);
 void *policy_next_test(struct schema_read *read, const config_setting_t *setting, void *into);
 /* "publish", "subscribe", "GET"... */
 extern const char *const policy_action_words[ACL_ACTIONS];

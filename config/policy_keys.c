@@ -404,6 +404,11 @@ static const struct schema_key role_keys[] = {
      .set = set_release},
     {.name = "limits", .type = SCHEMA_GROUP, .inside = &limit_table},
     {.name = "vars", .type = SCHEMA_FREE, .max = 255, .set = set_role_variable},
+    {.name = "maps",
+     .type = SCHEMA_LIST,
+     .feature = FEATURE_COAP,
+     .entry = policy_next_map,
+     .inside = &policy_map_keys},
     {.name = "rules", .type = SCHEMA_LIST, .entry = policy_next_rule, .inside = &policy_rule_keys},
 };
 static const struct schema_table role_table = {.what = "role", .label = "name", SCHEMA_KEYS(role_keys)};

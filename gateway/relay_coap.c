@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "gateway/relay_coap_private.h"
+#include "gateway/coap_mqtt.h"
 
 #include <stdlib.h>
 
@@ -25,7 +25,7 @@ bool coap_keep_bytes(struct coap_relays *r, uint8_t **at, uint16_t *len, const u
 {
     uint32_t capacity;
     coap_drop_bytes(r, at, len);
-    if (n == 0 || n > COAP_MESSAGE_MAX)
+    if (n == 0 || n > COAP_KEEP_MAX)
         return false;
     *at = packet_buffer_get(r->buffers, (uint32_t)n, &capacity);
     if (*at == NULL)
@@ -363,12 +363,15 @@ static bool still_allowed(struct coap_relays *r, struct coap_client *client, con
     struct coap_message request;
     struct coap_verdict verdict;
     if (coap_client_identify(r, client) != OUTCOME_ALLOWED || flight->request == NULL ||
-        coap_parse(&request, bytes_of(flight->request, flight->request_len)) != COAP_PARSE_OK)
+        strcmp(flight->leg->identity, client->identity.name) != 0)
+        return false;
+    if (flight->mapped)
+        return coap_mqtt_still_allowed(flight);
+    if (coap_parse(&request, bytes_of(flight->request, flight->request_len)) != COAP_PARSE_OK)
         return false;
     coap_guard_request(client->identity.role, &client->identity.values, coap_generation(r)->config->observe,
                        client->key.local_port, &request, &verdict);
-    return coap_verdict_passes(&verdict) && verdict.observe &&
-           strcmp(flight->leg->identity, client->identity.name) == 0;
+    return coap_verdict_passes(&verdict) && verdict.observe;
 }
 
 static void sweep_client(struct coap_relays *r, struct coap_client *client)
@@ -435,11 +438,13 @@ static bool create_tables(struct coap_relays *r)
     r->buffers = packet_buffers_create(config->buffer_bytes);
     r->proofs = coap_proofs_create(sources, config->secret + SECRET_PROOFS);
     r->dtls = dtls_worker_create(config->clients);
+    r->sessions = slab_create(config->clients, sizeof(struct coap_mqtt));
+    r->topics = slab_create(config->clients, sizeof(struct coap_mqtt_topic));
     r->repeated = buckets(flights, &r->repeated_mask);
     r->named = buckets(config->clients, &r->named_mask);
     return r->clients != NULL && r->legs != NULL && r->flights != NULL && r->by_client != NULL &&
            r->by_leg != NULL && r->buffers != NULL && r->proofs != NULL && r->dtls != NULL &&
-           r->repeated != NULL && r->named != NULL;
+           r->sessions != NULL && r->topics != NULL && r->repeated != NULL && r->named != NULL;
 }
 
 struct coap_relays *coap_relays_create(const struct coap_relays_config *config)
@@ -452,6 +457,7 @@ struct coap_relays *coap_relays_create(const struct coap_relays_config *config)
     TAILQ_INIT(&r->silent_clients);
     TAILQ_INIT(&r->silent_legs);
     TAILQ_INIT(&r->kept);
+    TAILQ_INIT(&r->dirty_sessions);
     r->housekeeping.fire = on_housekeeping;
     if (!create_tables(r)) {
         coap_relays_destroy(r);
@@ -486,6 +492,10 @@ void coap_relays_destroy(struct coap_relays *r)
         flow_table_destroy(r->by_client);
     if (r->flights != NULL)
         slab_destroy(r->flights);
+    if (r->topics != NULL)
+        slab_destroy(r->topics);
+    if (r->sessions != NULL)
+        slab_destroy(r->sessions);
     if (r->legs != NULL)
         slab_destroy(r->legs);
     if (r->clients != NULL)

@@ -23,6 +23,7 @@
 #define GATEWAY_RELAY_COAP_H
 
 #include "dataplane/address.h"
+#include "dataplane/stream.h"
 #include "dataplane/timer_wheel.h"
 #include "gateway/event.h"
 #include "gateway/generation.h"
@@ -47,6 +48,10 @@ struct coap_relays_config {
     uint8_t (*pick)(void *worker, uint32_t upstream);
     void (*result)(void *worker, uint32_t upstream, uint8_t server, bool good);
     void (*send)(void *worker, uint32_t *path, const struct flow_key *key, const uint8_t *payload, size_t n);
+    /* Opens a stream to a broker, as mqtt_relays_config.dial does; NULL: there are none. */
+    struct stream *(*dial)(void *worker, uint32_t upstream, const char *identity,
+                           const struct flow_key *device, const struct stream_handler *handler, void *owner,
+                           uint8_t *server, enum outcome *why);
     void *worker;
 };
 
@@ -91,6 +96,10 @@ struct coap_arrival {
     COAP_COUNTER(EXCHANGES_FORGOTTEN, "exchanges-forgotten")                                                 \
     COAP_COUNTER(LEGS_OPENED, "legs-opened")                                                                 \
     COAP_COUNTER(LEGS_FAILED, "legs-failed")                                                                 \
+    COAP_COUNTER(PUBLISHED, "mqtt-published")                                                                \
+    COAP_COUNTER(ACKNOWLEDGED, "mqtt-acknowledged")                                                          \
+    COAP_COUNTER(MESSAGES, "mqtt-messages")                                                                  \
+    COAP_COUNTER(TOPICS, "mqtt-topics")                                                                      \
     COAP_COUNTER(OBSERVATIONS, "observations")                                                               \
     COAP_COUNTER(OBSERVATIONS_ENDED, "observations-ended")
 
@@ -111,6 +120,8 @@ void coap_relays_from_device(struct coap_relays *relays, const struct coap_arriv
 /* Whether a datagram of this flow (remote: the server) is awaited. */
 bool coap_relays_claims(const struct coap_relays *relays, const struct flow_key *key);
 void coap_relays_from_upstream(struct coap_relays *relays, const struct flow_key *key, struct bytes payload);
+/* Lets leave what was written to brokers; once an iteration. */
+void coap_relays_flush(struct coap_relays *relays);
 /* A router or the server said that this flow of ours leads nowhere. */
 void coap_relays_unreachable(struct coap_relays *relays, const struct flow_key *key);
 /*

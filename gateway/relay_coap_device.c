@@ -2,7 +2,7 @@
 /* What devices send: read, matched with what is known, judged, and sent on. */
 #include "policy/coap/build.h"
 
-#include "gateway/relay_coap_private.h"
+#include "gateway/coap_mqtt.h"
 
 /* Nothing is said of when to come again. */
 #define NO_AGE UINT32_MAX
@@ -64,6 +64,8 @@ struct coap_request {
     struct coap_leg *leg;
     struct coap_verdict verdict;
     struct bytes echo; /* the client's, for the upstream */
+    bool broker;       /* the upstream is one: */
+    struct coap_topic topic;
     bool proved;
 };
 
@@ -107,6 +109,7 @@ static enum event_kind kind_of(enum outcome outcome)
         return EVENT_LIMIT_EXCEEDED;
     case OUTCOME_BAD_OPTION:
     case OUTCOME_BAD_METHOD:
+    case OUTCOME_NO_TOPIC:
     case OUTCOME_MALFORMED_STRING:
     case OUTCOME_HOP_LIMIT:
         return EVENT_PROTOCOL_ERROR;
@@ -264,6 +267,7 @@ static struct coap_flight *begin(struct coap_relays *r, struct coap_request *q)
     flight->no_response = q->verdict.no_response;
     flight->suppressed = false;
     flight->observe = q->verdict.observe;
+    flight->mapped = false;
     if (!coap_flight_set_token(flight, message)) {
         coap_flight_free(flight);
         return NULL;
@@ -271,18 +275,26 @@ static struct coap_flight *begin(struct coap_relays *r, struct coap_request *q)
     return flight;
 }
 
-static void forward(struct coap_relays *r, struct coap_request *q)
+/* What is kept of the request until it is sent, and for as long as it observes. */
+static bool keep_request(struct coap_relays *r, const struct coap_request *q, struct coap_flight *flight)
 {
     uint8_t request[COAP_MESSAGE_MAX];
+    if (q->broker)
+        return coap_mqtt_keep(flight, q->message, &q->verdict, &q->topic);
+    /* Type and message id are set when its turn has come. */
+    size_t n = coap_guard_rebuild(q->message, &q->verdict, q->echo, COAP_NON, 0, flight->up_token,
+                                  COAP_UP_TOKEN, request, sizeof(request));
+    return coap_keep_bytes(r, &flight->request, &flight->request_len, request, n);
+}
+
+static void forward(struct coap_relays *r, struct coap_request *q)
+{
     struct coap_flight *flight = begin(r, q);
     if (flight == NULL) {
         refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
         return;
     }
-    /* Type and message id are set when its turn has come. */
-    size_t n = coap_guard_rebuild(q->message, &q->verdict, q->echo, COAP_NON, 0, flight->up_token,
-                                  COAP_UP_TOKEN, request, sizeof(request));
-    if (!coap_keep_bytes(r, &flight->request, &flight->request_len, request, n)) {
+    if (!keep_request(r, q, flight)) {
         coap_flight_free(flight);
         refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
         return;
@@ -292,12 +304,22 @@ static void forward(struct coap_relays *r, struct coap_request *q)
     coap_flight_settle(flight);
 }
 
+static bool to_broker(const struct coap_relays *r, const struct coap_client *client)
+{
+    const struct gateway_config *config = coap_generation(r)->config;
+    return config->upstreams[config->listeners[client->listener].upstream].protocol == CONFIG_MQTT;
+}
+
 static void judge(struct coap_relays *r, struct coap_request *q)
 {
     const struct coap_client *client = q->client;
     struct coap_verdict *v = &q->verdict;
     coap_guard_request(client->identity.role, &client->identity.values, coap_generation(r)->config->observe,
                        client->key.local_port, q->message, v);
+    q->broker = to_broker(r, client);
+    if (q->broker && coap_verdict_passes(v))
+        coap_publish_judge(client->identity.role, &client->identity.values,
+                           coap_generation(r)->config->observe, q->message, v, &q->topic);
     take_echo(r, q);
     q->leg = coap_leg_get(r, q->client);
     if (q->leg == NULL) {

@@ -5,7 +5,7 @@
  */
 #include "policy/coap/build.h"
 
-#include "gateway/relay_coap_private.h"
+#include "gateway/coap_mqtt.h"
 
 #include <errno.h>
 
@@ -127,6 +127,10 @@ static void make_room(struct coap_relays *r)
 static void on_leg_timer(struct timer *timer, uint64_t now_us)
 {
     struct coap_leg *leg = (struct coap_leg *)(void *)((char *)timer - offsetof(struct coap_leg, timer));
+    if (leg->mqtt != NULL) {
+        coap_mqtt_fire(leg, now_us);
+        return;
+    }
     if (leg->dtls == NULL)
         return;
     dtls_session_fire(leg->dtls, now_us);
@@ -253,7 +257,7 @@ static bool take_flow(struct coap_leg *leg)
     return false;
 }
 
-static bool dial(struct coap_leg *leg)
+bool coap_leg_dial(struct coap_leg *leg)
 {
     struct coap_relays *r = leg->relays;
     const struct config_upstream *upstream = upstream_of(leg);
@@ -262,6 +266,8 @@ static bool dial(struct coap_leg *leg)
         fail_all(&leg->waiting, COAP_UNAVAILABLE);
         return false;
     }
+    if (upstream->protocol == CONFIG_MQTT)
+        return coap_mqtt_dial(leg, upstream_index(leg));
     leg->server = r->config.pick(r->config.worker, upstream_index(leg));
     leg->key = (struct flow_key){.protocol = 17, .remote_port = upstream->servers[leg->server].port};
     memcpy(leg->key.remote.bytes, upstream->servers[leg->server].address, sizeof(leg->key.remote.bytes));
@@ -291,6 +297,7 @@ void coap_leg_hang_up(struct coap_leg *leg)
     leg->dtls = NULL;
     leg->ready = false;
     timer_stop(r->config.timers, &leg->timer);
+    coap_mqtt_hang_up(leg);
     if (dtls != NULL)
         dtls_session_close(dtls);
     if (leg->dialled)
@@ -301,12 +308,17 @@ void coap_leg_hang_up(struct coap_leg *leg)
 bool coap_leg_current(const struct coap_leg *leg)
 {
     const struct config_upstream *upstream = upstream_of(leg);
-    if (!leg->dialled)
+    if (!leg->dialled && leg->mqtt == NULL)
         return true;
+    if (upstream != NULL && (upstream->protocol == CONFIG_MQTT) != (leg->mqtt != NULL))
+        return false;
     if (upstream == NULL || leg->server >= upstream->servers_n ||
         memcmp(upstream->servers[leg->server].address, leg->key.remote.bytes, 16) != 0 ||
-        upstream->servers[leg->server].port != leg->key.remote_port ||
-        (upstream->security == CONFIG_SECURITY_DTLS) != (leg->dtls != NULL))
+        upstream->servers[leg->server].port != leg->key.remote_port)
+        return false;
+    if (leg->mqtt != NULL)
+        return true;
+    if ((upstream->security == CONFIG_SECURITY_DTLS) != (leg->dtls != NULL))
         return false;
     return leg->dtls == NULL ||
            dtls_context_same(dtls_session_context(leg->dtls), context_of(leg), leg->identity);
@@ -325,7 +337,7 @@ void coap_leg_send(struct coap_leg *leg, const uint8_t *bytes, size_t n)
         leg->relays->config.send(leg->relays->config.worker, &leg->path, &leg->key, bytes, n);
 }
 
-static void place(struct coap_flight *flight, enum coap_place where)
+void coap_leg_place(struct coap_flight *flight, enum coap_place where)
 {
     struct coap_leg *leg = flight->leg;
     struct coap_list *lists[] = {[COAP_PLACE_WAITING] = &leg->waiting,
@@ -370,7 +382,7 @@ static void fly(struct coap_leg *leg, struct coap_flight *flight, const struct c
         coap_flight_settle(flight);
         return;
     }
-    place(flight, COAP_PLACE_FLYING);
+    coap_leg_place(flight, COAP_PLACE_FLYING);
     coap_exchange_send_up(&flight->x, leg->next_mid++, (uint16_t)coap_random(r), coap_now(r));
     coap_build_retype(flight->request, flight->x.confirmable ? COAP_CON : COAP_NON, flight->x.up.mid);
     coap_leg_send(leg, flight->request, flight->request_len);
@@ -388,10 +400,18 @@ void coap_leg_turn(struct coap_leg *leg)
     const struct config_upstream *upstream = upstream_of(leg);
     uint32_t nstart = upstream == NULL || upstream->nstart == 0 ? 1 : upstream->nstart;
     struct coap_flight *flight;
+    if (leg->mqtt != NULL || (upstream != NULL && upstream->protocol == CONFIG_MQTT)) {
+        coap_mqtt_turn(leg);
+        return;
+    }
     while ((flight = TAILQ_FIRST(&leg->waiting)) != NULL && leg->outstanding < nstart) {
+        if (flight->mapped) { /* the upstream was a broker a moment ago */
+            coap_mqtt_finish(flight, COAP_UNAVAILABLE);
+            continue;
+        }
         if (leg->stale && leg->dialled && leg->outstanding == 0)
             coap_leg_hang_up(leg);
-        if (!leg->dialled && !dial(leg))
+        if (!leg->dialled && !coap_leg_dial(leg))
             return;
         if (!leg->ready)
             return;
@@ -403,7 +423,7 @@ void coap_leg_add(struct coap_leg *leg, struct coap_flight *flight)
 {
     flight->leg = leg;
     leg->flights_n++;
-    place(flight, COAP_PLACE_WAITING);
+    coap_leg_place(flight, COAP_PLACE_WAITING);
     coap_leg_turn(leg);
 }
 
@@ -412,7 +432,7 @@ void coap_leg_landed(struct coap_flight *flight)
     struct coap_leg *leg = flight->leg;
     if (leg == NULL || flight->place != COAP_PLACE_FLYING)
         return;
-    place(flight, COAP_PLACE_LANDED);
+    coap_leg_place(flight, COAP_PLACE_LANDED);
     coap_leg_turn(leg);
 }
 
@@ -422,7 +442,10 @@ void coap_leg_remove(struct coap_flight *flight)
     if (leg == NULL)
         return;
     coap_flight_observing(flight, false);
-    place(flight, COAP_PLACE_NONE);
+    if (flight->topic != NULL)
+        flight->topic->flights--;
+    flight->topic = NULL;
+    coap_leg_place(flight, COAP_PLACE_NONE);
     flight->leg = NULL;
     leg->flights_n--;
 }
@@ -455,7 +478,7 @@ void coap_leg_redial(struct coap_leg *leg)
 {
     coap_leg_hang_up(leg);
     fail_all(&leg->landed, COAP_UNAVAILABLE); /* the new session knows nothing of them */
-    dial(leg);
+    coap_leg_dial(leg);
 }
 
 bool coap_relays_claims(const struct coap_relays *r, const struct flow_key *key)

@@ -27,7 +27,11 @@
 #define COAP_WAITING_MAX 64 /* exchanges of a leg that are under way */
 #define COAP_IDLE_US UINT64_C(300000000)
 #define COAP_UP_TOKEN 8
+#define COAP_KEEP_MAX 16384 /* bytes that are kept in one piece */
 #define COAP_NONE UINT32_MAX
+
+struct coap_mqtt;
+struct coap_mqtt_topic;
 
 TAILQ_HEAD(coap_list, coap_flight);
 
@@ -79,6 +83,9 @@ struct coap_leg {
     struct rate_bucket requests;
     struct rate_bucket bytes;
     struct dtls_session *dtls;
+    struct coap_mqtt *mqtt; /* the upstream is a broker (coap_mqtt.h) */
+    bool old_mqtt;          /* which knows 3.1.1 only */
+    bool turning;
     struct timer timer;
     struct coap_relays *relays;
     TAILQ_ENTRY(coap_leg) by_silence;
@@ -111,8 +118,12 @@ struct coap_flight {
     uint16_t request_len;
     uint16_t reply_len;
     uint8_t *token_long; /* else here (RFC 8974), or NULL */
-    uint8_t *request;    /* as sent upstream */
-    uint8_t *reply;      /* as sent to the client */
+    uint16_t packet_id;  /* of its PUBLISH with QoS 1 */
+    bool mapped;         /* it is for a broker: `request` is a struct coap_mapped */
+    uint32_t ping;       /* whose PINGRESP answers its PUBLISH with QoS 0 */
+    struct coap_mqtt_topic *topic;
+    uint8_t *request; /* as sent upstream */
+    uint8_t *reply;   /* as sent to the client */
 };
 
 struct coap_relays {
@@ -125,6 +136,10 @@ struct coap_relays {
     struct packet_buffers *buffers;
     struct coap_proofs *proofs;
     struct dtls_worker *dtls;
+    struct slab *sessions; /* with brokers */
+    struct slab *topics;
+    TAILQ_HEAD(, coap_mqtt) dirty_sessions;
+    uint64_t session_serial;
     struct siphash_key key;
     uint64_t random[2];
     uint32_t *repeated; /* buckets: client and message id to flight */
@@ -199,6 +214,9 @@ void coap_refuse(struct coap_relays *r, struct coap_client *client, const struct
 /* The reply to a flight made of a response of the upstream. */
 void coap_reply_response(struct coap_flight *flight, const struct coap_message *response,
                          const struct coap_verdict *verdict);
+/* A message that was written with the flight's token, any type and any message id. What its address may not
+ * be sent yet becomes a challenge, or its bare code. */
+void coap_reply_message(struct coap_flight *flight, uint8_t *message, size_t n, bool reliable);
 /* The reply to a flight made by ourselves. */
 void coap_reply_own(struct coap_flight *flight, uint8_t code);
 void coap_reply_again(struct coap_flight *flight);
@@ -217,7 +235,10 @@ void coap_leg_add(struct coap_leg *leg, struct coap_flight *flight);
 /* The flight is done with its leg. */
 void coap_leg_remove(struct coap_flight *flight);
 void coap_leg_turn(struct coap_leg *leg);
+void coap_leg_place(struct coap_flight *flight, enum coap_place where);
 void coap_leg_landed(struct coap_flight *flight); /* no longer outstanding */
+/* Opens the way to a server; false when that failed, and all that waited has been told. */
+bool coap_leg_dial(struct coap_leg *leg);
 void coap_leg_send(struct coap_leg *leg, const uint8_t *bytes, size_t n);
 void coap_leg_hang_up(struct coap_leg *leg);
 /* Everything of the leg fails with `code`, and it is not dialled for a while. `silent`: the server did not

@@ -106,7 +106,7 @@ void coap_reply_own(struct coap_flight *flight, uint8_t code)
     struct bytes token = coap_flight_token(flight);
     struct coap_writer w;
     coap_build_start(&w, message, sizeof(message), COAP_NON, code, 0, token.at, (uint16_t)token.len);
-    reply(flight, message, coap_build_end(&w), false);
+    reply(flight, message, coap_build_end(&w), COAP_CODE_CLASS(code) == 2);
 }
 
 static bool repeatable(uint8_t method)
@@ -140,11 +140,20 @@ static bool proof_ends(struct coap_flight *flight)
     return !coap_ledger_proved(&source->ledger, coap_now(r) + COAP_PROOF_US / 2);
 }
 
+void coap_reply_message(struct coap_flight *flight, uint8_t *message, size_t n, bool reliable)
+{
+    bool ends = proof_ends(flight);
+    if (affordable(flight->relays, &flight->client->key, n))
+        reply(flight, message, n, reliable || ends);
+    else if (repeatable(flight->method))
+        reply_challenge(flight);
+    else
+        coap_reply_own(flight, message[1]);
+}
+
 void coap_reply_response(struct coap_flight *flight, const struct coap_message *response,
                          const struct coap_verdict *verdict)
 {
-    struct coap_relays *r = flight->relays;
-    bool ends = proof_ends(flight);
     uint8_t message[COAP_MESSAGE_MAX];
     struct bytes token = coap_flight_token(flight);
     size_t n = coap_guard_rebuild(response, verdict, bytes_of(NULL, 0), COAP_NON, 0, token.at,
@@ -153,16 +162,8 @@ void coap_reply_response(struct coap_flight *flight, const struct coap_message *
         coap_reply_own(flight, COAP_BAD_GATEWAY);
         return;
     }
-    if (!affordable(r, &flight->client->key, n)) {
-        if (repeatable(flight->method))
-            reply_challenge(flight);
-        else
-            coap_reply_own(flight, response->code);
-        return;
-    }
     /* A notification is as reliable as the upstream made it, a first answer as the client asked. */
-    bool reliable = !flight->x.replied || response->type == COAP_CON || ends;
-    reply(flight, message, n, reliable);
+    coap_reply_message(flight, message, n, !flight->x.replied || response->type == COAP_CON);
 }
 
 void coap_reply_again(struct coap_flight *flight)

@@ -123,6 +123,7 @@ bool worker_iterate(struct worker *w, uint64_t tsc)
     if (answer_mailbox(w))
         work++;
     mqtt_relays_flush(w->relays);
+    coap_relays_flush(w->coap);
     tcp_flush(w->tcp, w->now_us);
     ip_stack_flush(w->stack);
     rte_rcu_qsbr_quiescent(w->shared->rcu, w->index);

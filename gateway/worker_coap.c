@@ -89,6 +89,7 @@ struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[64
                                         .pick = on_coap_pick,
                                         .result = worker_dialled,
                                         .send = on_coap_send,
+                                        .dial = worker_dial,
                                         .worker = w};
     memcpy(config.secret, secret, sizeof(config.secret));
     struct coap_relays *relays = coap_relays_create(&config);

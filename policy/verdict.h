@@ -83,6 +83,7 @@
     OUTCOME(BAD_REASON_CODE, "bad-reason-code", "the reason code is not one of this packet type", 0x82)      \
     OUTCOME(BAD_OPTION, "bad-option", "an option is not known or not valid", 0x82)                           \
     OUTCOME(BAD_METHOD, "bad-method", "the method is not known", 0x82)                                       \
+    OUTCOME(NO_TOPIC, "no-topic", "no map of the role leads from this path to a topic", 0x90)                \
     OUTCOME(BAD_PATH, "bad-path", "a segment of the path is not allowed", 0x90)                              \
     OUTCOME(PROXY_REFUSED, "proxy-refused", "the request asks for a proxy", 0x83)                            \
     OUTCOME(HOP_LIMIT, "hop-limit", "the request has passed too many proxies", 0x83)                         \

@@ -152,6 +152,8 @@ enum acl_idle {
 void acl_idle_rules(const struct acl *acl,
                     void (*found)(void *owner, uint32_t rule, uint32_t because_of, enum acl_idle why),
                     void *owner);
+/* The value of one of the variables that acl_compile was given; at == NULL when there is no such one. */
+struct bytes acl_value(const struct acl *acl, const struct acl_values *values, struct bytes name);
 const struct acl_rule *acl_rule_at(const struct acl *acl, uint32_t rule);
 uint32_t acl_rules(const struct acl *acl);
 /* True when any rule looks at payload content, so that payloads must be held. */

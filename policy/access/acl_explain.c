@@ -32,8 +32,10 @@ size_t acl_memory_bytes(const struct acl *acl)
     return acl->bytes;
 }
 
-static struct bytes value_of(const struct acl *acl, const struct acl_values *values, struct bytes name)
+struct bytes acl_value(const struct acl *acl, const struct acl_values *values, struct bytes name)
 {
+    if (values == NULL)
+        return bytes_of(NULL, 0);
     for (uint32_t i = 0; i < acl->variables_n; i++)
         if (bytes_equal(bytes_of_text(acl->variables[i]), name))
             return values->value[i];
@@ -54,7 +56,7 @@ static bool expand_into(const struct acl *acl, struct bytes topic, const struct 
         if (kind < TEMPLATE_TEXT)
             return kind == TEMPLATE_END;
         if (kind == TEMPLATE_VARIABLE) {
-            struct bytes value = value_of(acl, values, piece);
+            struct bytes value = acl_value(acl, values, piece);
             bool safe = template_value_safe(value);
             if (!safe && !raw)
                 return false;

@@ -100,6 +100,23 @@ static struct policy_role seen_role(const struct policy_role_spec *spec, uint32_
     };
 }
 
+static const struct topic_map *keep_maps(struct store *store, const struct policy_role_spec *spec,
+                                         int *failed)
+{
+    struct topic_map *kept = spec->maps_n == 0 ? NULL : store_take(store, spec->maps_n * sizeof(*kept));
+    if (kept == NULL) {
+        *failed |= spec->maps_n > 0;
+        return NULL;
+    }
+    for (uint32_t i = 0; i < spec->maps_n; i++) {
+        kept[i] = spec->maps[i];
+        kept[i].file = store_text(store, spec->maps[i].file, failed);
+        kept[i].path = store_text(store, spec->maps[i].path, failed);
+        kept[i].topic = store_text(store, spec->maps[i].topic, failed);
+    }
+    return kept;
+}
+
 static void compile_role(struct snapshot *s, const struct policy_role_spec *spec, uint32_t index,
                          struct snapshot_problems *problems, int *failed)
 {
@@ -116,6 +133,8 @@ static void compile_role(struct snapshot *s, const struct policy_role_spec *spec
     role->client_id = store_text(&s->store, spec->client_id, failed);
     role->vars = keep_variables(&s->store, spec->variables, spec->variables_n, failed);
     role->vars_n = spec->variables_n;
+    role->seen.maps = keep_maps(&s->store, spec, failed);
+    role->seen.maps_n = spec->maps_n;
     snapshot_variables(spec, &names);
     keep_rule_variables(&s->store, role, &names, failed);
     role->seen.acl = role->acl = acl_compile(spec->rules, spec->rules_n, names.list, names.n, &problem);

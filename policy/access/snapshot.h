@@ -13,6 +13,7 @@
 #include "policy/access/acl.h"
 #include "policy/access/mqtt_law.h"
 #include "policy/access/rate_limit.h"
+#include "policy/access/topic_map.h"
 
 #define POLICY_SOURCES_MAX 16
 
@@ -118,6 +119,8 @@ struct policy_role_spec {
     uint32_t variables_n;
     const struct acl_rule_spec *rules;
     uint32_t rules_n;
+    const struct topic_map *maps; /* CoAP paths to MQTT topics (E8) */
+    uint32_t maps_n;
 };
 
 struct policy_device_spec {
@@ -172,6 +175,8 @@ struct policy_role {
     struct policy_limits limits; /* defaults filled in: no zeros that mean something else, but for rates
                                     (amount 0: unlimited) */
     const struct acl *acl;
+    const struct topic_map *maps; /* in their order; NULL: none */
+    uint32_t maps_n;
 };
 
 struct policy_device {

@@ -372,12 +372,33 @@ static void check_rule(struct check *c, const struct policy_role_spec *role, con
     check_rule_variables(c, role, rule);
 }
 
+static void check_map(struct check *c, const struct policy_role_spec *role, const struct topic_map *map)
+{
+    char what[96];
+    struct bytes piece;
+    enum template_piece kind;
+    const char *wrong = topic_map_check(map);
+    if (wrong != NULL) {
+        TELL_RULE(c, map, "map of '/%.60s' in role '%.60s': %s", map->path != NULL ? map->path : "",
+                  role->name, wrong);
+        return;
+    }
+    snprintf(what, sizeof(what), "the map of '/%.60s'", map->path);
+    struct cursor rest = cursor_of(bytes_of_text(map->topic));
+    while ((kind = template_next(&rest, &piece)) >= TEMPLATE_TEXT)
+        if (kind == TEMPLATE_VARIABLE && !topic_map_captures(map, piece) &&
+            !variable_known(c, role, piece, true))
+            tell_unknown(c, role, map->file, map->line, what, piece);
+}
+
 static void check_rules(struct check *c)
 {
     for (uint32_t i = 0; i < c->spec->roles_n; i++) {
         const struct policy_role_spec *role = &c->spec->roles[i];
         struct variable_names names;
         snapshot_variables(role, &names);
+        for (uint32_t k = 0; k < role->maps_n; k++)
+            check_map(c, role, &role->maps[k]);
         if (names.too_many)
             TELL_ROLE(c, role, "topics of role '%.60s' use more than 16 variables", role->name);
         for (uint32_t k = 0; k < role->rules_n; k++)

@@ -100,6 +100,15 @@ static uint64_t of_match(const struct policy_match *m)
     return mix(d, of_sources(m->sources, m->sources_n));
 }
 
+/* The first that fits decides, so their order counts. */
+static uint64_t of_maps(const struct topic_map *maps, uint32_t n)
+{
+    uint64_t d = 10;
+    for (uint32_t i = 0; i < n; i++)
+        d = mix(mix_text(mix_text(d, maps[i].path), maps[i].topic), maps[i].retain);
+    return d;
+}
+
 static uint64_t of_role(const struct policy_role_spec *r)
 {
     uint64_t d = mix_text(mix_text(mix_text(7, r->name), r->id), r->client_id);
@@ -112,6 +121,8 @@ static uint64_t of_role(const struct policy_role_spec *r)
     d = mix(d, of_limits(&r->limits));
     d = mix(d, of_law(&r->law));
     d = mix(d, of_variables(r->variables, r->variables_n));
+    if (r->maps_n > 0)
+        d = mix(d, of_maps(r->maps, r->maps_n));
     return mix(d, of_rules(r->rules, r->rules_n));
 }
 

@@ -108,6 +108,21 @@ static void note_names(struct variable_names *names, const char *text)
             note_name(names, piece);
 }
 
+/* Those of maps that are not captured from the path. */
+static void note_maps(const struct policy_role_spec *spec, struct variable_names *names)
+{
+    for (uint32_t i = 0; i < spec->maps_n; i++) {
+        if (topic_map_check(&spec->maps[i]) != NULL)
+            continue;
+        struct cursor rest = cursor_of(bytes_of_text(spec->maps[i].topic));
+        struct bytes piece;
+        enum template_piece kind;
+        while ((kind = template_next(&rest, &piece)) >= TEMPLATE_TEXT)
+            if (kind == TEMPLATE_VARIABLE && !topic_map_captures(&spec->maps[i], piece))
+                note_name(names, piece);
+    }
+}
+
 void snapshot_variables(const struct policy_role_spec *spec, struct variable_names *names)
 {
     names->n = 0;
@@ -116,6 +131,7 @@ void snapshot_variables(const struct policy_role_spec *spec, struct variable_nam
         note_names(names, spec->rules[i].topic);
     note_names(names, spec->last_will.topic);
     note_names(names, spec->last_will.payload);
+    note_maps(spec, names);
 }
 
 /* ---- what may have been meant ---------------------------------------------------------------------------

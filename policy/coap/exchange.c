@@ -179,6 +179,20 @@ unsigned int coap_exchange_up_response(struct coap_exchange *x, enum coap_type t
     return todo | COAP_DO_TAKE;
 }
 
+void coap_exchange_hand_over(struct coap_exchange *x, uint64_t give_up_us)
+{
+    transmission_stop(&x->up);
+    x->up_state = COAP_UP_ACKED;
+    x->give_up_us = give_up_us;
+}
+
+void coap_exchange_watch(struct coap_exchange *x)
+{
+    transmission_stop(&x->up);
+    x->up_state = COAP_UP_OBSERVING;
+    x->give_up_us = COAP_NEVER_US;
+}
+
 void coap_exchange_stop_up(struct coap_exchange *x)
 {
     transmission_stop(&x->up);

@@ -110,6 +110,10 @@ unsigned int coap_exchange_up_rst(struct coap_exchange *x, uint16_t mid);
  */
 unsigned int coap_exchange_up_response(struct coap_exchange *x, enum coap_type type, uint16_t mid,
                                        bool notification, uint32_t sequence, uint64_t now_us);
+/* The request went on over something that loses nothing; its answer is awaited until `give_up_us`. */
+void coap_exchange_hand_over(struct coap_exchange *x, uint64_t give_up_us);
+/* It was answered, and more answers may come at any time. */
+void coap_exchange_watch(struct coap_exchange *x);
 /* Nothing more is awaited from the upstream. */
 void coap_exchange_stop_up(struct coap_exchange *x);
 

@@ -218,7 +218,7 @@ static bool action_of(uint8_t code, enum acl_action *action)
     return true;
 }
 
-static bool payload_good(const struct coap_message *message, enum acl_payload wanted)
+bool coap_payload_good(const struct coap_message *message, enum acl_payload wanted)
 {
     switch (wanted) {
     case ACL_PAYLOAD_ANY:
@@ -243,7 +243,7 @@ static void judge_payload(const struct policy_role *role, const struct coap_mess
     struct coap_block block = {0};
     if (block1 != NULL && coap_block_parse(block1->value, &block) && (block.more || block.number > 0))
         refuse(v, OUTCOME_MALFORMED_PAYLOAD, COAP_TOO_LARGE);
-    else if (!payload_good(message, wanted))
+    else if (!coap_payload_good(message, wanted))
         refuse(v, OUTCOME_MALFORMED_PAYLOAD, COAP_BAD_REQUEST);
 }
 
@@ -269,7 +269,7 @@ static void ask(const struct coap_message *message, struct acl_asked *asked)
     }
 }
 
-static uint8_t code_of(enum outcome outcome)
+uint8_t coap_refusal_code(enum outcome outcome)
 {
     switch (outcome) {
     case OUTCOME_PAYLOAD_TOO_LARGE:
@@ -308,7 +308,7 @@ static void judge_access(const struct policy_role *role, const struct acl_values
     }
     v->outcome = decision.outcome;
     v->rule = decision.rule;
-    v->code = code_of(decision.outcome);
+    v->code = coap_refusal_code(decision.outcome);
     const struct acl_rule *rule =
         decision.rule == ACL_RULE_NONE ? NULL : acl_rule_at(role->acl, decision.rule);
     v->enforced = !(observing || role->mode == POLICY_OBSERVE) || (rule != NULL && rule->enforce);

@@ -58,6 +58,11 @@ void coap_guard_request(const struct policy_role *role, const struct acl_values 
  * refusal is 5.02. */
 void coap_guard_response(const struct coap_message *message, bool observed, struct coap_verdict *verdict);
 
+/* Whether the payload is what a rule asks for. */
+bool coap_payload_good(const struct coap_message *message, enum acl_payload wanted);
+/* The code that tells a refusal by rules. */
+uint8_t coap_refusal_code(enum outcome outcome);
+
 /* Writes what goes on. The length, or 0 when it does not fit in `room`. `echo` is the client's Echo when it
  * is not ours and goes upstream, or at NULL. */
 size_t coap_guard_rebuild(const struct coap_message *message, const struct coap_verdict *verdict,

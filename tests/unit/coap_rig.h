@@ -129,6 +129,11 @@ static inline const struct snapshot *policy(uint32_t number, bool observe)
     return snapshot;
 }
 
+/* Defined by tests with a broker (coap_broker.h). */
+struct stream *broker_dial(void *worker, uint32_t upstream, const char *identity,
+                           const struct flow_key *device, const struct stream_handler *handler, void *owner,
+                           uint8_t *server, enum outcome *why) __attribute__((weak));
+
 static inline void open_rig(void)
 {
     memset(&rig, 0, sizeof(rig));
@@ -162,7 +167,8 @@ static inline void open_rig(void)
                                         .datagram_max = on_datagram_max,
                                         .pick = on_pick,
                                         .result = on_result,
-                                        .send = on_send};
+                                        .send = on_send,
+                                        .dial = broker_dial};
     rig.relays = coap_relays_create(&config);
     CU_ASSERT_PTR_NOT_NULL_FATAL(rig.relays);
 }

@@ -334,6 +334,21 @@ static void rules(void)
                         "{ as = \"x\"; PUT = \"/t\"; block = true; expect = \"allow\"; } );",
          P "6: error: test failed: x PUT t expected allow, got deny by r (line 2): no rule allows this "
            "block-wise\n"},
+        {ROLE("rules = ( { id = \"r\"; allow = \"PUT\"; path = \"/t/+\"; } );\n"
+              "maps = ( { path = \"t\"; topic = \"x\"; },\n{ path = \"/t/{a}\"; topic = \"x/${a}/${id}\"; "
+              "retain "
+              "= true; },\n{ path = \"/u/{a}\"; topic = \"x/${unset_one}\"; },\n{ path = \"/v\"; topic = "
+              "\"x/+\"; },\n"
+              "{ path = \"/w\"; } );"),
+         P "3: error: 'path' is \"t\"; a path begins with '/' and names at least one segment; write for "
+           "example "
+           "\"/t/{kind}\"\n" P
+           "5: error: unknown variable '${unset_one}' in the map of '/u/{a}'; nothing sets it: "
+           "capture it in 'match', or "
+           "write it under 'vars'\n" P
+           "6: error: map of '/v' in role 'a': the topic is one to publish to, without '+', '#' or a leading "
+           "'/'\n" P
+           "7: error: 'topic' is missing in map 5 of role 'a'; add topic = \"fleet/${id}/${kind}\";\n"},
         {RULE("allow = [ \"GET\", \"publish\" ]; topic = \"t\";"),
          P "2: error: rule 'r' mixes MQTT actions and CoAP methods; make two rules of it\n"},
         {RULE("allow = \"publish\"; topic = \"#\";"),

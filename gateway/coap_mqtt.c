@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The gateway's MQTT session for one CoAP identity: dialling, packets both ways, what waits. */
+#include "policy/mqtt/build.h"
+
+#include "gateway/coap_mqtt.h"
+
+#define PACKET_ROOM (64 + TOPIC_MAP_BYTES_MAX + COAP_MESSAGE_MAX)
+#define HEAD_BYTES_MAX 4096
+#define TICK_US UINT64_C(5000000)
+#define REFUSED_VERSION_5 0x84
+#define REFUSED_VERSION_3 0x01
+
+static void fail(struct coap_mqtt *m, enum outcome why, uint8_t code, bool silent, const char *detail)
+{
+    coap_leg_fail(m->leg, why, code, silent, detail);
+}
+
+/* ---- what is kept of a request ---------------------------------------------------------------------------
+ */
+
+static void note_options(const struct coap_message *message, struct coap_mapped *mapped)
+{
+    struct coap_block block;
+    for (uint32_t i = 0; i < message->options_n; i++) {
+        const struct coap_option *option = &message->options[i];
+        if (option->number == COAP_BLOCK2 && coap_block_parse(option->value, &block)) {
+            mapped->block_bytes = (uint16_t)block.bytes;
+            mapped->block_number = block.number;
+        } else if (option->number == COAP_ETAG && option->value.len == 4 && mapped->etags_n < 4) {
+            mapped->etags[mapped->etags_n++] = coap_uint(option->value);
+        }
+    }
+}
+
+bool coap_mqtt_keep(struct coap_flight *flight, const struct coap_message *message,
+                    const struct coap_verdict *verdict, const struct coap_topic *topic)
+{
+    uint8_t bytes[sizeof(struct coap_mapped) + COAP_PATH_MAX + TOPIC_MAP_BYTES_MAX + COAP_MESSAGE_MAX];
+    struct coap_mapped mapped = {.payload_len = (uint32_t)message->payload.len,
+                                 .path_len = (uint16_t)verdict->path_len,
+                                 .topic_len = (uint16_t)topic->len,
+                                 .publish = topic->publish,
+                                 .retain = topic->retain,
+                                 .qos = topic->qos};
+    size_t n = sizeof(mapped);
+    note_options(message, &mapped);
+    memcpy(bytes, &mapped, sizeof(mapped));
+    memcpy(bytes + n, verdict->path, verdict->path_len);
+    n += verdict->path_len;
+    memcpy(bytes + n, topic->topic, topic->len);
+    n += topic->len;
+    if (message->payload.len != 0)
+        memcpy(bytes + n, message->payload.at, message->payload.len);
+    n += message->payload.len;
+    flight->mapped = true;
+    return coap_keep_bytes(flight->relays, &flight->request, &flight->request_len, bytes, n);
+}
+
+struct coap_mapped coap_mqtt_mapped(const struct coap_flight *flight, struct bytes *path, struct bytes *topic,
+                                    struct bytes *payload)
+{
+    struct coap_mapped mapped;
+    const uint8_t *at = flight->request + sizeof(mapped);
+    memcpy(&mapped, flight->request, sizeof(mapped));
+    *path = bytes_of(at, mapped.path_len);
+    *topic = bytes_of(at + mapped.path_len, mapped.topic_len);
+    *payload = bytes_of(at + mapped.path_len + mapped.topic_len, mapped.payload_len);
+    return mapped;
+}
+
+bool coap_mqtt_still_allowed(const struct coap_flight *flight)
+{
+    struct bytes path, topic, payload;
+    const struct identity *identity = &flight->client->identity;
+    if (flight->request == NULL)
+        return false;
+    coap_mqtt_mapped(flight, &path, &topic, &payload);
+    struct acl_request request = {.action = ACL_OBSERVE, .topic = path};
+    struct acl_decision observe = acl_decide(identity->role->acl, &identity->values, &request);
+    request = (struct acl_request){.action = ACL_SUBSCRIBE, .topic = topic};
+    struct acl_decision subscribe = acl_decide(identity->role->acl, &identity->values, &request);
+    bool observing =
+        coap_generation(flight->relays)->config->observe || identity->role->mode == POLICY_OBSERVE;
+    return observing || (observe.outcome == OUTCOME_ALLOWED && subscribe.outcome == OUTCOME_ALLOWED);
+}
+
+/* ---- writing ---------------------------------------------------------------------------------------------
+ */
+
+static void mark_dirty(struct coap_mqtt *m)
+{
+    m->wrote_us = coap_now(m->leg->relays);
+    if (m->is_dirty)
+        return;
+    m->is_dirty = true;
+    TAILQ_INSERT_TAIL(&m->leg->relays->dirty_sessions, m, dirty);
+}
+
+static bool make_room(struct coap_mqtt *m, size_t n)
+{
+    struct coap_relays *r = m->leg->relays;
+    uint32_t held = m->out_to - m->out_from, room;
+    if (held + n > COAP_MQTT_OUT_BYTES)
+        return false;
+    if (m->out != NULL && m->out_room - m->out_to >= n)
+        return true;
+    uint8_t *bigger = packet_buffer_get(r->buffers, (uint32_t)(held + n), &room);
+    if (bigger == NULL)
+        return false;
+    if (m->out != NULL) {
+        memcpy(bigger, m->out + m->out_from, held);
+        packet_buffer_put(r->buffers, m->out);
+    }
+    m->out = bigger;
+    m->out_from = 0;
+    m->out_to = held;
+    m->out_room = room;
+    return true;
+}
+
+bool coap_mqtt_put(struct coap_mqtt *m, const uint8_t *packet, size_t n)
+{
+    if (n == 0)
+        return false;
+    if (m->out == NULL && stream_room(m->stream) >= n) {
+        stream_write(m->stream, packet, n);
+        mark_dirty(m);
+        return true;
+    }
+    if (!make_room(m, n))
+        return false;
+    memcpy(m->out + m->out_to, packet, n);
+    m->out_to += (uint32_t)n;
+    /* The stream tells of room only after it has taken less than it was given. */
+    size_t k = stream_write(m->stream, m->out + m->out_from, m->out_to - m->out_from);
+    m->out_from += (uint32_t)k;
+    mark_dirty(m);
+    return true;
+}
+
+static void on_writable(void *owner)
+{
+    struct coap_mqtt *m = owner;
+    if (m->out == NULL)
+        return;
+    m->out_from += (uint32_t)stream_write(m->stream, m->out + m->out_from, m->out_to - m->out_from);
+    mark_dirty(m);
+    if (m->out_from < m->out_to)
+        return;
+    packet_buffer_put(m->leg->relays->buffers, m->out);
+    m->out = NULL;
+    m->out_from = m->out_to = m->out_room = 0;
+    coap_mqtt_turn(m->leg);
+}
+
+bool coap_mqtt_ping(struct coap_mqtt *m)
+{
+    uint8_t packet[8];
+    if (!coap_mqtt_put(m, packet, mqtt_build_ping(packet, sizeof(packet), MQTT_PINGREQ)))
+        return false;
+    m->pings_sent++;
+    return true;
+}
+
+static bool id_used(const struct coap_mqtt *m, uint16_t id)
+{
+    const struct coap_flight *flight;
+    const struct coap_mqtt_topic *topic;
+    TAILQ_FOREACH (flight, &m->leg->flying, of_leg)
+        if (flight->packet_id == id)
+            return true;
+    TAILQ_FOREACH (topic, &m->topics, of_session)
+        if (topic->subscribe_id == id)
+            return true;
+    return id == 0;
+}
+
+uint16_t coap_mqtt_next_id(struct coap_mqtt *m)
+{
+    do
+        m->next_id++;
+    while (id_used(m, m->next_id)); /* ends: far fewer are in use than there are */
+    return m->next_id;
+}
+
+static void put_connect(struct coap_mqtt *m)
+{
+    uint8_t bytes[256];
+    struct mqtt_packet packet = {.type = MQTT_CONNECT,
+                                 .version = (enum mqtt_version)m->version,
+                                 .connect = {.version = (enum mqtt_version)m->version,
+                                             .clean_start = true,
+                                             .keep_alive_s = COAP_MQTT_KEEP_ALIVE_S,
+                                             .client_id = bytes_of_text(m->leg->identity)}};
+    coap_mqtt_put(m, bytes, mqtt_build(bytes, sizeof(bytes), &packet, (enum mqtt_version)m->version));
+}
+
+/* ---- requests whose turn has come ------------------------------------------------------------------------
+ */
+
+void coap_mqtt_finish(struct coap_flight *flight, uint8_t code)
+{
+    coap_leg_remove(flight);
+    coap_exchange_stop_up(&flight->x);
+    coap_reply_own(flight, code);
+    coap_flight_settle(flight);
+}
+
+static void publish(struct coap_mqtt *m, struct coap_flight *flight)
+{
+    uint8_t bytes[PACKET_ROOM];
+    struct bytes path, topic, payload;
+    struct coap_relays *r = m->leg->relays;
+    struct coap_mapped mapped = coap_mqtt_mapped(flight, &path, &topic, &payload);
+    struct mqtt_packet packet = {
+        .type = MQTT_PUBLISH,
+        .version = (enum mqtt_version)m->version,
+        .packet_id = mapped.qos > 0 ? coap_mqtt_next_id(m) : 0,
+        .publish = {
+            .retain = mapped.retain, .qos = mapped.qos, .topic = topic, .payload_bytes = mapped.payload_len}};
+    size_t n = mqtt_build(bytes, sizeof(bytes), &packet, (enum mqtt_version)m->version);
+    bool good = n != 0 && payload.len <= sizeof(bytes) - n;
+    if (good) {
+        if (payload.len != 0)
+            memcpy(bytes + n, payload.at, payload.len);
+        good = coap_mqtt_put(m, bytes, n + payload.len);
+    }
+    bool unanswered = coap_flight_unanswered(flight);
+    if (good && mapped.qos == 0 && !unanswered)
+        good = coap_mqtt_ping(m);
+    if (!good) {
+        coap_mqtt_finish(flight, COAP_UNAVAILABLE);
+        return;
+    }
+    coap_count(r, COAP_COUNT_PUBLISHED);
+    flight->packet_id = packet.packet_id;
+    flight->ping = m->pings_sent;
+    if (unanswered) {
+        flight->suppressed = true;
+        coap_mqtt_finish(flight, COAP_CHANGED);
+        return;
+    }
+    coap_leg_place(flight, COAP_PLACE_FLYING);
+    coap_exchange_hand_over(&flight->x, coap_now(r) + COAP_MQTT_WAIT_US);
+    coap_flight_settle(flight);
+}
+
+void coap_mqtt_turn(struct coap_leg *leg)
+{
+    struct coap_flight *flight;
+    if (leg->turning)
+        return;
+    leg->turning = true;
+    while ((flight = TAILQ_FIRST(&leg->waiting)) != NULL) {
+        if (leg->dialled || !flight->mapped) { /* it was another kind of upstream a moment ago */
+            if (leg->dialled && leg->outstanding == 0)
+                coap_leg_hang_up(leg);
+            if (!flight->mapped)
+                coap_mqtt_finish(flight, COAP_UNAVAILABLE);
+            else if (leg->dialled)
+                break;
+            continue;
+        }
+        if (leg->mqtt != NULL && leg->stale && leg->outstanding == 0)
+            coap_leg_hang_up(leg);
+        if ((leg->mqtt == NULL && !coap_leg_dial(leg)) || leg->mqtt == NULL || !leg->mqtt->connected)
+            break;
+        if (leg->outstanding >= leg->mqtt->inflight)
+            break;
+        struct coap_mapped mapped;
+        memcpy(&mapped, flight->request, sizeof(mapped));
+        if (mapped.publish)
+            publish(leg->mqtt, flight);
+        else
+            coap_mqtt_read(leg->mqtt, flight);
+    }
+    leg->turning = false;
+}
+
+/* ---- packets of the broker -------------------------------------------------------------------------------
+ */
+
+/* MQTT 5.0 reason codes as CoAP tells them; in 3.x a PUBACK is always success. */
+static uint8_t code_of_reason(uint8_t reason)
+{
+    switch (reason) {
+    case 0x87: /* not authorized */
+        return COAP_FORBIDDEN;
+    case 0x90: /* topic name invalid */
+        return COAP_NOT_FOUND;
+    case 0x97: /* quota exceeded */
+        return COAP_UNAVAILABLE;
+    case 0x99: /* payload format invalid */
+        return COAP_UNSUPPORTED_FORMAT;
+    default:
+        return reason < 0x80 ? COAP_CHANGED : COAP_BAD_GATEWAY;
+    }
+}
+
+static void take_puback(struct coap_mqtt *m, const struct mqtt_packet *packet)
+{
+    struct coap_flight *flight;
+    TAILQ_FOREACH (flight, &m->leg->flying, of_leg) {
+        if (flight->topic == NULL && flight->packet_id != 0 && flight->packet_id == packet->packet_id) {
+            uint8_t code = code_of_reason(m->version == MQTT_5 ? packet->reason_code : 0);
+            if (code == COAP_CHANGED)
+                coap_count(m->leg->relays, COAP_COUNT_ACKNOWLEDGED);
+            coap_mqtt_finish(flight, code);
+            return;
+        }
+    }
+}
+
+static void take_pingresp(struct coap_mqtt *m)
+{
+    struct coap_flight *flight = TAILQ_FIRST(&m->leg->flying);
+    if (m->pings_answered != m->pings_sent)
+        m->pings_answered++;
+    while (flight != NULL) {
+        struct coap_flight *next = TAILQ_NEXT(flight, of_leg);
+        if (flight->topic == NULL && flight->packet_id == 0 &&
+            (int32_t)(m->pings_answered - flight->ping) >= 0) {
+            coap_count(m->leg->relays, COAP_COUNT_ACKNOWLEDGED);
+            coap_mqtt_finish(flight, COAP_CHANGED);
+        }
+        flight = next;
+    }
+    coap_mqtt_settle_topics(m);
+}
+
+static void take_connack(struct coap_mqtt *m, const struct mqtt_packet *packet)
+{
+    struct coap_leg *leg = m->leg;
+    uint8_t code = packet->reason_code;
+    bool too_new = m->version == MQTT_5 && (code == REFUSED_VERSION_5 || code == REFUSED_VERSION_3);
+    if (m->connected) {
+        fail(m, OUTCOME_UPSTREAM_PROTOCOL, COAP_BAD_GATEWAY, false, "a second CONNACK");
+        return;
+    }
+    if (too_new) {
+        leg->old_mqtt = true;
+        coap_leg_hang_up(leg);
+        coap_mqtt_turn(leg);
+        return;
+    }
+    if (code != 0) {
+        fail(m, OUTCOME_UPSTREAM_REFUSED, COAP_UNAVAILABLE, false, "the broker refuses the session");
+        return;
+    }
+    m->connected = true;
+    m->inflight = COAP_MQTT_INFLIGHT;
+    if ((packet->properties.present & MQTT_PROP_BIT(MQTT_PROP_RECEIVE_MAXIMUM)) != 0 &&
+        packet->properties.receive_maximum < m->inflight)
+        m->inflight = packet->properties.receive_maximum;
+    if ((packet->properties.present & MQTT_PROP_BIT(MQTT_PROP_SERVER_KEEP_ALIVE)) != 0)
+        m->keep_alive_s = packet->properties.server_keep_alive_s;
+    leg->ready = true;
+    leg->answered = true;
+    leg->failures = 0;
+    coap_leg_result(leg, true);
+    coap_mqtt_turn(leg);
+}
+
+static void take_packet(struct coap_mqtt *m, const struct mqtt_packet *packet)
+{
+    if (!m->connected && packet->type != MQTT_CONNACK) {
+        fail(m, OUTCOME_UPSTREAM_PROTOCOL, COAP_BAD_GATEWAY, false, "the broker does not begin with CONNACK");
+        return;
+    }
+    switch (packet->type) {
+    case MQTT_CONNACK:
+        take_connack(m, packet);
+        return;
+    case MQTT_PUBACK:
+        take_puback(m, packet);
+        return;
+    case MQTT_SUBACK:
+        coap_mqtt_take_suback(m, packet);
+        return;
+    case MQTT_PINGRESP:
+        take_pingresp(m);
+        return;
+    case MQTT_PUBLISH:
+        coap_mqtt_take_message(m, packet, true);
+        return;
+    case MQTT_UNSUBACK:
+        return;
+    case MQTT_DISCONNECT:
+        fail(m, OUTCOME_UPSTREAM_LOST, COAP_UNAVAILABLE, false, "the broker ended the session");
+        return;
+    default:
+        fail(m, OUTCOME_UPSTREAM_PROTOCOL, COAP_BAD_GATEWAY, false, "the broker sent what it must not");
+        return;
+    }
+}
+
+static bool lend(struct coap_mqtt *m)
+{
+    struct packet_buffers *buffers = m->leg->relays->buffers;
+    uint32_t given;
+    uint8_t *old = m->framer.buffer;
+    uint8_t *buffer = packet_buffer_get(buffers, m->framer.want, &given);
+    if (buffer == NULL)
+        return false;
+    mqtt_framer_lend(&m->framer, buffer, given);
+    if (old != NULL)
+        packet_buffer_put(buffers, old);
+    return true;
+}
+
+/* A message is wanted whole, unless it is more than is kept of any. */
+static void take_head(struct coap_mqtt *m, struct cursor *in, const struct mqtt_packet *packet)
+{
+    if (packet->publish.payload_bytes <= COAP_MQTT_MESSAGE_BYTES)
+        mqtt_framer_hold(&m->framer, in);
+    else
+        coap_mqtt_take_message(m, packet, false);
+}
+
+static size_t on_data(void *owner, const uint8_t *p, size_t n)
+{
+    struct coap_mqtt *m = owner;
+    struct coap_leg *leg = m->leg;
+    struct cursor in = cursor_of(bytes_of(p, n));
+    struct mqtt_packet packet;
+    m->heard_us = coap_now(leg->relays);
+    const uint64_t serial = m->serial;
+    /* A packet may end the session, and another may lie where it was. */
+    while (leg->mqtt == m && m->serial == serial) {
+        switch (mqtt_framer_next(&m->framer, &in, &packet)) {
+        case MQTT_STEP_FAULT:
+            fail(m, OUTCOME_UPSTREAM_PROTOCOL, COAP_BAD_GATEWAY, false, outcome_text(m->framer.fault));
+            return n;
+        case MQTT_STEP_NEED_MORE:
+            if (mqtt_framer_idle(&m->framer) && m->framer.buffer != NULL)
+                packet_buffer_put(leg->relays->buffers, mqtt_framer_reclaim(&m->framer));
+            coap_mqtt_turn(leg);
+            return n;
+        case MQTT_STEP_NEED_BUFFER:
+            if (lend(m))
+                break;
+            fail(m, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, false, "no memory for what the broker sends");
+            return n;
+        case MQTT_STEP_PUBLISH:
+            take_head(m, &in, &packet);
+            break;
+        case MQTT_STEP_PAYLOAD:
+            break;
+        case MQTT_STEP_PACKET:
+            take_packet(m, &packet);
+            break;
+        }
+    }
+    return n;
+}
+
+/* ---- dialling and hanging up -----------------------------------------------------------------------------
+ */
+
+static void on_opened(void *owner)
+{
+    struct coap_mqtt *m = owner;
+    m->heard_us = coap_now(m->leg->relays);
+    put_connect(m);
+}
+
+static void on_ended(void *owner)
+{
+    fail(owner, OUTCOME_UPSTREAM_LOST, COAP_UNAVAILABLE, false, "the broker closed the connection");
+}
+
+static void on_closed(void *owner, enum stream_end why)
+{
+    struct coap_mqtt *m = owner;
+    bool tls = why == STREAM_END_TLS_VERIFY || why == STREAM_END_TLS_ALERT || why == STREAM_END_TLS_PROTOCOL;
+    const char *reason = stream_reason(m->stream);
+    bool before = !m->connected;
+    m->stream = NULL;
+    fail(m,
+         tls      ? OUTCOME_UPSTREAM_TLS
+         : before ? OUTCOME_UPSTREAM_REFUSED
+                  : OUTCOME_UPSTREAM_LOST,
+         COAP_UNAVAILABLE, before && !tls, reason != NULL ? reason : "the connection to the broker ended");
+}
+
+static const struct stream_handler broker_handler = {
+    .opened = on_opened, .data = on_data, .writable = on_writable, .ended = on_ended, .closed = on_closed};
+
+bool coap_mqtt_dial(struct coap_leg *leg, uint32_t upstream)
+{
+    struct coap_relays *r = leg->relays;
+    const struct coap_flight *first = TAILQ_FIRST(&leg->waiting);
+    const struct config_upstream *config = &coap_generation(r)->config->upstreams[upstream];
+    enum outcome why = OUTCOME_NO_RESOURCES;
+    struct coap_mqtt *m = first == NULL || r->config.dial == NULL ? NULL : slab_alloc(r->sessions);
+    if (m != NULL) {
+        m->leg = leg;
+        m->serial = ++r->session_serial;
+        m->version = leg->old_mqtt ? MQTT_3_1_1 : MQTT_5;
+        m->keep_alive_s = COAP_MQTT_KEEP_ALIVE_S;
+        m->dialled_us = m->heard_us = m->wrote_us = coap_now(r);
+        TAILQ_INIT(&m->topics);
+        mqtt_framer_init(&m->framer, MQTT_FROM_SERVER, (enum mqtt_version)m->version,
+                         COAP_MQTT_MESSAGE_BYTES + HEAD_BYTES_MAX, HEAD_BYTES_MAX);
+        m->stream = r->config.dial(r->config.worker, upstream, leg->identity, &first->client->key,
+                                   &broker_handler, m, &leg->server, &why);
+    }
+    if (m == NULL || m->stream == NULL) {
+        if (m != NULL)
+            slab_free(r->sessions, m);
+        coap_leg_fail(leg, why, COAP_UNAVAILABLE, false, "the broker cannot be dialled");
+        return false;
+    }
+    leg->mqtt = m;
+    leg->answered = leg->stale = false;
+    memcpy(leg->key.remote.bytes, config->servers[leg->server].address, sizeof(leg->key.remote.bytes));
+    leg->key.remote_port = config->servers[leg->server].port;
+    coap_count(r, COAP_COUNT_LEGS_OPENED);
+    timer_start(r->config.timers, &leg->timer, coap_now(r) + config->connect_timeout_us);
+    return true;
+}
+
+void coap_mqtt_hang_up(struct coap_leg *leg)
+{
+    struct coap_relays *r = leg->relays;
+    struct coap_mqtt *m = leg->mqtt;
+    struct coap_flight *flight;
+    if (m == NULL)
+        return;
+    TAILQ_FOREACH (flight, &leg->flying, of_leg)
+        flight->topic = NULL;
+    TAILQ_FOREACH (flight, &leg->landed, of_leg)
+        flight->topic = NULL;
+    coap_mqtt_free_topics(m);
+    if (m->stream != NULL)
+        stream_abort(m->stream);
+    if (m->is_dirty)
+        TAILQ_REMOVE(&r->dirty_sessions, m, dirty);
+    if (m->out != NULL)
+        packet_buffer_put(r->buffers, m->out);
+    uint8_t *half = mqtt_framer_reclaim(&m->framer);
+    if (half != NULL)
+        packet_buffer_put(r->buffers, half);
+    leg->mqtt = NULL;
+    slab_free(r->sessions, m);
+}
+
+void coap_mqtt_fire(struct coap_leg *leg, uint64_t now_us)
+{
+    struct coap_mqtt *m = leg->mqtt;
+    uint64_t keep_alive_us = m->keep_alive_s * UINT64_C(1000000);
+    if (!m->connected) {
+        fail(m, OUTCOME_UPSTREAM_TIMEOUT, COAP_GATEWAY_TIMEOUT, true, "the broker does not answer");
+        return;
+    }
+    if (keep_alive_us != 0 && now_us - m->heard_us > keep_alive_us + keep_alive_us / 2) {
+        fail(m, OUTCOME_UPSTREAM_LOST, COAP_GATEWAY_TIMEOUT, true, "the broker has fallen silent");
+        return;
+    }
+    coap_mqtt_expire_topics(m, now_us);
+    if (keep_alive_us != 0 &&
+        (now_us - m->wrote_us >= keep_alive_us / 2 || now_us - m->heard_us >= keep_alive_us / 2))
+        coap_mqtt_ping(m);
+    timer_start(leg->relays->config.timers, &leg->timer, now_us + TICK_US);
+}
+
+void coap_relays_flush(struct coap_relays *r)
+{
+    struct coap_mqtt *m;
+    while ((m = TAILQ_FIRST(&r->dirty_sessions)) != NULL) {
+        TAILQ_REMOVE(&r->dirty_sessions, m, dirty);
+        m->is_dirty = false;
+        stream_flush(m->stream);
+    }
+}
