@@ -130,6 +130,7 @@ struct gateway_config {
     uint32_t upstreams_n;
     struct config_upstream upstreams[GATEWAY_UPSTREAMS_MAX];
     const char *control_socket;
+    const char *state; /* directory: policies that were in force */
     struct config_events events;
     bool confined; /* confinement = "full" */
     uint32_t paths_n;

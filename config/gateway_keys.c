@@ -334,8 +334,19 @@ static void set_socket(struct schema_read *read, const struct schema_value *valu
         schema_refuse(read, value, "the name of a socket has at most 107 bytes; use a shorter directory");
 }
 
+static void set_state(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->state = value->text;
+}
+
 static const struct schema_key control_keys[] = {
     {.name = "socket", .type = SCHEMA_PATH, .fallback = "/run/sallyport/control.sock", .set = set_socket},
+    {.name = "state",
+     .type = SCHEMA_PATH,
+     .fallback = "/var/lib/sallyport",
+     .example = "\"/var/lib/sallyport\"",
+     .set = set_state},
 };
 static const struct schema_table control_table = {.what = "control", SCHEMA_KEYS(control_keys)};
 

@@ -58,12 +58,18 @@ static bool read_all(struct policy_draft *draft, const char *directory, const st
 {
     if (gateway != NULL && gateway_config_holds_policy(gateway)) {
         const struct load *load = ((const struct gateway_owned *)(const void *)gateway)->load;
-        diagnostics_add(d, DIAGNOSTIC_WARNING, gateway->file, 0, "the policy is in this file; %s is not read",
-                        directory);
+        if (directory != NULL)
+            diagnostics_add(d, DIAGNOSTIC_WARNING, gateway->file, 0,
+                            "the policy is in this file; %s is not read", directory);
         take_policy(draft, load, &gateway_keys, gateway->directory, d);
         sum->files = 1;
         draft->shown = gateway->file;
         return true;
+    }
+    if (directory == NULL) {
+        diagnostics_add(d, DIAGNOSTIC_ERROR, gateway != NULL ? gateway->file : "policy", 0,
+                        "there is no policy in this file; add 'roles'");
+        return false;
     }
     const char *base = gateway != NULL ? gateway->directory : directory;
     struct policy_files *files = policy_files_list(directory, gateway != NULL ? base : NULL, d);
@@ -175,9 +181,9 @@ static void summarize(const struct policy_draft *draft, struct policy_summary *s
         summary->rules += draft->roles[i]->rules_n;
 }
 
-struct snapshot *policy_config_load(const char *directory, const struct gateway_config *gateway,
-                                    uint32_t generation, struct diagnostics *d,
-                                    struct policy_summary *summary)
+struct snapshot *policy_config_load_with(const char *directory, const struct gateway_config *gateway,
+                                         uint32_t generation, struct diagnostics *d,
+                                         struct policy_summary *summary, const struct policy_wishes *wishes)
 {
     struct policy_summary sum = {.files = 0};
     struct policy_draft *draft = draft_create(POLICY_FILES_MAX);
@@ -194,7 +200,10 @@ struct snapshot *policy_config_load(const char *directory, const struct gateway_
         summarize(draft, &sum);
         snapshot = compile(draft, generation, d);
         if (diagnostics_errors(d) == errors)
-            sum.tests_passed = policy_test_run(draft, snapshot, d);
+            sum.tests_passed = policy_test_run(draft, snapshot, d, wishes->tests);
+        if (wishes->style != CONFIG_PRINT_NONE && gateway != NULL && diagnostics_errors(d) == errors &&
+            !config_text_print(gateway, draft->loads, draft->loads_n, wishes->style, wishes->text))
+            diagnostics_add(d, DIAGNOSTIC_ERROR, draft->shown, 0, "no memory to print it");
     }
     if (snapshot != NULL && (diagnostics_errors(d) != errors || gateway == NULL)) {
         snapshot_destroy(snapshot);
@@ -204,4 +213,12 @@ struct snapshot *policy_config_load(const char *directory, const struct gateway_
         *summary = sum;
     draft_destroy(draft);
     return snapshot;
+}
+
+struct snapshot *policy_config_load(const char *directory, const struct gateway_config *gateway,
+                                    uint32_t generation, struct diagnostics *d,
+                                    struct policy_summary *summary)
+{
+    static const struct policy_wishes none = {.style = CONFIG_PRINT_NONE};
+    return policy_config_load_with(directory, gateway, generation, d, summary, &none);
 }

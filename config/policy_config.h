@@ -12,7 +12,7 @@
 #ifndef CONFIG_POLICY_CONFIG_H
 #define CONFIG_POLICY_CONFIG_H
 
-#include "config/gateway_config.h"
+#include "config/print.h"
 #include "policy/access/snapshot.h"
 
 struct policy_summary {
@@ -26,11 +26,22 @@ struct policy_summary {
 
 /*
  * NULL when the policy has any error; all of them are in `d`. The snapshot is the caller's to destroy.
- * `gateway` may come from gateway_config_read; NULL checks as much as can be told without it, and answers
+ * `directory` is NULL when the policy must be in sallyport.conf itself. `gateway` may come from
+ * gateway_config_read; NULL checks as much as can be told without it, and answers
  * NULL.
  */
 struct snapshot *policy_config_load(const char *directory, const struct gateway_config *gateway,
                                     uint32_t generation, struct diagnostics *d,
                                     struct policy_summary *summary);
+
+/* What more is wanted of a load. */
+struct policy_wishes {
+    enum config_print_style style;
+    struct config_text *text; /* without an error: the effective configuration, from just what was loaded */
+    FILE *tests; /* a line for each of the policy's tests; NULL: only failures are told, in `d` */
+};
+struct snapshot *policy_config_load_with(const char *directory, const struct gateway_config *gateway,
+                                         uint32_t generation, struct diagnostics *d,
+                                         struct policy_summary *summary, const struct policy_wishes *wishes);
 
 #endif

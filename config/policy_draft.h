@@ -99,8 +99,9 @@ extern const char *const policy_action_words[ACL_ACTIONS];
 void policy_check(const struct policy_draft *draft, const struct gateway_config *gateway, bool whole,
                   struct diagnostics *d);
 
-/* Runs all tests on the compiled policy and answers how many came out as expected; the others are told. */
+/* Runs all tests on the compiled policy and answers how many came out as expected; the others are told. Each
+ * is a line of `report`, when there is one. */
 uint32_t policy_test_run(const struct policy_draft *draft, const struct snapshot *snapshot,
-                         struct diagnostics *d);
+                         struct diagnostics *d, FILE *report);
 
 #endif

@@ -216,17 +216,24 @@ static const char *action_text(const struct policy_test *test)
 
 static bool run_one(const struct policy_test *test, const struct snapshot *snapshot,
                     const struct policy_draft *draft, const struct device_table *devices,
-                    struct diagnostics *d)
+                    struct diagnostics *d, FILE *report)
 {
     struct identity identity = {.role = NULL};
     struct answer answer = {.outcome = identify(test, snapshot, draft, devices, &identity),
                             .rule = ACL_RULE_NONE};
     if (answer.outcome == OUTCOME_ALLOWED && !test->connect)
         answer = decide(test, &identity);
-    if ((answer.outcome == OUTCOME_ALLOWED) == test->expect_allow)
+    bool passed = (answer.outcome == OUTCOME_ALLOWED) == test->expect_allow;
+    if (passed && report == NULL)
         return true;
     char got[256];
     describe(test, &identity, answer, got, sizeof(got));
+    if (report != NULL)
+        fprintf(report, "%s %s:%u %s %s%s%s: %s\n", passed ? "ok  " : "FAIL", test->origin.file,
+                test->origin.line, test->as, action_text(test), test->connect ? "" : " ",
+                test->connect ? "" : test->topic, got);
+    if (passed)
+        return true;
     diagnostics_add(d, DIAGNOSTIC_ERROR, test->origin.file, test->origin.line,
                     "test failed: %s %s%s%s expected %s, got %s", test->as, action_text(test),
                     test->connect ? "" : " ", test->connect ? "" : test->topic,
@@ -235,12 +242,12 @@ static bool run_one(const struct policy_test *test, const struct snapshot *snaps
 }
 
 uint32_t policy_test_run(const struct policy_draft *draft, const struct snapshot *snapshot,
-                         struct diagnostics *d)
+                         struct diagnostics *d, FILE *report)
 {
     struct device_table *devices = sort_devices(draft);
     uint32_t passed = 0;
     for (uint32_t i = 0; devices != NULL && i < draft->tests_n; i++)
-        passed += run_one(&draft->tests[i], snapshot, draft, devices, d);
+        passed += run_one(&draft->tests[i], snapshot, draft, devices, d, report);
     if (devices == NULL)
         diagnostics_add(d, DIAGNOSTIC_ERROR, "policy", 0, "no memory to run its tests");
     free(devices);

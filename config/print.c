@@ -12,6 +12,7 @@ struct printer {
     FILE *to;
     const struct load *load; /* of what is being printed */
     const char *directory;
+    enum config_print_style style;
     unsigned int depth;
 };
 
@@ -24,7 +25,9 @@ static void indent(const struct printer *p)
 static void put_origin(const struct printer *p, const config_setting_t *setting)
 {
     struct config_origin at = load_origin(p->load, setting);
-    fprintf(p->to, " # %s:%u\n", at.file, at.line);
+    if (p->style == CONFIG_PRINT_SHOWN)
+        fprintf(p->to, " # %s:%u", at.file, at.line);
+    fputc('\n', p->to);
 }
 
 static void put_text(const struct printer *p, const char *text)
@@ -92,7 +95,7 @@ static void put_fallback(const struct printer *p, const struct schema_key *key)
         put_path(p, key->fallback);
     else
         put_text(p, key->fallback);
-    fputs("; # default\n", p->to);
+    fputs(p->style == CONFIG_PRINT_SHOWN ? "; # default\n" : ";\n", p->to);
 }
 
 static void put_settings(struct printer *p, const struct schema_table *table, const config_setting_t *group);
@@ -196,11 +199,15 @@ static void put_setting(struct printer *p, const struct schema_key *key, const c
     }
     indent(p);
     fprintf(p->to, "%s = ", key->name);
-    if (config_setting_is_aggregate(setting))
+    if (key->secret && p->style == CONFIG_PRINT_SHOWN)
+        put_text(p, CONFIG_PRINT_MASK);
+    else if (config_setting_is_aggregate(setting))
         put_array(p, setting, key->type);
     else
         put_scalar(p, setting, key->type);
     fputc(';', p->to);
+    if (key->secret)
+        fputs(CONFIG_PRINT_SECRET, p->to);
     put_origin(p, setting);
 }
 
@@ -236,23 +243,47 @@ static void put_policy(struct printer *p, struct load *const *loads, uint32_t n)
     }
 }
 
-static bool put_policy_files(struct printer *p, const char *directory, struct diagnostics *d)
+bool config_text_print(const struct gateway_config *config, struct load *const *loads, uint32_t n,
+                       enum config_print_style style, struct config_text *out)
 {
-    struct policy_files *files = policy_files_list(directory, p->directory, d);
-    if (files == NULL)
+    struct load *own = ((const struct gateway_owned *)(const void *)config)->load;
+    *out = (struct config_text){.at = NULL};
+    FILE *to = open_memstream(&out->at, &out->len);
+    if (to == NULL)
         return false;
+    struct printer printer = {.to = to, .load = own, .directory = config->directory, .style = style};
+    put_settings(&printer, &gateway_keys, load_root(own));
+    long policy_at = ftell(to);
+    put_policy(&printer, n == 0 ? &own : loads, n == 0 ? 1 : n);
+    bool good = policy_at >= 0 && ferror(to) == 0;
+    good = fclose(to) == 0 && good;
+    out->policy_at = good ? (size_t)policy_at : 0;
+    if (!good)
+        config_text_fini(out);
+    return good;
+}
+
+void config_text_fini(struct config_text *text)
+{
+    if (text->at != NULL)
+        explicit_bzero(text->at, text->len);
+    free(text->at);
+    *text = (struct config_text){.at = NULL};
+}
+
+static bool print_files(const struct gateway_config *config, const struct policy_files *files,
+                        struct config_text *text, struct diagnostics *d)
+{
     struct load **loads = calloc(files->n, sizeof(struct load *));
     bool good = loads != NULL;
     for (uint32_t i = 0; good && i < files->n; i++) {
-        loads[i] = load_file(files->file[i].path, files->file[i].shown, p->directory, d);
+        loads[i] = load_file(files->file[i].path, files->file[i].shown, config->directory, d);
         good = loads[i] != NULL;
     }
-    if (good)
-        put_policy(p, loads, files->n);
+    good = good && config_text_print(config, loads, files->n, CONFIG_PRINT_SHOWN, text);
     for (uint32_t i = 0; loads != NULL && i < files->n; i++)
         load_destroy(loads[i]);
     free(loads);
-    policy_files_free(files);
     return good;
 }
 
@@ -260,16 +291,17 @@ bool config_print(const char *config_file, const char *policy_directory, FILE *t
 {
     struct diagnostics *d = diagnostics_create();
     struct gateway_config *config = d == NULL ? NULL : gateway_config_load(config_file, d);
-    bool good = config != NULL;
-    if (good) {
-        struct load *load = ((struct gateway_owned *)(void *)config)->load;
-        struct printer printer = {.to = to, .load = load, .directory = config->directory};
-        put_settings(&printer, &gateway_keys, load_root(load));
-        if (gateway_config_holds_policy(config))
-            put_policy(&printer, &load, 1);
-        else
-            good = put_policy_files(&printer, policy_directory, d);
-    }
+    bool within = config != NULL && gateway_config_holds_policy(config);
+    struct policy_files *files =
+        config == NULL || within ? NULL : policy_files_list(policy_directory, config->directory, d);
+    struct config_text text = {.at = NULL};
+    bool good = within          ? config_text_print(config, NULL, 0, CONFIG_PRINT_SHOWN, &text)
+                : files != NULL ? print_files(config, files, &text, d)
+                                : false;
+    if (good)
+        fwrite(text.at, 1, text.len, to);
+    config_text_fini(&text);
+    policy_files_free(files);
     gateway_config_destroy(config);
     diagnostics_destroy(d);
     return fflush(to) == 0 && ferror(to) == 0 && good;

@@ -102,22 +102,12 @@ static int command_counters(struct command *command)
         if (gateway_stats(gateway, i, &stats))
             metrics_update(i, &stats);
     }
+    reload_metrics(gateway);
     metrics_each(print_counter, command->out);
-    fprintf(command->out, "events.written %llu\nevents.lost %llu\nreload.good %llu\nreload.refused %llu\n",
+    fprintf(command->out, "events.written %llu\nevents.lost %llu\n",
             (unsigned long long)event_log_written(gateway->log),
-            (unsigned long long)event_log_lost(gateway->log), (unsigned long long)gateway->reloads_good,
-            (unsigned long long)gateway->reloads_refused);
+            (unsigned long long)event_log_lost(gateway->log));
     return 0;
-}
-
-static int command_reload(struct command *command)
-{
-    command->wait = command->words_n > 1 && strcmp(command->words[1], "--wait") == 0;
-    if (command->words_n > 1 && !command->wait) {
-        fprintf(command->out, "usage: reload [--wait]\n");
-        return 2;
-    }
-    return reload_run(command->gateway, command->user, command->out) ? 0 : GATEWAY_EXIT_CONFIG;
 }
 
 static int command_kick(struct command *command)
@@ -176,7 +166,11 @@ static const struct {
     {"counters", false, command_counters, "every counter"},
     {"explain", false, command_explain, "CLIENT publish|subscribe|connect [TOPIC] [--qos N] [--retain]"},
     {"where", false, command_where, "files in use"},
-    {"reload", true, command_reload, "load the files again [--wait]"},
+    {"policy", false, command_policy, "log | diff [REV [REV]] | show REV | restore REV"},
+    {"reload", true, command_reload, "load the files again [--wait] [--confirm TIME]"},
+    {"confirm", true, command_confirm, "what was reloaded with --confirm stays"},
+    {"check", true, command_check, "what a reload would do, of the files or of FILE"},
+    {"test", true, command_test, "the tests of the policy files, one by one"},
     {"kick", true, command_kick, "end a client's sessions: CLIENT"},
     {"drain", true, command_drain, "end all sessions in order, then stop"},
 };

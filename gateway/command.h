@@ -29,6 +29,11 @@ int command_status(struct command *command);
 int command_clients(struct command *command);
 int command_show(struct command *command);
 int command_explain(struct command *command);
+int command_reload(struct command *command);
+int command_confirm(struct command *command);
+int command_check(struct command *command);
+int command_test(struct command *command);
+int command_policy(struct command *command);
 
 /* The live session of a client id or identity; false when there is none. */
 bool command_find_session(struct gateway *gateway, const char *name, struct relay_info *out);

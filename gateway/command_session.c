@@ -2,6 +2,7 @@
 /* status, clients, show: what is going on. */
 #include "gateway/command.h"
 #include "gateway/json.h"
+#include "gateway/reload.h"
 #include "policy/access/glob.h"
 
 #include <string.h>
@@ -94,6 +95,12 @@ static void status_json(struct command *command, const struct totals *t)
     json_number(&j, "uptime_s", (gateway_wall_us() - gateway->started_us) / 1000000);
     json_number(&j, "policy_revision", generation->number);
     json_text(&j, "policy_fingerprint", snapshot_fingerprint(generation->policy));
+    json_text(&j, "policy_sha256", generation->sha256);
+    json_number(&j, "policy_since_us", generation->loaded_at_us);
+    json_boolean(&j, "confirmed", gateway->reload.fallback == NULL);
+    if (gateway->reload.fallback != NULL)
+        json_number(&j, "returns_to", gateway->reload.fallback->number);
+    json_text(&j, "not_from_files", gateway->reload.away);
     json_boolean(&j, "last_reload_good", gateway->last_reload_good);
     json_boolean(&j, "draining", gateway->draining);
     json_number(&j, "workers", gateway->workers_n);
@@ -148,9 +155,7 @@ int command_status(struct command *command)
     fprintf(command->out, "workers   %u, busy %.1f%%   policy %u roles, %u rules, %u devices\n",
             gateway->workers_n, t.total_tsc == 0 ? 0.0 : 100.0 * (double)t.busy_tsc / (double)t.total_tsc,
             generation->summary.roles, generation->summary.rules, generation->summary.devices);
-    if (!gateway->last_reload_good)
-        fprintf(command->out, "attention ! the last reload was refused; rev %u is still in force\n",
-                generation->number);
+    reload_attention(gateway, command->out);
     if (will_storm_ends(&gateway->will_storm) != 0)
         fprintf(command->out, "attention ! will storm: %llu clients ended without DISCONNECT\n",
                 (unsigned long long)will_storm_ends(&gateway->will_storm));

@@ -5,6 +5,7 @@
 #include "gateway/reload.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
@@ -40,6 +41,7 @@ struct control {
     int signal_fd;
     int timer_fd;
     int listen_fd;
+    int spare_fd; /* given up so that an operator is heard when descriptors have run out */
     gid_t admin_group;
     bool has_admin_group;
     uint64_t drain_until_us; /* 0: not draining */
@@ -138,6 +140,33 @@ static void client_send(struct client *client)
     client_close(client);
 }
 
+/* Behind what was said of a reload: what became of the sessions. */
+static void client_append(struct control *control, struct client *client)
+{
+    char *more = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&more, &len);
+    if (out == NULL)
+        return;
+    reload_print_settled(control->gateway, out);
+    fclose(out);
+    char *longer = more == NULL ? NULL : realloc(client->answer, client->answer_len + len);
+    if (longer != NULL) {
+        memcpy(longer + client->answer_len, more, len);
+        client->answer = longer;
+        client->answer_len += len;
+    }
+    free(more);
+}
+
+/* A reload that not every worker obeys in time is answered with 1. */
+static void client_give_up(struct client *client)
+{
+    client->waits = false;
+    client->answer[0] = '1';
+    client_send(client);
+}
+
 static void client_read(struct control *control, struct client *client)
 {
     ssize_t n =
@@ -171,9 +200,20 @@ static void client_event(struct control *control, struct client *client)
         client_send(client);
 }
 
+static void hold_spare(struct control *control)
+{
+    if (control->spare_fd < 0)
+        control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void accept_client(struct control *control)
 {
     int fd = accept4(control->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE) && control->spare_fd >= 0) {
+        close(control->spare_fd);
+        control->spare_fd = -1;
+        fd = accept4(control->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    }
     if (fd < 0)
         return;
     for (int i = 0; i < CLIENTS_MAX; i++) {
@@ -201,13 +241,19 @@ static void tick_clients(struct control *control)
         if (client->waits) {
             if (settled < 0)
                 settled = reload_settled(control->gateway);
-            if (settled == 1) {
+            /* What became of the sessions is counted by reload_tick. */
+            if (settled == 1 && !control->gateway->reload.settling) {
                 client->waits = false;
+                client_append(control, client);
                 client_send(client);
                 continue;
             }
         }
-        if (client->until_us < now_us)
+        if (client->until_us >= now_us)
+            continue;
+        if (client->waits)
+            client_give_up(client);
+        else
             client_close(client);
     }
 }
@@ -222,7 +268,7 @@ static void reload_by_signal(struct gateway *gateway)
     FILE *out = open_memstream(&report, &len);
     if (out == NULL)
         return;
-    reload_run(gateway, "SIGHUP", out);
+    reload_run(gateway, &(struct reload_request){.user = "SIGHUP"}, out);
     fclose(out);
     gateway_say(gateway, 1, "%s", report);
     if (!gateway->last_reload_good && gateway->options->foreground)
@@ -239,13 +285,9 @@ static void on_signal(struct control *control)
         case SIGHUP:
             reload_by_signal(gateway);
             break;
-        case SIGUSR1: {
-            const struct gateway_config *config = gateway->generation->config;
-            struct event_log_config log = {
-                .file = config->events.file, .observer = config->name, .version = GATEWAY_VERSION};
-            event_log_reopen(gateway->log, &log);
+        case SIGUSR1:
+            gateway_open_log(gateway);
             break;
-        }
         case SIGTERM:
         case SIGINT:
             if (gateway->draining)
@@ -291,6 +333,7 @@ static void on_tick(struct control *control)
         ;
     gateway_tick(control->gateway);
     tick_clients(control);
+    hold_spare(control);
     if (control->gateway->draining && !control->gateway->stop)
         drain(control);
 }
@@ -380,7 +423,7 @@ struct control *control_create(struct gateway *gateway)
     if (control == NULL)
         return NULL;
     control->gateway = gateway;
-    control->epoll_fd = control->signal_fd = control->timer_fd = control->listen_fd = -1;
+    control->epoll_fd = control->signal_fd = control->timer_fd = control->listen_fd = control->spare_fd = -1;
     for (int i = 0; i < CLIENTS_MAX; i++)
         control->clients[i].fd = -1;
     const struct group *admin = getgrnam("sallyport-admin");
@@ -395,6 +438,7 @@ struct control *control_create(struct gateway *gateway)
         control_destroy(control);
         return NULL;
     }
+    hold_spare(control);
     return control;
 }
 
@@ -405,7 +449,8 @@ void control_destroy(struct control *control)
     for (int i = 0; i < CLIENTS_MAX; i++)
         if (control->clients[i].fd >= 0)
             client_close(&control->clients[i]);
-    int fds[] = {control->epoll_fd, control->signal_fd, control->timer_fd, control->listen_fd};
+    int fds[] = {control->epoll_fd, control->signal_fd, control->timer_fd, control->listen_fd,
+                 control->spare_fd};
     for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
         if (fds[i] >= 0)
             close(fds[i]);

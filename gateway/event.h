@@ -35,6 +35,9 @@
     EVENT(UPSTREAM_FAILED, "upstream", "upstream-connect", "network", "error")                               \
     EVENT(POLICY_RELOADED, "policy", "policy-reload", "configuration", "change")                             \
     EVENT(POLICY_REFUSED, "policy", "policy-reload", "configuration", "error")                               \
+    EVENT(POLICY_RETURNED, "policy", "policy-return", "configuration", "change")                             \
+    EVENT(POLICY_CONFIRMED, "policy", "policy-confirm", "configuration", "change")                           \
+    EVENT(POLICY_OBEYED, "policy", "policy-obeyed", "configuration", "info")                                 \
     EVENT(ADMIN, "admin", "admin-command", "configuration", "info")                                          \
     EVENT(STARTED, "system", "started", "host", "start")                                                     \
     EVENT(STOPPING, "system", "stopping", "host", "end")                                                     \
@@ -53,8 +56,20 @@ enum event_kind { EVENT_TABLE(EVENT_ENUM) EVENT_KIND_COUNT };
 #define EVENT_NAME_MAX 64
 #define EVENT_DETAIL_MAX 160
 
+/* One policy instead of another; of events of the control thread. */
+struct event_revision {
+    uint32_t from, to;
+    const char *sha256;
+    const char *changes;
+    uint32_t tests;         /* that passed */
+    uint64_t confirm_by_us; /* CLOCK_REALTIME; 0: it is final */
+    bool settled;           /* the counts of sessions are told */
+    uint64_t kept, closed, taken_back;
+};
+
 struct event {
-    uint64_t time_us; /* CLOCK_REALTIME microseconds */
+    const struct event_revision *revision; /* borrowed while it is written; NULL in rings */
+    uint64_t time_us;                      /* CLOCK_REALTIME microseconds */
     enum event_kind kind;
     enum outcome outcome;
     bool enforced; /* false: only recorded (observe) */

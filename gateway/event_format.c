@@ -17,7 +17,7 @@ struct event_traits {
 static const struct event_traits traits_table[EVENT_KIND_COUNT] = {EVENT_TABLE(EVENT_TRAITS)};
 #undef EVENT_TRAITS
 
-static void put_time(struct json *j, uint64_t time_us)
+static void put_time(struct json *j, const char *key, uint64_t time_us)
 {
     char text[48];
     char day[32];
@@ -26,7 +26,7 @@ static void put_time(struct json *j, uint64_t time_us)
     gmtime_r(&seconds, &tm);
     strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(text, sizeof(text), "%s.%06uZ", day, (unsigned int)(time_us % 1000000));
-    json_text(j, "@timestamp", text);
+    json_text(j, key, text);
 }
 
 static void put_event(struct json *j, const struct event *event, const struct event_traits *traits,
@@ -123,6 +123,34 @@ static void put_coap(struct json *j, const struct event *event)
     json_close(j, '}');
 }
 
+static void put_revision(struct json *j, const struct event_revision *revision)
+{
+    if (revision == NULL)
+        return;
+    json_open(j, "revision", '{');
+    json_number(j, "from", revision->from);
+    json_number(j, "to", revision->to);
+    if (revision->sha256 != NULL && revision->sha256[0] != '\0')
+        json_text(j, "sha256", revision->sha256);
+    json_close(j, '}');
+    if (revision->changes != NULL) {
+        json_text(j, "changes", revision->changes);
+        json_open(j, "tests", '{');
+        json_number(j, "passed", revision->tests);
+        json_number(j, "failed", 0);
+        json_close(j, '}');
+    }
+    if (revision->confirm_by_us != 0)
+        put_time(j, "confirm_by", revision->confirm_by_us);
+    if (revision->settled) {
+        json_open(j, "sessions", '{');
+        json_number(j, "kept", revision->kept);
+        json_number(j, "closed", revision->closed);
+        json_number(j, "subscriptions_taken_back", revision->taken_back);
+        json_close(j, '}');
+    }
+}
+
 static void put_own(struct json *j, const struct event *event, const struct event_traits *traits)
 {
     json_open(j, "sallyport", '{');
@@ -145,13 +173,26 @@ static void put_own(struct json *j, const struct event *event, const struct even
         json_number(j, "repeats", event->repeats);
     if (event->detail[0] != '\0')
         json_text(j, "detail", event->detail);
+    put_revision(j, event->revision);
     if (!event->coap)
         put_mqtt(j, event);
     put_coap(j, event);
     json_close(j, '}');
 }
 
-static void put_names(struct json *j, const struct event *event)
+/* "41:9f2c41d0": the generation, and the policy that it was. */
+static void put_ruleset(struct json *j, const struct event_log_config *config, uint32_t number)
+{
+    char text[32];
+    const char *fingerprint = "";
+    for (int i = 0; config->rulesets != NULL && i < EVENT_RULESETS; i++)
+        if (config->rulesets[i].number == number)
+            fingerprint = config->rulesets[i].fingerprint;
+    snprintf(text, sizeof(text), "%u%s%s", number, fingerprint[0] != '\0' ? ":" : "", fingerprint);
+    json_text(j, "ruleset", text);
+}
+
+static void put_names(struct json *j, const struct event *event, const struct event_log_config *config)
 {
     const char *user = event->user[0] != '\0' ? event->user : event->identity;
     if (user[0] != '\0') {
@@ -161,13 +202,11 @@ static void put_names(struct json *j, const struct event *event)
     }
     if (event->rule[0] == '\0' && event->ruleset == 0)
         return;
-    char ruleset[16];
-    snprintf(ruleset, sizeof(ruleset), "%u", event->ruleset);
     json_open(j, "rule", '{');
     if (event->rule[0] != '\0')
         json_text(j, "id", event->rule);
     if (event->ruleset != 0)
-        json_text(j, "ruleset", ruleset);
+        put_ruleset(j, config, event->ruleset);
     json_close(j, '}');
 }
 
@@ -179,7 +218,7 @@ bool event_format(const struct event *event, const struct event_log_config *conf
     struct json j;
     json_init(&j, to, room);
     json_open(&j, NULL, '{');
-    put_time(&j, event->time_us);
+    put_time(&j, "@timestamp", event->time_us);
     json_open(&j, "ecs", '{');
     json_text(&j, "version", "8.11.0");
     json_close(&j, '}');
@@ -197,7 +236,7 @@ bool event_format(const struct event *event, const struct event_log_config *conf
         json_text(&j, "protocol", event->coap ? "coap" : "mqtt");
         json_close(&j, '}');
     }
-    put_names(&j, event);
+    put_names(&j, event, config);
     put_own(&j, event, traits);
     json_close(&j, '}');
     return !j.full;

@@ -23,6 +23,8 @@ struct event_log {
     char observer[128];
     int fd;
     int error;
+    uint32_t rulesets_next;
+    struct event_ruleset rulesets[EVENT_RULESETS];
     uint64_t sequence;
     uint64_t lost;
     size_t used;
@@ -32,11 +34,16 @@ struct event_log {
 
 static void open_file(struct event_log *log)
 {
-    log->fd = log->config.file == NULL
-                  ? -1
-                  : open(log->config.file,
-                         O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
-    log->error = log->config.file != NULL && log->fd < 0 ? errno : 0;
+    int fd = log->config.file == NULL
+                 ? -1
+                 : open(log->config.file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+                        0640);
+    log->error = log->config.file != NULL && fd < 0 ? errno : 0;
+    if (log->fd >= 0 && log->error != 0)
+        return;
+    if (log->fd >= 0)
+        close(log->fd);
+    log->fd = fd;
 }
 
 static void set_config(struct event_log *log, const struct event_log_config *config)
@@ -44,6 +51,7 @@ static void set_config(struct event_log *log, const struct event_log_config *con
     log->config = *config;
     snprintf(log->observer, sizeof(log->observer), "%s", config->observer);
     log->config.observer = log->observer;
+    log->config.rulesets = log->rulesets;
     if (config->file != NULL) {
         snprintf(log->file, sizeof(log->file), "%s", config->file);
         log->config.file = log->file;
@@ -55,6 +63,7 @@ struct event_log *event_log_create(const struct event_log_config *config)
     struct event_log *log = calloc(1, sizeof(*log));
     if (log == NULL)
         return NULL;
+    log->fd = -1;
     set_config(log, config);
     open_file(log);
     return log;
@@ -190,10 +199,15 @@ void event_log_tick(struct event_log *log, uint64_t wall_us)
 void event_log_reopen(struct event_log *log, const struct event_log_config *config)
 {
     flush_buffer(log);
-    if (log->fd >= 0)
-        close(log->fd);
     set_config(log, config);
     open_file(log);
+}
+
+void event_log_ruleset(struct event_log *log, uint32_t number, const char *fingerprint)
+{
+    struct event_ruleset *ruleset = &log->rulesets[log->rulesets_next++ % EVENT_RULESETS];
+    ruleset->number = number;
+    snprintf(ruleset->fingerprint, sizeof(ruleset->fingerprint), "%s", fingerprint);
 }
 
 void event_log_destroy(struct event_log *log)

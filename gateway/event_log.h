@@ -17,18 +17,29 @@
 
 struct event_log;
 
+#define EVENT_RULESETS 8
+
+/* Which policy a generation was. */
+struct event_ruleset {
+    uint32_t number;
+    char fingerprint[9];
+};
+
 struct event_log_config {
     const char *file;     /* NULL: nothing is written */
     const char *observer; /* the gateway's name */
     const char *version;
+    const struct event_ruleset *rulesets; /* EVENT_RULESETS of them, or NULL; the log has its own */
 };
 
 /* Opens (appends). NULL only without memory; a file that cannot be opened is reported by event_log_error and
  * tried again at reopen. */
 struct event_log *event_log_create(const struct event_log_config *config);
 void event_log_destroy(struct event_log *log);
-/* For log rotation (SIGUSR1), and to change the file. */
+/* For log rotation (SIGUSR1), and to change the file. When it cannot be opened, the old one stays. */
 void event_log_reopen(struct event_log *log, const struct event_log_config *config);
+/* From now on events of generation `number` tell this fingerprint of its policy too. */
+void event_log_ruleset(struct event_log *log, uint32_t number, const char *fingerprint);
 /* Takes everything out of a ring. */
 void event_log_drain(struct event_log *log, struct event_ring *ring, uint64_t wall_us);
 /* Writes an event of the control thread's own. */

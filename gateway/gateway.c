@@ -3,6 +3,7 @@
 
 #include "config/units.h"
 #include "gateway/confine.h"
+#include "gateway/foresight.h"
 #include "gateway/metrics.h"
 #include "gateway/reload.h"
 
@@ -28,6 +29,13 @@ uint64_t gateway_wall_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+uint64_t gateway_monotonic_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
 void gateway_say(const struct gateway *gateway, int level, const char *format, ...)
 {
     char line[1024];
@@ -43,17 +51,40 @@ void gateway_say(const struct gateway *gateway, int level, const char *format, .
         syslog(LOG_NOTICE, "%s", line);
 }
 
-void gateway_event(struct gateway *gateway, enum event_kind kind, enum outcome outcome, const char *user,
-                   const char *detail)
+static void write_event(struct gateway *gateway, enum event_kind kind, enum outcome outcome, const char *user,
+                        const char *detail, const struct event_revision *revision)
 {
     struct event event = {.time_us = gateway_wall_us(),
                           .kind = kind,
                           .outcome = outcome,
                           .enforced = true,
+                          .revision = revision,
                           .ruleset = gateway->generation == NULL ? 0 : gateway->generation->number};
     event_set_name(event.user, sizeof(event.user), bytes_of_text(user));
     event_set_name(event.detail, sizeof(event.detail), bytes_of_text(detail));
     event_log_write(gateway->log, &event);
+}
+
+void gateway_event(struct gateway *gateway, enum event_kind kind, enum outcome outcome, const char *user,
+                   const char *detail)
+{
+    write_event(gateway, kind, outcome, user, detail, NULL);
+}
+
+void gateway_event_revision(struct gateway *gateway, enum event_kind kind, const char *user,
+                            const char *detail, const struct event_revision *revision)
+{
+    write_event(gateway, kind, OUTCOME_UNDECIDED, user, detail, revision);
+}
+
+void gateway_open_log(struct gateway *gateway)
+{
+    const struct generation *generation = gateway->generation;
+    struct event_log_config log = {.file = generation->config->events.file,
+                                   .observer = generation->config->name,
+                                   .version = GATEWAY_VERSION};
+    event_log_reopen(gateway->log, &log);
+    event_log_ruleset(gateway->log, generation->number, snapshot_fingerprint(generation->policy));
 }
 
 /* ---- bring-up, in stages
@@ -61,14 +92,7 @@ void gateway_event(struct gateway *gateway, enum event_kind kind, enum outcome o
 
 static int load_first(struct gateway *gateway)
 {
-    struct diagnostics *d = diagnostics_create();
-    if (d == NULL)
-        return GATEWAY_EXIT_FAULT;
-    gateway->generation =
-        generation_load(gateway->options->config_file, gateway->options->policy_directory, 1, NULL, d);
-    gateway->next_number = 2;
-    reload_print(d, 0, stderr);
-    diagnostics_destroy(d);
+    gateway->generation = reload_first(gateway, stderr);
     if (gateway->generation == NULL)
         return GATEWAY_EXIT_CONFIG;
     atomic_store(&gateway->shared.generation, gateway->generation);
@@ -78,6 +102,8 @@ static int load_first(struct gateway *gateway)
     gateway->log = event_log_create(&log);
     if (gateway->log == NULL)
         return GATEWAY_EXIT_FAULT;
+    event_log_ruleset(gateway->log, gateway->generation->number,
+                      snapshot_fingerprint(gateway->generation->policy));
     if (event_log_error(gateway->log) != 0)
         gateway_say(gateway, 0, "events: cannot open %s: %s; events are lost until it can be written",
                     config->events.file, strerror(event_log_error(gateway->log)));
@@ -248,6 +274,7 @@ static bool list_places(const struct gateway *gateway, struct confine_places *pl
     for (uint32_t i = 0; good && i < config->paths_n; i++)
         good = confine_allow_beside(places, config->paths[i], false);
     good = good && confine_allow_beside(places, config->control_socket, true) &&
+           confine_allow(places, config->state, true) &&
            (config->events.file == NULL || confine_allow_beside(places, config->events.file, true)) &&
            confine_allow(places, rte_eal_get_runtime_dir(), true) &&
            confine_allow(places, "/dev/hugepages", true);
@@ -306,6 +333,7 @@ void gateway_stop(struct gateway *gateway)
     if (gateway->ports_n > 0)
         port_eal_stop(gateway->ports, gateway->ports_n);
     generation_destroy(gateway->generation);
+    generation_destroy(gateway->reload.fallback);
     event_log_destroy(gateway->log);
     free(gateway->shared.rcu);
     tls_library_fini();
@@ -350,10 +378,12 @@ void gateway_tick(struct gateway *gateway)
     for (uint32_t i = 0; i < gateway->workers_n; i++)
         event_log_drain(gateway->log, worker_events(gateway->workers[i]), now_us);
     event_log_tick(gateway->log, now_us);
-    reload_retire(gateway, false);
+    reload_tick(gateway);
+    foresight_tick();
     if (now_us < metrics_due_us)
         return;
     metrics_due_us = now_us + METRICS_US;
+    reload_metrics(gateway);
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
         struct worker_stats stats;
         bool good = gateway_stats(gateway, i, &stats);

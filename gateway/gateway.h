@@ -41,6 +41,22 @@ struct gateway_retired {
     uint64_t token;
 };
 
+/* Sessions that obey the generation in force, as counted by all workers. */
+struct gateway_obeyed {
+    uint64_t kept, closed, taken_back;
+};
+
+/* What a reload leaves to be done; see reload.h. */
+struct gateway_reload {
+    struct generation *fallback;      /* comes back unless the one in force is confirmed; NULL: it is */
+    uint64_t confirm_until_us;        /* gateway_monotonic_us */
+    bool settling;                    /* workers have yet to re-judge their sessions */
+    struct gateway_obeyed base, done; /* counted before it was published; and since, once all obey */
+    uint64_t good_at_us;              /* CLOCK_REALTIME of the last one that succeeded; 0: none */
+    char away[160];                   /* why what is in force is not what the files say; empty: it is */
+    char unkept[160];                 /* why the history lacks it; empty: it does not */
+};
+
 struct gateway {
     const struct gateway_options *options;
     struct generation *generation;
@@ -56,13 +72,15 @@ struct gateway {
     struct event_log *log;
     struct will_storm will_storm;
     uint64_t started_us; /* CLOCK_REALTIME */
-    uint64_t reloads_good, reloads_refused;
+    uint64_t reloads_good, reloads_refused, reloads_returned;
     bool last_reload_good;
+    struct gateway_reload reload;
     bool draining;
     bool stop;
 };
 
 uint64_t gateway_wall_us(void);
+uint64_t gateway_monotonic_us(void);
 /* One line for the operator: to stderr with -f, to syslog otherwise; level 0 says it, 1 only with -v. */
 void gateway_say(const struct gateway *gateway, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
@@ -81,6 +99,10 @@ bool gateway_stats(struct gateway *gateway, uint32_t index, struct worker_stats 
 /* An event of the control thread, with the time filled in. */
 void gateway_event(struct gateway *gateway, enum event_kind kind, enum outcome outcome, const char *user,
                    const char *detail);
+void gateway_event_revision(struct gateway *gateway, enum event_kind kind, const char *user,
+                            const char *detail, const struct event_revision *revision);
+/* Makes the event log that of the generation in force. */
+void gateway_open_log(struct gateway *gateway);
 /* Drains event rings, retires generations, refreshes metrics: every 50 ms. */
 void gateway_tick(struct gateway *gateway);
 

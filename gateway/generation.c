@@ -97,9 +97,11 @@ static void make_contexts(struct generation *generation, struct diagnostics *d)
     }
 }
 
-struct generation *generation_load(const char *config_file, const char *policy_directory, uint32_t number,
-                                   const struct generation *running, struct diagnostics *d)
+struct generation *generation_load_with(const char *config_file, const char *policy_directory,
+                                        uint32_t number, const struct generation *running,
+                                        struct diagnostics *d, const struct policy_wishes *wishes)
 {
+    struct config_text *text = wishes->text;
     struct generation *generation = calloc(1, sizeof(*generation));
     if (generation == NULL) {
         diagnostics_add(d, DIAGNOSTIC_ERROR, config_file, 0, "out of memory");
@@ -116,8 +118,10 @@ struct generation *generation_load(const char *config_file, const char *policy_d
         bool good = diagnostics_errors(d) == 0;
         if (good)
             make_contexts(generation, d);
-        generation->policy =
-            policy_config_load(policy_directory, generation->config, number, d, &generation->summary);
+        generation->policy = policy_config_load_with(policy_directory, generation->config, number, d,
+                                                     &generation->summary, wishes);
+        if (wishes->style == CONFIG_PRINT_KEPT && text->at != NULL)
+            digest_sha256(text->at + text->policy_at, text->len - text->policy_at, generation->sha256);
         if (good && running != NULL) {
             gateway_config_compare(running->config, generation->config, d);
             gateway_config_keep(running->config, (struct gateway_config *)(uintptr_t)generation->config, d);
@@ -126,8 +130,23 @@ struct generation *generation_load(const char *config_file, const char *policy_d
     diagnostics_sort(d);
     if (diagnostics_errors(d) == 0 && generation->config != NULL && generation->policy != NULL)
         return generation;
+    if (wishes->style != CONFIG_PRINT_NONE)
+        config_text_fini(text);
     generation_destroy(generation);
     return NULL;
+}
+
+struct generation *generation_load(const char *config_file, const char *policy_directory, uint32_t number,
+                                   const struct generation *running, struct diagnostics *d)
+{
+    static const struct policy_wishes none = {.style = CONFIG_PRINT_NONE};
+    return generation_load_with(config_file, policy_directory, number, running, d, &none);
+}
+
+void generation_renumber(struct generation *generation, uint32_t number)
+{
+    generation->number = number;
+    snapshot_renumber((struct snapshot *)(uintptr_t)generation->policy, number);
 }
 
 void generation_destroy(struct generation *generation)

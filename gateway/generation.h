@@ -12,6 +12,7 @@
 
 #include "config/gateway_config.h"
 #include "config/policy_config.h"
+#include "dataplane/secure/digest.h"
 #include "dataplane/secure/dtls_stream.h"
 #include "dataplane/secure/tls_context.h"
 #include "policy/access/snapshot.h"
@@ -23,7 +24,9 @@ struct generation {
     struct tls_context *upstream_tls[GATEWAY_UPSTREAMS_MAX];   /* NULL: plain */
     struct dtls_context *upstream_dtls[GATEWAY_UPSTREAMS_MAX]; /* likewise */
     struct policy_summary summary;
-    uint64_t loaded_at_us; /* CLOCK_REALTIME */
+    char sha256[DIGEST_HEX]; /* of the policy as it is kept; empty unless it was printed so */
+    uint32_t kept;           /* number under which the history has it; 0: not kept */
+    uint64_t loaded_at_us;   /* CLOCK_REALTIME */
 };
 
 /*
@@ -33,6 +36,13 @@ struct generation {
  */
 struct generation *generation_load(const char *config_file, const char *policy_directory, uint32_t number,
                                    const struct generation *running, struct diagnostics *d);
+/* The same, with what more is wanted of it; the text is the caller's to free when a generation is answered.
+ */
+struct generation *generation_load_with(const char *config_file, const char *policy_directory,
+                                        uint32_t number, const struct generation *running,
+                                        struct diagnostics *d, const struct policy_wishes *wishes);
+/* Before it is published: gives it another number. */
+void generation_renumber(struct generation *generation, uint32_t number);
 void generation_destroy(struct generation *generation);
 
 #endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* sallyport: options, then the gateway. Exit statuses as in the operators' surface 2.1. */
-#include "config/print.h"
 #include "gateway/confine.h"
 #include "gateway/control.h"
 #include "gateway/gateway.h"
@@ -75,17 +74,24 @@ static int check(const struct gateway_options *options, bool print)
     struct diagnostics *d = diagnostics_create();
     if (d == NULL || tls_library_init() != 0)
         return GATEWAY_EXIT_FAULT;
+    struct config_text text = {.at = NULL};
+    const struct policy_wishes wishes = {.style = print ? CONFIG_PRINT_SHOWN : CONFIG_PRINT_NONE,
+                                         .text = &text,
+                                         .tests = !print && options->verbosity > 0 ? stdout : NULL};
     struct generation *generation =
-        generation_load(options->config_file, options->policy_directory, 1, NULL, d);
+        generation_load_with(options->config_file, options->policy_directory, 1, NULL, d, &wishes);
     if (generation == NULL || options->verbosity >= 0)
         reload_print(d, 0, stderr);
     if (generation != NULL && print)
-        config_print(options->config_file, options->policy_directory, stdout);
+        fwrite(text.at, 1, text.len, stdout);
     else if (generation != NULL && options->verbosity >= 0)
         printf("ok: %u roles, %u rules, %u devices, tests %u/%u, policy %s\n", generation->summary.roles,
                generation->summary.rules, generation->summary.devices, generation->summary.tests_passed,
                generation->summary.tests, snapshot_fingerprint(generation->policy));
     int status = generation == NULL ? GATEWAY_EXIT_CONFIG : GATEWAY_EXIT_OK;
+    if (fflush(stdout) != 0 || ferror(stdout) != 0)
+        status = GATEWAY_EXIT_FAULT;
+    config_text_fini(&text);
     generation_destroy(generation);
     diagnostics_destroy(d);
     tls_library_fini();

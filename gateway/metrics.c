@@ -8,6 +8,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct worker_stats latest[WORKERS_MAX];
 static uint32_t workers_seen;
+static struct metrics_policy latest_policy;
 
 #define COUNTER_ID(name, id) id,
 static const char *const relay_ids[RELAY_COUNTER_COUNT] = {RELAY_COUNTER_TABLE(COUNTER_ID)};
@@ -78,6 +79,19 @@ static uint64_t sum_u64(size_t offset)
     return sum;
 }
 
+static void each_of_policy(each_fn *each, void *owner)
+{
+    const struct metrics_policy *p = &latest_policy;
+    each(owner, "policy.revision", p->revision);
+    each(owner, "policy.last-reload-successful", p->last_reload_successful);
+    each(owner, "policy.last-reload-success-timestamp-seconds", p->last_reload_success_timestamp_seconds);
+    each(owner, "policy.unconfirmed", p->unconfirmed);
+    each(owner, "policy.from-files", p->from_files);
+    each(owner, "reload.good", p->reloads_good);
+    each(owner, "reload.refused", p->reloads_refused);
+    each(owner, "reload.returned", p->reloads_returned);
+}
+
 static void each_locked(each_fn *each, void *owner)
 {
     static const struct {
@@ -102,6 +116,7 @@ static void each_locked(each_fn *each, void *owner)
         connections += latest[w].connections;
         tls += latest[w].tls_sessions;
     }
+    each_of_policy(each, owner);
     each(owner, "sessions", sessions);
     each(owner, "tcp.connections", connections);
     each(owner, "tls.sessions", tls);
@@ -121,6 +136,13 @@ void metrics_each(void (*each)(void *owner, const char *name, uint64_t value), v
 {
     pthread_mutex_lock(&lock);
     each_locked(each, owner);
+    pthread_mutex_unlock(&lock);
+}
+
+void metrics_policy_update(const struct metrics_policy *policy)
+{
+    pthread_mutex_lock(&lock);
+    latest_policy = *policy;
     pthread_mutex_unlock(&lock);
 }
 

@@ -14,6 +14,17 @@
 
 /* Registers the telemetry commands. */
 void metrics_register(void);
+/* What the control thread itself knows of the policy; always shown. */
+struct metrics_policy {
+    uint64_t revision;
+    uint64_t last_reload_successful; /* 1 or 0 */
+    uint64_t last_reload_success_timestamp_seconds;
+    uint64_t unconfirmed; /* 1: it goes unless it is confirmed */
+    uint64_t from_files;  /* 0: another than the files' is in force */
+    uint64_t reloads_good, reloads_refused, reloads_returned;
+};
+/* Control thread. */
+void metrics_policy_update(const struct metrics_policy *policy);
 /* Control thread: the newest counters of a worker. */
 void metrics_update(uint32_t worker, const struct worker_stats *stats);
 /* Calls `each` for every counter, summed over workers, that is not zero or is always shown. Names are

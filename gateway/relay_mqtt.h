@@ -72,7 +72,10 @@ struct mqtt_relays_config {
     RELAY_COUNTER(BACK_PRESSURE, "back-pressure")                                                            \
     RELAY_COUNTER(UNGRACEFUL_ENDS, "ungraceful-ends")                                                        \
     RELAY_COUNTER(WILLS_SUPPLIED, "wills-supplied")                                                          \
-    RELAY_COUNTER(RELEASES_FORGOTTEN, "releases-forgotten")
+    RELAY_COUNTER(RELEASES_FORGOTTEN, "releases-forgotten")                                                  \
+    RELAY_COUNTER(SESSIONS_KEPT, "sessions-kept")                                                            \
+    RELAY_COUNTER(SESSIONS_RIGHTS_LOST, "sessions-rights-lost")                                              \
+    RELAY_COUNTER(SUBSCRIPTIONS_TAKEN_BACK, "subscriptions-taken-back")
 
 #define RELAY_COUNTER_ENUM(name, id) RELAY_##name,
 enum relay_counter { RELAY_COUNTER_TABLE(RELAY_COUNTER_ENUM) RELAY_COUNTER_COUNT };
@@ -98,6 +101,17 @@ void mqtt_relays_flush(struct mqtt_relays *relays);
  * packet.
  */
 bool mqtt_relays_sweep(struct mqtt_relays *relays, uint32_t budget);
+/* What a generation that is not in force would make of live sessions. */
+struct relay_foresight {
+    uint32_t sessions;          /* that were looked at */
+    uint32_t closed;            /* would be ended */
+    uint32_t other_role;        /* would get another role */
+    uint32_t taken_back;        /* subscriptions that would be taken back */
+    char first[EVENT_NAME_MAX]; /* one whose session would be ended */
+};
+/* Adds up to `budget` sessions at or after *position to the sum; true at the end. Changes nothing. */
+bool mqtt_relays_foresee(struct mqtt_relays *relays, const struct generation *next, uint32_t *position,
+                         uint32_t budget, struct relay_foresight *sum);
 /* Stops accepting and ends up to `budget` sessions with `why` (5.0: DISCONNECT); true when none is left. */
 bool mqtt_relays_drain(struct mqtt_relays *relays, enum outcome why, uint32_t budget);
 uint32_t mqtt_relays_sessions(const struct mqtt_relays *relays);

@@ -32,12 +32,10 @@ static bool keep_text(struct relay *r, struct bytes client_id, bool has_user, st
     return true;
 }
 
-enum outcome relay_identify(struct relay *r)
+struct client_facts relay_facts(const struct relay *r, const struct generation *generation, uint16_t listener)
 {
-    const struct generation *generation = relay_generation(r);
-    const struct config_listener *listener = &generation->config->listeners[r->origin.listener];
     const struct config_interface *interface = &generation->config->interfaces[r->origin.interface];
-    struct client_facts facts = {.listener = bytes_of_text(listener->name),
+    struct client_facts facts = {.listener = bytes_of_text(generation->config->listeners[listener].name),
                                  .port = bytes_of_text(interface->name),
                                  .vlan = interface->vlan,
                                  .has_mac = r->origin.has_mac,
@@ -45,6 +43,13 @@ enum outcome relay_identify(struct relay *r)
                                  .user = relay_user(r)};
     memcpy(facts.mac, r->origin.mac, sizeof(facts.mac));
     memcpy(facts.source, r->origin.key.remote.bytes, sizeof(facts.source));
+    return facts;
+}
+
+enum outcome relay_identify(struct relay *r)
+{
+    const struct generation *generation = relay_generation(r);
+    struct client_facts facts = relay_facts(r, generation, r->origin.listener);
     enum outcome outcome = identity_resolve(generation->policy, &facts, &r->identity);
     r->named = r->identity.role != NULL;
     if (outcome == OUTCOME_ALLOWED && r->client != NULL)

@@ -462,6 +462,7 @@ void relay_revoke(struct relay *r)
     r->revoke = false;
     while (r->state == RELAY_RUNNING && mqtt_guard_revoke(&r->guard, &packet, &r->revoke)) {
         size_t n = mqtt_build(r->all->scratch, RELAY_SCRATCH_BYTES, &packet, (enum mqtt_version)r->version);
+        r->all->counters.count[RELAY_SUBSCRIPTIONS_TAKEN_BACK] += packet.list_count;
         if (n == 0 || !relay_send(r, &r->upstream, r->all->scratch, n))
             relay_end(r, OUTCOME_NO_RESOURCES);
     }

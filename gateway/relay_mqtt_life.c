@@ -7,13 +7,11 @@
 
 /* ---- generations -------------------------------------------------------------------------------------- */
 
-/* The listener keeps its name; its place in the configuration may have changed. */
-static bool find_listener(struct relay *r)
+bool relay_find_listener(const struct relay *r, const struct gateway_config *config, uint16_t *listener)
 {
-    const struct gateway_config *config = relay_generation(r)->config;
     for (uint32_t i = 0; i < config->listeners_n; i++)
         if (relay_name_digest(config->listeners[i].name) == r->listener_name) {
-            r->origin.listener = (uint16_t)i;
+            *listener = (uint16_t)i;
             return true;
         }
     return false;
@@ -36,9 +34,10 @@ void relay_make_current(struct relay *r)
         r->named = false;
         return;
     }
-    if (!find_listener(r)) {
+    if (!relay_find_listener(r, relay_generation(r)->config, &r->origin.listener)) {
         r->named = false;
         r->origin.listener = UINT16_MAX;
+        r->all->counters.count[RELAY_SESSIONS_RIGHTS_LOST]++;
         relay_end(r, OUTCOME_NO_LISTENER);
         return;
     }
@@ -51,6 +50,7 @@ void relay_make_current(struct relay *r)
     if (outcome == OUTCOME_ALLOWED && strcmp(before, r->identity.name) != 0)
         outcome = OUTCOME_RIGHTS_LOST;
     if (outcome != OUTCOME_ALLOWED) {
+        r->all->counters.count[RELAY_SESSIONS_RIGHTS_LOST]++;
         relay_report(r, &(struct relay_report){
                             .kind = EVENT_MQTT_END,
                             .outcome = outcome,
@@ -61,6 +61,7 @@ void relay_make_current(struct relay *r)
         relay_end(r, why_lost(outcome));
         return;
     }
+    r->all->counters.count[RELAY_SESSIONS_KEPT]++;
     r->device.framer.packet_limit_bytes = r->identity.role->limits.packet_bytes;
     relay_set_strings(r);
     if (r->device.blocked)

@@ -222,6 +222,9 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet);
 void relay_opened(struct relay *r);
 /* Tells whoever chooses servers what became of the dialling. */
 void relay_dialled(struct relay *r, bool good);
+/* What is known of the client, as `generation` names the places; `listener` is an index of it. */
+struct client_facts relay_facts(const struct relay *r, const struct generation *generation,
+                                uint16_t listener);
 /* Judges who it is, after CONNECT and with every generation. */
 enum outcome relay_identify(struct relay *r);
 /* What an event tells beside that outcome of relay_identify; NULL: nothing. */
@@ -238,6 +241,8 @@ void relay_will_seen(struct relay *r, const struct mqtt_packet *connect);
 uint8_t relay_will_left(const struct relay *r, enum event_kind kind, enum outcome outcome);
 
 /* ---- relay_mqtt_life.c ---- */
+/* The listener keeps its name; its place in another configuration may differ. False when it is not there. */
+bool relay_find_listener(const struct relay *r, const struct gateway_config *config, uint16_t *listener);
 void relay_make_current(struct relay *r);
 /* Ends the session: the device is told as far as its version and state allow, the upstream is closed without
  * DISCONNECT, so that the Will survives. */

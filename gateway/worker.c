@@ -6,6 +6,7 @@
 
 #define TIMER_BUDGET 512
 #define SWEEP_BUDGET 64
+#define FORESEE_BUDGET 16
 #define STACK_ADVANCE_US 10000
 #define SPIN_US 100
 
@@ -57,6 +58,10 @@ static bool answer_mailbox(struct worker *w)
         break;
     case WORKER_KICK:
         request->n = mqtt_relays_kick(w->relays, request->name, request->why);
+        break;
+    case WORKER_FORESEE:
+        request->more = !mqtt_relays_foresee(w->relays, request->next, &request->position, FORESEE_BUDGET,
+                                             &request->foresight);
         break;
     case WORKER_DRAIN:
         w->draining = true;

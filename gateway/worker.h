@@ -70,6 +70,7 @@ struct worker_request {
         WORKER_SESSIONS, /* up to `room` sessions from `position` on */
         WORKER_KICK,
         WORKER_DRAIN,
+        WORKER_FORESEE, /* the next sessions from `position` on, under generation `next` */
     } kind;
     atomic_bool done;
     struct worker_stats *stats;
@@ -81,6 +82,8 @@ struct worker_request {
     struct bytes name;
     enum outcome why;
     bool drained;
+    const struct generation *next;
+    struct relay_foresight foresight; /* added to */
 };
 
 struct worker;

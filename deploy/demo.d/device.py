@@ -154,6 +154,17 @@ class Agent:
         device.client.loop_stop()
         return {"ok": True}
 
+    def send(self, name, data):
+        """Bytes (hex) on the connection of a device, past paho."""
+        self.devices[name].client.socket().sendall(bytes.fromhex(data))
+        return {"ok": True}
+
+    def ack(self, name, mid, seconds=5):
+        """The acknowledgement of a packet identifier."""
+        device = self.devices[name]
+        device.wait(lambda: mid in device.acks or device.ended is not None, seconds)
+        return {"ok": mid in device.acks, "code": device.acks.pop(mid, None), "ended": device.ended}
+
     def raw(self, host, data, port=1883, seconds=3, parts=1, pause=0.0, bind="", until=None):
         """Sends bytes (hex) in `parts` pieces; answers what came back (hex) and whether the peer closed."""
         raw = bytes.fromhex(data)

@@ -18,7 +18,8 @@ static const char usage_text[] =
     "usage: sallyportctl [-s SOCKET] [--json] [-q] COMMAND [ARGUMENTS]\n"
     "  status, health, clients [PATTERN], show CLIENT, ports, upstreams, rules, counters, where,\n"
     "  explain CLIENT publish|subscribe TOPIC [--qos N] [--retain], explain CLIENT connect,\n"
-    "  reload [--wait], kick CLIENT, drain\n"
+    "  policy log | diff [REV [REV]] | show REV | restore REV, check [FILE], test,\n"
+    "  reload [--wait] [--confirm TIME], confirm, kick CLIENT, drain\n"
     "exit: 0 yes, 1 no, 2 usage, 3 gateway unreachable, 4 not permitted, 78 policy refused\n";
 
 static int connect_to(const char *path)

@@ -117,6 +117,17 @@ static const struct topic_map *keep_maps(struct store *store, const struct polic
     return kept;
 }
 
+static const uint64_t *digest_rules(struct store *store, const struct policy_role_spec *spec, int *failed)
+{
+    if (spec->rules_n == 0)
+        return NULL;
+    uint64_t *digests = store_take(store, spec->rules_n * sizeof(*digests));
+    for (uint32_t i = 0; digests != NULL && i < spec->rules_n; i++)
+        digests[i] = snapshot_rule_digest(&spec->rules[i]);
+    *failed |= digests == NULL;
+    return digests;
+}
+
 static void compile_role(struct snapshot *s, const struct policy_role_spec *spec, uint32_t index,
                          struct snapshot_problems *problems, int *failed)
 {
@@ -124,6 +135,9 @@ static void compile_role(struct snapshot *s, const struct policy_role_spec *spec
     struct variable_names names;
     struct acl_problem problem;
     role->seen = seen_role(spec, index);
+    role->digest = snapshot_role_digest(spec);
+    role->limits_digest = snapshot_limits_digest(spec);
+    role->rule_digests = digest_rules(&s->store, spec, failed);
     role->seen.name = store_text(&s->store, spec->name, failed);
     role->seen.file = store_text(&s->store, spec->file, failed);
     role->seen.last_will.topic = store_text(&s->store, spec->last_will.topic, failed);
@@ -162,6 +176,7 @@ static void keep_device(struct snapshot *s, const struct policy_device_spec *spe
         .has_address = spec->addresses_n > 0,
     };
     memcpy(device->seen.mac, spec->mac, sizeof(spec->mac));
+    device->digest = snapshot_device_digest(spec);
     device->vars = keep_variables(&s->store, spec->variables, spec->variables_n, failed);
     device->vars_n = spec->variables_n;
     device->addresses_n = spec->addresses_n;
@@ -261,6 +276,11 @@ void snapshot_destroy(struct snapshot *s)
 uint32_t snapshot_generation(const struct snapshot *s)
 {
     return s->generation;
+}
+
+void snapshot_renumber(struct snapshot *s, uint32_t generation)
+{
+    s->generation = generation;
 }
 
 const char *snapshot_fingerprint(const struct snapshot *s)

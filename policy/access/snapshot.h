@@ -200,6 +200,8 @@ struct snapshot *snapshot_create(const struct policy_spec *spec, uint32_t genera
 void snapshot_destroy(struct snapshot *snapshot);
 
 uint32_t snapshot_generation(const struct snapshot *snapshot);
+/* Before anybody else sees it. */
+void snapshot_renumber(struct snapshot *snapshot, uint32_t generation);
 /* Eight hex digits of a digest over the meaning of the policy: equal policies, equal fingerprints. */
 const char *snapshot_fingerprint(const struct snapshot *snapshot);
 size_t snapshot_memory_bytes(const struct snapshot *snapshot);

@@ -53,18 +53,21 @@ static uint64_t of_options(uint64_t d, const struct acl_options *options)
     return d;
 }
 
+uint64_t snapshot_rule_digest(const struct acl_rule_spec *r)
+{
+    uint64_t d = mix_text(mix_text(4, r->id), r->topic);
+    d = mix(d, (uint64_t)r->allow | (uint64_t)r->enforce << 1 | (uint64_t)r->payload << 2 |
+                   (uint64_t)(uint8_t)r->retain << 8 | (uint64_t)(uint8_t)r->will << 16 |
+                   (uint64_t)r->qos_mask << 24 | (uint64_t)r->actions << 32);
+    d = of_options(d, r->options);
+    return mix(d, r->payload_max);
+}
+
 static uint64_t of_rules(const struct acl_rule_spec *rules, uint32_t n)
 {
     uint64_t sum = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct acl_rule_spec *r = &rules[i];
-        uint64_t d = mix_text(mix_text(4, r->id), r->topic);
-        d = mix(d, (uint64_t)r->allow | (uint64_t)r->enforce << 1 | (uint64_t)r->payload << 2 |
-                       (uint64_t)(uint8_t)r->retain << 8 | (uint64_t)(uint8_t)r->will << 16 |
-                       (uint64_t)r->qos_mask << 24 | (uint64_t)r->actions << 32);
-        d = of_options(d, r->options);
-        sum += mix(d, r->payload_max);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        sum += snapshot_rule_digest(&rules[i]);
     return sum;
 }
 
@@ -133,6 +136,24 @@ static uint64_t of_device(const struct policy_device_spec *device)
     d = mix(mix_text(mix_text(d, device->client_id), device->user), device->vlan);
     d = mix(d, of_sources(device->addresses, device->addresses_n));
     return mix(d, of_variables(device->variables, device->variables_n));
+}
+
+uint64_t snapshot_role_digest(const struct policy_role_spec *spec)
+{
+    struct policy_role_spec bare = *spec;
+    bare.rules_n = 0;
+    bare.limits = (struct policy_limits){.packet_bytes = 0};
+    return of_role(&bare);
+}
+
+uint64_t snapshot_limits_digest(const struct policy_role_spec *spec)
+{
+    return of_limits(&spec->limits);
+}
+
+uint64_t snapshot_device_digest(const struct policy_device_spec *spec)
+{
+    return of_device(spec);
 }
 
 uint32_t snapshot_digest(const struct policy_spec *spec)

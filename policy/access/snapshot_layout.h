@@ -39,6 +39,9 @@ struct role_variable {
 struct role {
     struct policy_role seen; /* first: what snapshot_role returns */
     struct acl *acl;
+    uint64_t digest; /* of its settings, but for limits and rules */
+    uint64_t limits_digest;
+    const uint64_t *rule_digests; /* in the order of the acl's rules */
     struct policy_match match;
     const char *id;        /* NULL: the default */
     const char *client_id; /* NULL: any */
@@ -51,6 +54,7 @@ struct role {
 
 struct device {
     struct policy_device seen; /* first */
+    uint64_t digest;
     uint32_t addresses_n;
     uint32_t vars_n;
     const struct policy_source *addresses;
@@ -114,5 +118,10 @@ void snapshot_check(const struct policy_spec *spec, struct snapshot_problems *pr
 void snapshot_check_idle(const struct acl *acl, struct snapshot_problems *problems);
 
 uint32_t snapshot_digest(const struct policy_spec *spec);
+/* Of one rule; of one role but for its rules and limits; of its limits; of one device. */
+uint64_t snapshot_rule_digest(const struct acl_rule_spec *rule);
+uint64_t snapshot_role_digest(const struct policy_role_spec *spec);
+uint64_t snapshot_limits_digest(const struct policy_role_spec *spec);
+uint64_t snapshot_device_digest(const struct policy_device_spec *spec);
 
 #endif

@@ -222,6 +222,9 @@ static inline bool mqtt_guard_unreleased(const struct mqtt_guard *guard)
  * on if the message was, for its receiver still knows it.
  */
 uint32_t mqtt_guard_age(struct mqtt_guard *guard);
+/* How many subscriptions another role would not allow. Changes nothing. */
+uint32_t mqtt_guard_foresee(const struct mqtt_guard *guard, const struct policy_role *role,
+                            const struct acl_values *values, bool observe);
 /* Notes a PINGREQ of our own to the upstream, whose answer must not reach the client. */
 void mqtt_guard_pinged(struct mqtt_guard *guard);
 

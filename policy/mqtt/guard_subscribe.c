@@ -303,3 +303,18 @@ bool mqtt_guard_revoke(struct mqtt_guard *g, struct mqtt_packet *out, bool *agai
     out->list_count = n;
     return true;
 }
+
+uint32_t mqtt_guard_foresee(const struct mqtt_guard *guard, const struct policy_role *role,
+                            const struct acl_values *values, bool observe)
+{
+    struct mqtt_guard other = *guard;
+    struct subscription subscription;
+    uint32_t position = 0, n = 0, rule;
+    other.role = role;
+    other.values = values;
+    other.observe = observe || role->mode == POLICY_OBSERVE;
+    while (subscriptions_next(&guard->subscriptions, &position, &subscription))
+        n += judge_filter(&other, subscription.filter, subscription.qos, &rule) != OUTCOME_ALLOWED &&
+             !guard_observes(&other, rule);
+    return n;
+}
