@@ -180,8 +180,9 @@ static void set_framers(struct relay *r)
     device->version = (enum mqtt_version)r->version;
     device->packet_limit_bytes = limit;
     device->head_limit_bytes = limit < RELAY_HEAD_BYTES_MAX ? limit : RELAY_HEAD_BYTES_MAX;
+    /* A topic of any length and its identifier are read, so that no delivery comes again for ever. */
     mqtt_framer_init(&r->upstream.framer, MQTT_FROM_SERVER, device->version, UINT32_MAX,
-                     RELAY_HEAD_BYTES_MAX);
+                     RELAY_HEAD_BYTES_MAX + RELAY_NAMED_BYTES);
     r->upstream.framer.pass_defects = true;
     relay_set_strings(r);
 }

@@ -30,10 +30,11 @@
 #define RELAY_LEAVING_US UINT64_C(30000000)         /* what the upstream still says to who half-closed */
 #define RELAY_CONNECT_BYTES_MAX UINT32_C(65536)     /* of a CONNECT: nobody is known yet */
 #define RELAY_HEAD_BYTES_MAX UINT32_C(65536)        /* of what is gathered: all but payloads */
+#define RELAY_NAMED_BYTES UINT32_C(8)               /* lengths and identifier beside a topic of 64 KiB */
 #define RELAY_SMALL_BYTES UINT32_C(4096)            /* of a half packet, even when buffers are scarce */
 #define RELAY_TEXT_MAX 1024                         /* client identifier; user name */
 #define RELAY_WAITING_BYTES_MAX 2048                /* answers that may wait before a side is not read */
-#define RELAY_SCRATCH_BYTES (RELAY_HEAD_BYTES_MAX * 2)
+#define RELAY_SCRATCH_BYTES (RELAY_HEAD_BYTES_MAX * 2) /* above any head and a payload that goes with it */
 
 enum relay_state {
     RELAY_ENDING = 0, /* what arrives is thrown away; streams are closing */

@@ -190,6 +190,37 @@ static enum mqtt_step hand_out_publish(struct mqtt_framer *f, struct bytes head,
     return MQTT_STEP_PUBLISH;
 }
 
+/*
+ * Topic and identifier are known and the properties cannot be read: handed out all the same where the caller
+ * asked for it, with everything behind the identifier as the rest of a payload that nobody will read.
+ */
+static enum mqtt_step hand_out_defective(struct mqtt_framer *f, const struct mqtt_publish_head *head,
+                                         struct cursor *in, struct mqtt_packet *out)
+{
+    struct bytes named;
+    if (head->named == 0)
+        return fault(f, head->fault);
+    enum outcome outcome =
+        mqtt_publish_defective(out, head, f->header[0] & 0x0F, f->version, f->remaining_length);
+    if (!stands(f, outcome, out))
+        return fault(f, outcome);
+    if (f->gathered == 0)
+        (void)cursor_bytes(in, head->named, &named);
+    uint32_t taken = f->gathered != 0 ? f->gathered : head->named;
+    size_t left = cursor_left(in);
+    uint32_t rest = f->remaining_length - taken;
+    uint32_t part = left < rest ? (uint32_t)left : rest;
+    (void)cursor_bytes(in, part, &out->publish.payload);
+    f->payload_left = rest - part;
+    f->may_hold = false;
+    if (f->payload_left == 0) {
+        begin_next(f);
+        return MQTT_STEP_PACKET;
+    }
+    f->state = STATE_PAYLOAD;
+    return MQTT_STEP_PUBLISH;
+}
+
 static enum read_result read_head(struct mqtt_framer *f, struct bytes at_hand, struct mqtt_publish_head *head)
 {
     return mqtt_publish_head_parse(head, at_hand, f->header[0] & 0x0F, f->version, f->remaining_length,
@@ -204,7 +235,7 @@ static enum mqtt_step take_publish(struct mqtt_framer *f, struct cursor *in, str
         struct bytes at_hand = bytes_of(in->at, cursor_left(in));
         switch (read_head(f, at_hand, &head)) {
         case READ_MALFORMED:
-            return fault(f, head.fault);
+            return hand_out_defective(f, &head, in, out);
         case READ_OK:
             (void)cursor_bytes(in, head.bytes, &at_hand);
             return hand_out_publish(f, at_hand, in, out);
@@ -215,7 +246,7 @@ static enum mqtt_step take_publish(struct mqtt_framer *f, struct cursor *in, str
     for (;;) {
         switch (read_head(f, gathered_bytes(f), &head)) {
         case READ_MALFORMED:
-            return fault(f, head.fault);
+            return hand_out_defective(f, &head, in, out);
         case READ_OK:
             return hand_out_publish(f, gathered_bytes(f), in, out);
         case READ_NEED_MORE:

@@ -43,7 +43,8 @@ struct mqtt_framer {
     enum mqtt_version version;
     enum utf8_level utf8;
     enum outcome fault;
-    bool pass_defects;           /* a PUBLISH with a defect (packet.h) is handed out instead of a fault */
+    bool pass_defects;           /* a PUBLISH with a defect (packet.h), or with more properties than
+                                    head_limit_bytes holds, is handed out instead of a fault */
     uint32_t packet_limit_bytes; /* whole packet, fixed header included */
     uint32_t head_limit_bytes;   /* what may be gathered: packets other than PUBLISH, heads of PUBLISH */
     uint32_t want;               /* with MQTT_STEP_NEED_BUFFER */

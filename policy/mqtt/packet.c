@@ -125,6 +125,7 @@ publish_head(struct mqtt_publish_head *head, struct bytes at_hand, uint8_t flags
     uint16_t topic_bytes;
     uint32_t id_bytes = publish_qos(flags) != 0 ? 2 : 0;
     head->bytes = 2;
+    head->named = 0;
     if (remaining_length < 2)
         return head_fault(head, OUTCOME_MALFORMED);
     if (limit_bytes < 2)
@@ -144,6 +145,7 @@ publish_head(struct mqtt_publish_head *head, struct bytes at_hand, uint8_t flags
     head->properties = bytes_of(NULL, 0);
     if (version != MQTT_5)
         return READ_OK;
+    head->named = head->bytes;
     return head_properties(head, c, remaining_length, limit_bytes);
 }
 
@@ -176,31 +178,67 @@ static enum outcome judge_head(struct mqtt_packet *out, const struct mqtt_publis
     return OUTCOME_ALLOWED;
 }
 
+/* Of the properties only what says that there are none: the rest counts only when `present` says so. */
+static void clear(struct mqtt_packet *out, enum mqtt_type type, enum mqtt_version version)
+{
+    out->type = type;
+    out->version = version;
+    out->packet_id = 0;
+    out->reason_code = 0;
+    out->properties.present = 0;
+    out->properties.user_property_count = 0;
+    out->properties.list = bytes_of(NULL, 0);
+    out->list = bytes_of(NULL, 0);
+    out->list_count = 0;
+}
+
+/* What the fixed header and the first fields say. */
+static enum outcome fill_publish(struct mqtt_packet *out, const struct mqtt_publish_head *head, uint8_t flags,
+                                 uint32_t payload_bytes)
+{
+    out->publish.qos = (uint8_t)publish_qos(flags);
+    out->publish.dup = (flags & FLAGS_DUP) != 0 && out->publish.qos != 0;
+    out->publish.retain = (flags & FLAGS_RETAIN) != 0;
+    out->publish.topic = head->topic;
+    out->publish.payload_bytes = payload_bytes;
+    out->packet_id = head->packet_id;
+    return out->publish.qos != 0 && head->packet_id == 0 ? OUTCOME_BAD_PACKET_ID : OUTCOME_ALLOWED;
+}
+
+enum outcome mqtt_publish_defective(struct mqtt_packet *out, const struct mqtt_publish_head *head,
+                                    uint8_t flags, enum mqtt_version version, uint32_t remaining_length)
+{
+    clear(out, MQTT_PUBLISH, version);
+    out->defect = OUTCOME_ALLOWED;
+    out->publish.payload = bytes_of(NULL, 0);
+    enum outcome outcome = fill_publish(out, head, flags, remaining_length - head->named);
+    if (outcome != OUTCOME_ALLOWED)
+        return outcome;
+    out->defect = (uint8_t)head->fault;
+    return head->fault;
+}
+
 static enum outcome parse_publish(struct mqtt_packet *out, uint8_t flags, struct bytes body,
                                   uint32_t remaining_length, const struct mqtt_parse *p)
 {
     struct mqtt_publish_head head;
     switch (publish_head(&head, body, flags, p->version, remaining_length, UINT32_MAX)) {
     case READ_MALFORMED:
-        return head.fault;
+        return head.named == 0 ? head.fault
+                               : mqtt_publish_defective(out, &head, flags, p->version, remaining_length);
     case READ_NEED_MORE:
         return OUTCOME_MALFORMED;
     case READ_OK:
         break;
     }
-    out->publish.qos = (uint8_t)publish_qos(flags);
-    out->publish.dup = (flags & FLAGS_DUP) != 0 && out->publish.qos != 0;
-    out->publish.retain = (flags & FLAGS_RETAIN) != 0;
-    out->publish.topic = head.topic;
-    out->publish.payload_bytes = remaining_length - head.bytes;
+    enum outcome outcome = fill_publish(out, &head, flags, remaining_length - head.bytes);
     size_t part = body.len - head.bytes;
     if (part > out->publish.payload_bytes)
         part = out->publish.payload_bytes;
     out->publish.payload = bytes_of(body.at + head.bytes, part);
-    out->packet_id = head.packet_id;
-    if (out->publish.qos != 0 && head.packet_id == 0)
-        return OUTCOME_BAD_PACKET_ID;
-    enum outcome outcome = judge_head(out, &head, p);
+    if (outcome != OUTCOME_ALLOWED)
+        return outcome;
+    outcome = judge_head(out, &head, p);
     out->defect = (uint8_t)outcome;
     return outcome;
 }
@@ -305,16 +343,7 @@ enum outcome mqtt_packet_decode(struct mqtt_packet *out, enum mqtt_type type, ui
     out->defect = OUTCOME_ALLOWED;
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
-    /* Of the properties only what says that there are none: the rest counts only when `present` says so. */
-    out->type = type;
-    out->version = version;
-    out->packet_id = 0;
-    out->reason_code = 0;
-    out->properties.present = 0;
-    out->properties.user_property_count = 0;
-    out->properties.list = bytes_of(NULL, 0);
-    out->list = bytes_of(NULL, 0);
-    out->list_count = 0;
+    clear(out, type, version);
     if (type == MQTT_PUBLISH)
         return parse_publish(out, flags, body, remaining_length, &p);
     if (body.len != remaining_length)

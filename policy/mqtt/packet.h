@@ -188,8 +188,8 @@ struct mqtt_packet {
  * OUTCOME_ALLOWED, or what is wrong, and then `out` is not to be used, but for a CONNECT: out->version is its
  * version once that was understood, and with OUTCOME_BAD_PROTOCOL_VERSION connect.version is the level as
  * received; and for a PUBLISH that is wrong in its topic or its properties only: then `defect` is what was
- * answered, and QoS, identifier and payload are set all the same, so that it can be acknowledged instead of
- * coming again for ever (D3). Else `defect` is OUTCOME_ALLOWED.
+ * answered, and QoS, identifier and payload (empty where its begin cannot be found) are set all the same, so
+ * that it can be acknowledged instead of coming again for ever (D3). Else `defect` is OUTCOME_ALLOWED.
  */
 enum outcome mqtt_packet_decode(struct mqtt_packet *out, enum mqtt_type type, uint8_t flags,
                                 struct bytes body, uint32_t remaining_length, enum mqtt_version version,

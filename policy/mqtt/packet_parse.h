@@ -23,6 +23,7 @@ struct mqtt_publish_head {
     struct bytes properties; /* without the length */
     uint16_t packet_id;
     uint32_t bytes;     /* of the head; when more is needed, how many at least */
+    uint32_t named;     /* bytes of topic and identifier, once they are known; else 0 */
     enum outcome fault; /* with READ_MALFORMED */
 };
 
@@ -40,6 +41,14 @@ enum outcome mqtt_header_check(uint8_t first, enum mqtt_version version, enum mq
 enum read_result mqtt_publish_head_parse(struct mqtt_publish_head *head, struct bytes at_hand, uint8_t flags,
                                          enum mqtt_version version, uint32_t remaining_length,
                                          uint32_t limit_bytes);
+
+/*
+ * A PUBLISH of which topic and identifier are known and the rest cannot be: its properties do not fit into
+ * the packet or are longer than is put up with. Fills `out` in so far, with the fault as its defect (see
+ * mqtt_packet_decode); OUTCOME_BAD_PACKET_ID when it cannot be acknowledged either.
+ */
+enum outcome mqtt_publish_defective(struct mqtt_packet *out, const struct mqtt_publish_head *head,
+                                    uint8_t flags, enum mqtt_version version, uint32_t remaining_length);
 
 enum outcome mqtt_connect_parse(struct mqtt_packet *out, struct mqtt_parse *p);
 enum outcome mqtt_connack_parse(struct mqtt_packet *out, struct mqtt_parse *p);

@@ -2,8 +2,8 @@
 /*
  * A stream through the framer, in slices and whole: the events must be the same (D1).
  *
- * Input: one byte of sender, version, level and hold, the sizes of the first slice and of the others, one
- * byte of limits, then the stream.
+ * Input: one byte of sender, version, level, hold and defects, the sizes of the first slice and of the
+ * others, one byte of limits, then the stream.
  */
 #include "tests/unit/mqtt_vector.h"
 
@@ -28,6 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .packet_limit_bytes = (data[3] & 15) == 15 ? 0 : 1u << (data[3] & 15),
         .head_limit_bytes = data[3] >> 4 == 15 ? 0 : 1u << (data[3] >> 4),
     };
+    feed.pass_defects = (data[0] & 32) != 0;
     bool hold = (data[0] & 16) != 0;
     size_t first = data[1] != 0 ? data[1] : 1, rest = data[2] != 0 ? data[2] : 1;
     struct bytes stream = bytes_of(data + 4, size - 4);

@@ -261,6 +261,8 @@ struct feed {
     enum utf8_level utf8;
     uint32_t packet_limit_bytes, head_limit_bytes; /* 0: 2^28 and 2^20 */
     bool hold;                                     /* hold every PUBLISH that does not come whole */
+    bool pass_defects;                             /* likewise of the framer; those are never held */
+    bool skips;                                    /* private: the payload of such a one */
     uint32_t most_lent;                            /* out: the largest buffer asked for */
 };
 
@@ -298,10 +300,21 @@ static inline bool feed_slice(struct feed *feed, struct mqtt_framer *f, uint8_t 
             *lent = bigger;
             continue;
         }
-        if (step == MQTT_STEP_PUBLISH && feed->hold) {
+        bool publish = step != MQTT_STEP_PAYLOAD && packet.type == MQTT_PUBLISH;
+        if (publish || step != MQTT_STEP_PAYLOAD)
+            feed->skips = publish && packet.defect != OUTCOME_ALLOWED;
+        if (publish && feed->skips) {
+            say(events, "defect %s qos=%u id=%u", outcome_id((enum outcome)packet.defect), packet.publish.qos,
+                packet.packet_id);
+            say_field(events, "topic", packet.publish.topic);
+            say(events, "\n");
+        }
+        if (step == MQTT_STEP_PUBLISH && feed->hold && !feed->skips) {
             mqtt_framer_hold(f, &in);
             continue;
         }
+        if (feed->skips)
+            goto idle;
         if (step != MQTT_STEP_PAYLOAD)
             say_packet(events, &packet);
         if (step == MQTT_STEP_PAYLOAD || packet.type == MQTT_PUBLISH)
@@ -310,6 +323,7 @@ static inline bool feed_slice(struct feed *feed, struct mqtt_framer *f, uint8_t 
             say(events, "\n");
         if (step == MQTT_STEP_PACKET && packet.type == MQTT_CONNECT && f->version == MQTT_VERSION_UNKNOWN)
             f->version = packet.connect.version;
+    idle:
         /* An idle framer owns nothing. */
         if (mqtt_framer_idle(f) && *lent != NULL) {
             assert(mqtt_framer_reclaim(f) == *lent);
@@ -332,6 +346,8 @@ static inline char *feed_all(struct feed *feed, struct bytes bytes, size_t first
                      feed->packet_limit_bytes != 0 ? feed->packet_limit_bytes : UINT32_C(1) << 28,
                      feed->head_limit_bytes != 0 ? feed->head_limit_bytes : UINT32_C(1) << 20);
     f.utf8 = feed->utf8;
+    f.pass_defects = feed->pass_defects;
+    feed->skips = false;
     size_t at = 0, n = first;
     bool going = true;
     while (going && at < bytes.len) {

@@ -119,6 +119,47 @@ static void test_lengths(void)
     }
 }
 
+/* Handed out instead of a fault, where that is asked for: with what it takes to acknowledge them. */
+static void test_defects(void)
+{
+    static const struct {
+        const char *name, *bytes, *expected;
+    } rows[] = {
+        {"topic", "32 < [C080] 0007 <> 'x' > D000",
+         "defect malformed-string qos=1 id=7 topic=\\c0\\80\npingresp\n"},
+        {"no topic and no alias", "34 < [] 0007 <> 'x' > D000",
+         "defect bad-topic qos=2 id=7 topic=\npingresp\n"},
+        {"a property twice", "32 < ['a'] 0007 < 0100 0100 > 'x' > D000",
+         "defect bad-property qos=1 id=7 topic=a\npingresp\n"},
+        {"properties past the end", "32 < ['a'] 0007 05 0100 > D000",
+         "defect malformed-property qos=1 id=7 topic=a\npingresp\n"},
+        {"no length of properties", "32 < ['a'] 0007 > D000",
+         "defect malformed-property qos=1 id=7 topic=a\npingresp\n"},
+        {"length of properties not minimal", "34 < ['a'] 0007 8000 'x' > D000",
+         "defect malformed-property qos=2 id=7 topic=a\npingresp\n"},
+        {"more properties than a head may have", "34 < ['a'] 0007 < 26 [{90 'k'}] ['v'] > 'xyz' > D000",
+         "defect packet-too-large qos=2 id=7 topic=a\npingresp\n"},
+        {"the same with QoS 0", "30 < ['a'] < 26 [{90 'k'}] ['v'] > > D000",
+         "defect packet-too-large qos=0 id=0 topic=a\npingresp\n"},
+        {"an identifier that is none", "32 < ['a'] 0000 < 26 [{90 'k'}] ['v'] > >", "fault bad-packet-id\n"},
+        {"a topic longer than a head may be", "32 < [{90 'a'}] 0007 <> >", "fault packet-too-large\n"},
+        {"a topic past the end", "32 05 0009 'abc'", "fault malformed\n"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct vector v = vector_of(rows[i].bytes);
+        struct feed feed = {
+            .sender = MQTT_FROM_SERVER, .version = MQTT_5, .head_limit_bytes = 64, .pass_defects = true};
+        char *text = feed_every_way(&feed, bytes_of(v.at, v.len));
+        CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+        if (strcmp(text, rows[i].expected) != 0)
+            fprintf(stderr, "\n%s: %s", rows[i].name, text);
+        CU_ASSERT_STRING_EQUAL(text, rows[i].expected);
+        CU_ASSERT_TRUE(feed.most_lent <= 256);
+        free(text);
+        free(v.at);
+    }
+}
+
 /* Limits are judged on the header alone; a whole packet, fixed header included, may be as large as the limit.
  */
 static void test_limits(void)
@@ -386,6 +427,7 @@ int main(void)
     static const struct unit_test tests[] = {
         {"first byte: type, flags, direction, version", test_first_byte},
         {"Remaining Length [1.5.5-1]", test_lengths},
+        {"defects are handed out (D3)", test_defects},
         {"limits on the header", test_limits},
         {"limits in every way", test_limits_in_every_way},
         {"streams in every way", test_streams},

@@ -582,6 +582,13 @@ static void bad_deliveries_are_acknowledged(void)
         {"property twice", {0x32, 10, 0, 1, 'a', 0, 7, 4, 1, 0, 1, 0}, 12, MQTT_PUBACK},
         {"unknown property", {0x32, 8, 0, 1, 'a', 0, 7, 2, 0x7F, 0}, 10, MQTT_PUBACK},
         {"alias 0", {0x32, 9, 0, 1, 'a', 0, 7, 3, 0x23, 0, 0}, 11, MQTT_PUBACK},
+        {"properties past the end", {0x32, 8, 0, 1, 'a', 0, 7, 3, 1, 0}, 10, MQTT_PUBACK},
+        {"no length of properties", {0x34, 5, 0, 1, 'a', 0, 7}, 7, MQTT_PUBREC},
+        {"length of properties not minimal", {0x34, 8, 0, 1, 'a', 0, 7, 0x80, 0, 'x'}, 10, MQTT_PUBREC},
+        {"length of properties of five bytes",
+         {0x32, 10, 0, 1, 'a', 0, 7, 0xFF, 0xFF, 0xFF, 0xFF, 1},
+         12,
+         MQTT_PUBACK},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         for (size_t cut = 0; cut < cases[i].len; cut++) {
@@ -605,6 +612,52 @@ static void bad_deliveries_are_acknowledged(void)
             CU_ASSERT_TRUE(told(&s, MQTT_PUBLISH, 0, 0));
             lab_close(&lab);
         }
+}
+
+/* More properties, or a longer topic, than is gathered: the same, at any cut. */
+static void huge_deliveries_are_acknowledged(void)
+{
+    static uint8_t bytes[200000];
+    static const size_t cuts[] = {0, 1, 4, 6, 8, 9, 10, 11, 12, 300, 65530, 65536, 65545, 65550, 70000};
+    for (int topic = 0; topic < 2; topic++)
+        for (uint8_t qos = 0; qos <= 2; qos++)
+            for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+                struct mqtt_packet p;
+                open_lab();
+                struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+                memset(bytes, 'p', sizeof(bytes));
+                size_t at = 0;
+                size_t name = topic ? 65535 : 1;
+                /* topic, identifier, properties of 70000 bytes, the rest payload */
+                size_t length = 2 + name + (qos != 0 ? 2 : 0) + 3 + 70000 + 9000;
+                bytes[at++] = (uint8_t)(0x30 | qos << 1);
+                bytes[at++] = (uint8_t)(length | 0x80);
+                bytes[at++] = (uint8_t)(length >> 7 | 0x80);
+                bytes[at++] = (uint8_t)(length >> 14);
+                bytes[at++] = (uint8_t)(name >> 8);
+                bytes[at++] = (uint8_t)name;
+                at += name;
+                if (qos != 0) {
+                    bytes[at++] = 0;
+                    bytes[at++] = 7;
+                }
+                bytes[at++] = (uint8_t)(70000 | 0x80);
+                bytes[at++] = (uint8_t)(70000 >> 7 | 0x80);
+                bytes[at++] = (uint8_t)(70000 >> 14);
+                size_t n = 4 + length;
+                lab_feed(s.upstream, bytes, cuts[i]);
+                lab_feed(s.upstream, bytes + cuts[i], n - cuts[i]);
+                lab_flush(&lab);
+                CU_ASSERT_TRUE(told_nothing(&s));
+                if (qos != 0)
+                    CU_ASSERT_TRUE(passed(&s, qos == 1 ? MQTT_PUBACK : MQTT_PUBREC, 7));
+                p = lab_publish(MQTT_5, "trucks/017/cmd/go", 0, 0);
+                lab_send(s.upstream, &p);
+                CU_ASSERT_TRUE(told(&s, MQTT_PUBLISH, 0, 0));
+                const struct event *event = lab_event_of(&lab, EVENT_LIMIT_EXCEEDED);
+                CU_ASSERT_TRUE(event != NULL && event->outcome == OUTCOME_PACKET_TOO_LARGE);
+                lab_close(&lab);
+            }
 }
 
 /* ---- rates (F2) --------------------------------------------------------------------------------------- */
@@ -737,6 +790,7 @@ static const struct unit_test tests[] = {
     {"payloads are read where asked (D3)", payloads_are_read_where_asked},
     {"deliveries are trimmed (D3, D5)", deliveries_are_trimmed},
     {"bad deliveries are acknowledged (D3)", bad_deliveries_are_acknowledged},
+    {"huge deliveries are acknowledged (D3)", huge_deliveries_are_acknowledged},
     {"over the rate (F2)", over_the_rate},
     {"over the bytes (F2)", over_the_bytes},
     {"floods of refusals are folded (H2)", floods_of_refusals_are_folded},
