@@ -8,13 +8,13 @@
 #include <sys/mman.h>
 
 #define UNIT_SHIFT 6 /* the smallest block: 64 bytes */
-#define ORDERS 15    /* 64 bytes to 1 MiB */
-#define UNITS_PER_TOP (UINT32_C(1) << (ORDERS - 1))
+#define ORDERS 19    /* 64 bytes to 16 MiB */
+#define MIB_ORDER 14 /* of 1 MiB, of which a pool has a whole number */
 
 /* Of the first unit of a block; 0 for all other units. */
 #define STATE_FREE 0x40
 #define STATE_USED 0x80
-#define STATE_ORDER 0x0F
+#define STATE_ORDER 0x1F
 
 /* Lies in the free block itself. */
 struct link {
@@ -26,7 +26,6 @@ struct packet_buffers {
     uint8_t *memory;
     uint8_t *state; /* one per unit */
     uint32_t units;
-    uint32_t untouched; /* units from here on have never been used: top blocks are cut off one by one */
     uint64_t used;
     struct link free[ORDERS]; /* heads of rings */
 };
@@ -36,15 +35,31 @@ static size_t reserved_bytes(const struct packet_buffers *pool)
     return ((size_t)pool->units << UNIT_SHIFT) + pool->units;
 }
 
+static void put_free(struct packet_buffers *pool, uint32_t unit, unsigned int order);
+
+/* In blocks as large as can be, the largest first, so that each begins at a multiple of its size; the first
+ * ones are given out first. */
+static void cut(struct packet_buffers *pool)
+{
+    uint32_t end = pool->units;
+    for (unsigned int order = MIB_ORDER; order < ORDERS; order++) {
+        uint32_t units = UINT32_C(1) << order;
+        while (end != 0 && ((end & units) != 0 || order == ORDERS - 1)) {
+            end -= units;
+            put_free(pool, end, order);
+        }
+    }
+}
+
 struct packet_buffers *packet_buffers_create(uint64_t bytes)
 {
-    uint64_t tops = (bytes + PACKET_BUFFER_MAX - 1) / PACKET_BUFFER_MAX;
+    uint64_t mib = (bytes + (1U << 20) - 1) >> 20;
     struct packet_buffers *pool = calloc(1, sizeof(*pool));
-    if (pool == NULL || tops == 0 || tops > UINT32_MAX / UNITS_PER_TOP) {
+    if (pool == NULL || mib == 0 || mib > UINT32_MAX >> MIB_ORDER) {
         free(pool);
         return NULL;
     }
-    pool->units = (uint32_t)tops * UNITS_PER_TOP;
+    pool->units = (uint32_t)mib << MIB_ORDER;
     void *memory = mmap(NULL, reserved_bytes(pool), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
@@ -55,6 +70,7 @@ struct packet_buffers *packet_buffers_create(uint64_t bytes)
     pool->state = pool->memory + ((size_t)pool->units << UNIT_SHIFT);
     for (int order = 0; order < ORDERS; order++)
         pool->free[order] = (struct link){&pool->free[order], &pool->free[order]};
+    cut(pool);
     return pool;
 }
 
@@ -109,17 +125,10 @@ void *packet_buffer_get(struct packet_buffers *pool, uint32_t bytes, uint32_t *c
     unsigned int wanted = order_for(bytes), order = wanted;
     while (order < ORDERS && pool->free[order].next == &pool->free[order])
         order++;
-    uint32_t unit;
-    if (order < ORDERS) {
-        unit = unit_of(pool, pool->free[order].next);
-        take_free(pool, unit);
-    } else {
-        if (pool->untouched == pool->units)
-            return NULL;
-        order = ORDERS - 1;
-        unit = pool->untouched;
-        pool->untouched += UNITS_PER_TOP;
-    }
+    if (order == ORDERS)
+        return NULL;
+    uint32_t unit = unit_of(pool, pool->free[order].next);
+    take_free(pool, unit);
     while (order > wanted) {
         order--;
         put_free(pool, unit + (UINT32_C(1) << order), order);
@@ -133,13 +142,13 @@ void *packet_buffer_get(struct packet_buffers *pool, uint32_t bytes, uint32_t *c
 void packet_buffer_put(struct packet_buffers *pool, void *at)
 {
     uint32_t unit = unit_of(pool, at);
-    assert(unit < pool->untouched && (pool->state[unit] & STATE_USED) != 0);
+    assert(unit < pool->units && (pool->state[unit] & STATE_USED) != 0);
     unsigned int order = pool->state[unit] & STATE_ORDER;
     pool->used -= UINT64_C(1) << (order + UNIT_SHIFT);
     pool->state[unit] = 0;
     for (; order < ORDERS - 1; order++) {
         uint32_t buddy = unit ^ UINT32_C(1) << order;
-        if (pool->state[buddy] != (STATE_FREE | order))
+        if (buddy >= pool->units || pool->state[buddy] != (STATE_FREE | order))
             break;
         take_free(pool, buddy);
         unit &= ~(UINT32_C(1) << order);

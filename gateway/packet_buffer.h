@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Contiguous memory for what a session needs only now and then: half packets, packets that wait for room,
- * tables of the guard. One bounded pool per worker, a buddy system of blocks from 64 bytes to 1 MiB: O(log)
+ * tables of the guard. One bounded pool per worker, a buddy system of blocks from 64 bytes to 16 MiB: O(log)
  * to get and to put, no system call, neighbours join again, so that a flood of small blocks leaves no scars.
- * Memory is reserved at once and touched as it is used. Belongs to one worker; no locks.
+ * The largest block of a pool is the largest power of two in it. Memory is reserved at once and touched as it
+ * is used. Belongs to one worker; no locks.
  */
 #ifndef GATEWAY_PACKET_BUFFER_H
 #define GATEWAY_PACKET_BUFFER_H
 
 #include <stdint.h>
 
-#define PACKET_BUFFER_MAX (UINT32_C(1) << 20)
+#define PACKET_BUFFER_MAX (UINT32_C(16) << 20)
 
 struct packet_buffers;
 

@@ -100,6 +100,8 @@ static void workspace_put(struct mqtt_workspace *workspace, void *at)
 static bool make_workspace(struct mqtt_relays *all)
 {
     struct mqtt_workspace *w = &all->workspace;
+    uint64_t share = all->config.buffer_bytes / 4; /* a buffer grows by doubling, and others need some too */
+    w->held_bytes_max = (uint32_t)(share < PACKET_BUFFER_MAX ? share : PACKET_BUFFER_MAX);
     w->get = workspace_get;
     w->put = workspace_put;
     w->entries_room = RELAY_HEAD_BYTES_MAX;

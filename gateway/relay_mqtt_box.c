@@ -22,54 +22,98 @@ void relay_stalled(struct relay *r, struct relay_side *to)
 
 /* ---- what waits --------------------------------------------------------------------------------------- */
 
-void relay_drop_box(struct relay *r, struct relay_box **box)
+static void drop_first(struct relay *r, struct relay_box **box)
 {
-    if (*box == NULL)
-        return;
-    if ((*box)->secret)
-        explicit_bzero((*box)->data, (*box)->end);
-    packet_buffer_put(r->all->buffers, *box);
-    *box = NULL;
+    struct relay_box *first = *box;
+    *box = first->next;
+    if (first->secret)
+        explicit_bzero(first->data, first->end);
+    if (first->data != first->room)
+        packet_buffer_put(r->all->buffers, first->data);
+    packet_buffer_put(r->all->buffers, first);
 }
 
-static struct relay_box *make_box(struct relay *r, size_t bytes)
+void relay_drop_box(struct relay *r, struct relay_box **box)
+{
+    while (*box != NULL)
+        drop_first(r, box);
+}
+
+static struct relay_box **end_of(struct relay_box **box)
+{
+    while (*box != NULL)
+        box = &(*box)->next;
+    return box;
+}
+
+/* A new one behind the others. */
+static struct relay_box *add_box(struct relay *r, struct relay_box **box, size_t bytes)
 {
     uint32_t given;
     if (bytes > PACKET_BUFFER_MAX - sizeof(struct relay_box))
         return NULL;
-    struct relay_box *box =
+    struct relay_box *added =
         packet_buffer_get(r->all->buffers, (uint32_t)(sizeof(struct relay_box) + bytes), &given);
-    if (box != NULL)
-        *box = (struct relay_box){.capacity = given - (uint32_t)sizeof(struct relay_box)};
-    return box;
+    if (added == NULL)
+        return NULL;
+    *added = (struct relay_box){.data = added->room, .capacity = given - (uint32_t)sizeof(struct relay_box)};
+    *end_of(box) = added;
+    return added;
 }
 
 bool relay_box_append(struct relay *r, struct relay_box **box, const uint8_t *p, size_t n)
 {
-    struct relay_box *old = *box;
-    size_t held = old == NULL ? 0 : old->end - old->start;
+    struct relay_box *last = *box;
     if (n == 0)
         return true;
-    if (old == NULL || n > old->capacity - old->end) {
-        struct relay_box *box_new = make_box(r, held + n);
-        if (box_new == NULL)
-            return false;
-        if (old != NULL) {
-            memcpy(box_new->data, old->data + old->start, held);
-            box_new->end = (uint32_t)held;
-            box_new->secret = old->secret;
-            relay_drop_box(r, box);
-        }
-        *box = box_new;
-    }
-    memcpy((*box)->data + (*box)->end, p, n);
-    (*box)->end += (uint32_t)n;
+    while (last != NULL && last->next != NULL)
+        last = last->next;
+    if (last == NULL || n > last->capacity - last->end)
+        last = add_box(r, box, n);
+    if (last == NULL)
+        return false;
+    memcpy(last->data + last->end, p, n);
+    last->end += (uint32_t)n;
+    return true;
+}
+
+bool relay_box_adopt(struct relay *r, struct relay_box **box, struct relay_side *from, struct bytes part)
+{
+    struct relay_box *added = add_box(r, box, 0);
+    if (added == NULL)
+        return false;
+    added->start = (uint32_t)(part.at - from->framer.buffer);
+    added->end = added->capacity = added->start + (uint32_t)part.len; /* nothing more goes into it */
+    added->data = mqtt_framer_reclaim(&from->framer);
     return true;
 }
 
 uint32_t relay_waits(const struct relay_box *box)
 {
-    return box == NULL ? 0 : box->end - box->start;
+    uint32_t bytes = 0;
+    for (; box != NULL; box = box->next)
+        bytes += box->end - box->start;
+    return bytes;
+}
+
+/* Writes what waits, as far as it goes; true when nothing is left. */
+static bool write_boxes(struct relay *r, struct relay_side *side)
+{
+    while (side->out != NULL) {
+        struct relay_box *box = side->out;
+        size_t k = stream_write(side->stream, box->data + box->start, box->end - box->start);
+        box->start += (uint32_t)k;
+        if (k != 0)
+            relay_wrote(r, side);
+        if (box->start != box->end) {
+            if (k != 0)
+                side->stalled_since_us = 0;
+            relay_stalled(r, side);
+            return false;
+        }
+        drop_first(r, &side->out);
+    }
+    return true;
 }
 
 /* True while a message from the other side is on its way to `to`: no other packet may go between. */
@@ -106,34 +150,19 @@ bool relay_send(struct relay *r, struct relay_side *to, const uint8_t *packet, s
 /* The message that was passing to `to` is over: what had to wait for that follows. */
 void relay_release_later(struct relay *r, struct relay_side *to)
 {
-    struct relay_box *later = to->later;
-    if (later == NULL)
+    if (to->later == NULL)
         return;
+    bool idle = to->out == NULL;
+    *end_of(&to->out) = to->later;
     to->later = NULL;
-    bool good = relay_put(r, to, later->data + later->start, later->end - later->start);
-    relay_drop_box(r, &later);
-    if (!good)
-        relay_end(r, OUTCOME_NO_RESOURCES);
+    if (idle && to->stream != NULL)
+        (void)write_boxes(r, to);
 }
 
 void relay_flush_out(struct relay *r, struct relay_side *side)
 {
-    struct relay_box *box = side->out;
-    if (side->stream == NULL)
+    if (side->stream == NULL || !write_boxes(r, side))
         return;
-    if (box != NULL) {
-        size_t k = stream_write(side->stream, box->data + box->start, box->end - box->start);
-        box->start += (uint32_t)k;
-        if (k != 0)
-            relay_wrote(r, side);
-        if (box->start != box->end) {
-            if (k != 0)
-                side->stalled_since_us = 0;
-            relay_stalled(r, side);
-            return;
-        }
-        relay_drop_box(r, &side->out);
-    }
     side->stalled_since_us = 0;
     if (side->finish && !side->finished) {
         side->finished = true;

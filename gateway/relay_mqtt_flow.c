@@ -68,7 +68,7 @@ static void payload_is_over(struct relay *r, struct relay_side *from)
 /*
  * Passes a part of a payload on. What the other side does not take now is given back to the slice it came
  * from and will be offered again, past the framer, which has counted it. A part that lies in a buffer of ours
- * has to wait in another one.
+ * waits there, and the buffer goes with it.
  */
 static bool pass_payload(struct relay *r, struct relay_side *from, struct offer *offer, struct bytes part)
 {
@@ -84,7 +84,7 @@ static bool pass_payload(struct relay *r, struct relay_side *from, struct offer 
         return true;
     relay_stalled(r, to);
     if (!in_slice)
-        return relay_box_append(r, &to->out, part.at + k, part.len - k);
+        return relay_box_adopt(r, &to->out, from, bytes_of(part.at + k, part.len - k));
     offer->in.at -= part.len - k;
     from->raw_left = (uint32_t)(part.len - k);
     return true;

@@ -52,11 +52,13 @@ enum relay_payload {
     RELAY_PAYLOAD_PASS,
 };
 
-/* Bytes that wait to be written to a side; the head of a pool block. */
+/* Bytes that wait to be written to a side, and those that come after them; the head of a pool block. */
 struct relay_box {
+    struct relay_box *next;
+    uint8_t *data; /* `room`, or a buffer of a framer that was taken over */
     uint32_t start, end, capacity;
     bool secret; /* holds a password: is wiped */
-    uint8_t data[];
+    uint8_t room[];
 };
 
 struct relay_side {
@@ -209,6 +211,9 @@ void relay_flush_out(struct relay *r, struct relay_side *side);
 uint32_t relay_waits(const struct relay_box *box); /* bytes */
 void relay_drop_box(struct relay *r, struct relay_box **box);
 bool relay_box_append(struct relay *r, struct relay_box **box, const uint8_t *p, size_t n);
+/* The same for bytes that lie in the buffer of `from`'s idle framer: the buffer goes into the box, uncopied.
+ */
+bool relay_box_adopt(struct relay *r, struct relay_box **box, struct relay_side *from, struct bytes part);
 
 /* ---- relay_mqtt_flow.c ---- */
 size_t relay_take(struct relay *r, struct relay_side *from, const uint8_t *p, size_t n);

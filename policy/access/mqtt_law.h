@@ -11,6 +11,8 @@
 #include <stdint.h>
 
 #define POLICY_RELEASE_DEFAULT_S 60
+/* A payload that must be read is gathered first. Packets of a role that reads payloads are no larger. */
+#define POLICY_HELD_BYTES_MAX (UINT32_C(16) << 20)
 
 /* A client publishes with more in flight than it may (D8). */
 enum policy_overrun {

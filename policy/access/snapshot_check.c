@@ -280,6 +280,14 @@ static void check_will(struct check *c, const struct policy_role_spec *role)
         check_will_text(c, role, "'last_will'", will->payload);
 }
 
+static bool reads_payload(const struct policy_role_spec *role)
+{
+    for (uint32_t i = 0; i < role->rules_n; i++)
+        if (role->rules[i].payload != ACL_PAYLOAD_ANY)
+            return true;
+    return role->payload_utf8;
+}
+
 static void check_role(struct check *c, const struct policy_role_spec *role)
 {
     char whose[96];
@@ -291,6 +299,12 @@ static void check_role(struct check *c, const struct policy_role_spec *role)
     if (role->max_qos > 2)
         TELL_ROLE(c, role, "max_qos of role '%.60s' is not 0, 1 or 2", role->name);
     check_will(c, role);
+    if (reads_payload(role) && role->limits.packet_bytes > POLICY_HELD_BYTES_MAX)
+        TELL_ROLE(
+            c, role,
+            "role '%.60s' reads payloads, which are held in memory until they are whole, and takes packets "
+            "above 16MiB; write packet = \"16MiB\" or less",
+            role->name);
     if (role->limits.keepalive_max_s != 0 && role->limits.keepalive_min_s > role->limits.keepalive_max_s)
         TELL_ROLE(c, role, "the least keep-alive of role '%.60s' is above its largest", role->name);
 }

@@ -77,6 +77,9 @@ enum outcome guard_judge_topic(const struct mqtt_guard *g, struct bytes topic);
  * itself, which one the role says (D11). */
 enum outcome guard_judge_response_topic(const struct mqtt_guard *g, struct bytes topic,
                                         struct guard_verdict *v);
+/* Whether the payload of a PUBLISH that is not whole yet can be gathered to be read, within the role's packet
+ * limit (D1, D3). */
+bool guard_holdable(const struct mqtt_guard *g, const struct mqtt_packet *p);
 /* Whether `payload` is what a rule, the role or its own mark says (D3). */
 bool guard_payload_good(struct bytes payload, bool text, enum acl_payload kind);
 

@@ -261,6 +261,14 @@ static enum outcome judge_publish(struct mqtt_guard *g, const struct mqtt_packet
     return outcome;
 }
 
+bool guard_holdable(const struct mqtt_guard *g, const struct mqtt_packet *p)
+{
+    const uint32_t lengths = 2 + 2 + VBI_BYTES_MAX; /* of the topic, the identifier, the properties */
+    uint64_t bytes =
+        (uint64_t)p->publish.payload_bytes + p->publish.topic.len + p->properties.list.len + lengths;
+    return p->publish.payload_bytes <= g->role->limits.packet_bytes && bytes <= g->workspace->held_bytes_max;
+}
+
 static bool is_text(const struct mqtt_guard *g, const struct mqtt_packet *p)
 {
     return g->role->payload_utf8 ||
@@ -297,11 +305,13 @@ void guard_check_publish(struct mqtt_guard *g, struct mqtt_packet *p, bool whole
     if (outcome == OUTCOME_ALLOWED)
         outcome = judge_publish(g, p, &payload, v);
     if (outcome == OUTCOME_ALLOWED && (payload != ACL_PAYLOAD_ANY || is_text(g, p))) {
-        if (!whole) {
+        if (!whole && guard_holdable(g, p)) {
             v->action = GUARD_HOLD;
             return;
         }
-        if (!guard_payload_good(p->publish.payload, is_text(g, p), payload))
+        if (!whole)
+            outcome = OUTCOME_PAYLOAD_TOO_LARGE;
+        else if (!guard_payload_good(p->publish.payload, is_text(g, p), payload))
             outcome = OUTCOME_MALFORMED_PAYLOAD;
     }
     if (outcome == OUTCOME_ALLOWED) {
@@ -343,14 +353,14 @@ void guard_check_delivery(struct mqtt_guard *g, struct mqtt_packet *p, bool whol
     enum outcome outcome = decision.outcome;
     v->rule = decision.rule;
     if (outcome == OUTCOME_ALLOWED && (decision.payload != ACL_PAYLOAD_ANY || is_text(g, p))) {
-        if (p->publish.payload_bytes > g->role->limits.packet_bytes) {
-            outcome = OUTCOME_PAYLOAD_TOO_LARGE; /* than what can be read before it is passed on */
-        } else if (!whole) {
+        if (!whole && guard_holdable(g, p)) {
             v->action = GUARD_HOLD;
             return;
-        } else if (!guard_payload_good(p->publish.payload, is_text(g, p), decision.payload)) {
-            outcome = OUTCOME_MALFORMED_PAYLOAD;
         }
+        if (!whole || p->publish.payload_bytes > g->role->limits.packet_bytes)
+            outcome = OUTCOME_PAYLOAD_TOO_LARGE; /* than what can be read before it is passed on */
+        else if (!guard_payload_good(p->publish.payload, is_text(g, p), decision.payload))
+            outcome = OUTCOME_MALFORMED_PAYLOAD;
     }
     if (outcome == OUTCOME_ALLOWED)
         guard_forward(v);

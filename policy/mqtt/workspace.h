@@ -29,7 +29,8 @@ struct mqtt_workspace {
     void *(*get)(struct mqtt_workspace *workspace, uint32_t bytes, uint32_t *capacity);
     void (*put)(struct mqtt_workspace *workspace, void *at);
 
-    uint8_t *entries; /* scratch: entries of SUBSCRIBE and UNSUBSCRIBE */
+    uint32_t held_bytes_max; /* of a packet that can be gathered for its payload to be read */
+    uint8_t *entries;        /* scratch: entries of SUBSCRIBE and UNSUBSCRIBE */
     uint32_t entries_room;
     uint8_t *codes; /* scratch: codes of SUBACK and UNSUBACK */
     uint32_t codes_room;

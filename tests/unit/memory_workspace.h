@@ -36,6 +36,7 @@ static void memory_put(struct mqtt_workspace *base, void *at)
 static inline void memory_workspace_init(struct memory_workspace *w)
 {
     memset(w, 0, sizeof(*w));
+    w->base.held_bytes_max = 1U << 20;
     w->base.get = memory_get;
     w->base.put = memory_put;
     w->base.entries = w->entries;

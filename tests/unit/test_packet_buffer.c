@@ -62,8 +62,7 @@ static void blocks_do_not_overlap(void)
     CU_ASSERT_EQUAL(packet_buffers_used(pool), 0);
     /* Everything has grown together again. */
     uint32_t capacity;
-    for (int i = 0; i < 4; i++)
-        CU_ASSERT_PTR_NOT_NULL(packet_buffer_get(pool, PACKET_BUFFER_MAX, &capacity));
+    CU_ASSERT_PTR_NOT_NULL(packet_buffer_get(pool, 4 << 20, &capacity));
     CU_ASSERT_PTR_NULL(packet_buffer_get(pool, 1, &capacity));
     packet_buffers_destroy(pool);
 }
@@ -78,16 +77,52 @@ static void limits(void)
     void *smallest = packet_buffer_get(pool, 0, &capacity);
     CU_ASSERT_PTR_NOT_NULL(smallest);
     CU_ASSERT_EQUAL(capacity, 64);
-    CU_ASSERT_PTR_NULL(packet_buffer_get(pool, PACKET_BUFFER_MAX, &capacity));
+    CU_ASSERT_PTR_NULL(packet_buffer_get(pool, 1 << 20, &capacity));
     packet_buffer_put(pool, smallest);
-    CU_ASSERT_PTR_NOT_NULL(packet_buffer_get(pool, PACKET_BUFFER_MAX, &capacity));
-    CU_ASSERT_EQUAL(packet_buffers_used(pool), PACKET_BUFFER_MAX);
+    CU_ASSERT_PTR_NOT_NULL(packet_buffer_get(pool, 1 << 20, &capacity));
+    CU_ASSERT_EQUAL(packet_buffers_used(pool), 1 << 20);
     packet_buffers_destroy(pool);
     CU_ASSERT_PTR_NULL(packet_buffers_create(0));
     packet_buffers_destroy(NULL);
 }
 
+/* A pool is cut into the largest blocks that fit, whatever its size, and every MiB of it can be had. */
+static void pools_of_any_size(void)
+{
+    static const uint32_t sizes_mib[] = {1, 2, 3, 5, 7, 15, 16, 17, 31, 48, 63};
+    for (size_t i = 0; i < sizeof(sizes_mib) / sizeof(sizes_mib[0]); i++) {
+        uint32_t mib = sizes_mib[i], largest = 16, capacity, n = 0;
+        struct packet_buffers *pool = packet_buffers_create((uint64_t)mib << 20);
+        uint8_t *blocks[64];
+        CU_ASSERT_PTR_NOT_NULL_FATAL(pool);
+        for (int round = 0; round < 2; round++) {
+            while (largest > mib)
+                largest /= 2;
+            uint8_t *at = packet_buffer_get(pool, largest << 20, &capacity);
+            CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+            CU_ASSERT_EQUAL(capacity, largest << 20);
+            packet_buffer_put(pool, at);
+            for (n = 0; n < mib; n++) {
+                blocks[n] = packet_buffer_get(pool, 1 << 20, &capacity);
+                CU_ASSERT_PTR_NOT_NULL_FATAL(blocks[n]);
+                blocks[n][0] = blocks[n][(1 << 20) - 1] = (uint8_t)n;
+            }
+            CU_ASSERT_PTR_NULL(packet_buffer_get(pool, 1, &capacity));
+            for (n = 0; n < mib; n++) {
+                CU_ASSERT_EQUAL(blocks[n][0], n);
+                CU_ASSERT_EQUAL(blocks[n][(1 << 20) - 1], n);
+            }
+            for (n = 0; n < mib; n++) {
+                packet_buffer_put(pool, blocks[round == 0 ? n : mib - 1 - n]);
+            }
+            CU_ASSERT_EQUAL(packet_buffers_used(pool), 0);
+        }
+        packet_buffers_destroy(pool);
+    }
+}
+
 static const struct unit_test tests[] = {
+    {"pools of any size", pools_of_any_size},
     {"blocks do not overlap", blocks_do_not_overlap},
     {"limits", limits},
 };

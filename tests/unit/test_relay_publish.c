@@ -535,6 +535,123 @@ static void payloads_are_read_where_asked(void)
         }
 }
 
+/* A PUBLISH to `topic` that is marked as text, with a payload of n bytes: its bytes, as many as *len. */
+static const uint8_t *large_text(const char *topic, uint8_t qos, uint32_t n, size_t *len)
+{
+    static uint8_t bytes[3 << 20];
+    struct mqtt_packet p = lab_publish(MQTT_5, topic, qos, qos != 0 ? 7 : 0);
+    p.properties.present = MQTT_PROP_BIT(MQTT_PROP_PAYLOAD_FORMAT);
+    p.properties.payload_format = 1;
+    p.publish.payload_bytes = n;
+    *len = mqtt_build(bytes, sizeof(bytes), &p, MQTT_5);
+    memset(bytes + *len, 't', n);
+    *len += n;
+    return bytes;
+}
+
+static void feed_in_pieces(struct lab_stream *s, const uint8_t *at, size_t n)
+{
+    for (size_t piece; n != 0; at += piece, n -= piece) {
+        piece = n < 4000 ? n : 4000;
+        lab_feed(s, at, piece);
+        lab_flush(&lab);
+    }
+}
+
+/* Held until it is whole, then on its way to an upstream that takes little at a time: the buffer goes along,
+ * and what has to go behind it does. */
+static void held_payloads_wait_for_the_upstream(void)
+{
+    struct policy_role_spec role = office_role();
+    static const struct acl_rule_spec write_only[] = {RULE("write", PUBLISH_BIT, "news/#")};
+    static const char *const filters[] = {"news/#", NULL};
+    const uint32_t n = 700000;
+    size_t len;
+    role.limits.packet_bytes = 1 << 20;
+    lab_open(&lab, &role, 1);
+    struct lab_session s = lab_session(&lab, MQTT_5, "app-1");
+    struct mqtt_packet p = lab_subscribe(MQTT_5, MQTT_SUBSCRIBE, 3, 0, filters);
+    lab_send(s.device, &p);
+    CU_ASSERT_TRUE(passed(&s, MQTT_SUBSCRIBE, 3));
+    p = lab_suback(MQTT_5, MQTT_SUBACK, 3, (const uint8_t[]){0}, 1);
+    lab_send(s.upstream, &p);
+    const uint8_t *bytes = large_text("news/a", 1, n, &len);
+    s.upstream->room = 0;
+    feed_in_pieces(s.device, bytes, len - 1);
+    CU_ASSERT_TRUE(passed_nothing(&s));
+    lab_feed(s.device, bytes + len - 1, 1);
+    lab_flush(&lab);
+    uint64_t used = mqtt_relays_buffers_used(lab.relays);
+    CU_ASSERT_TRUE(used >= n && used < (1 << 20) + 65536); /* once */
+    publish(&s, "news/b", 1, 8);                           /* is not read before there is room */
+    role.rules = write_only;
+    role.rules_n = 1;
+    lab_policy(&lab, &role, 1); /* takes a subscription back: that goes behind the payload */
+    CU_ASSERT_TRUE(passed_nothing(&s));
+    for (int i = 0; i < 1000 && s.upstream->out_n < len; i++) {
+        lab_drain(s.upstream, 1000);
+        lab_flush(&lab);
+    }
+    lab_drain(s.upstream, LAB_OUT_BYTES);
+    lab_flush(&lab);
+    CU_ASSERT_TRUE_FATAL(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p));
+    CU_ASSERT_TRUE(p.type == MQTT_PUBLISH && p.packet_id == 7 && p.publish.payload.len == n);
+    CU_ASSERT_TRUE(p.publish.payload.at[0] == 't' && p.publish.payload.at[n - 1] == 't');
+    CU_ASSERT_TRUE(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p) && p.type == MQTT_UNSUBSCRIBE);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 8) && passed_nothing(&s));
+    lab_close(&lab);
+}
+
+/* What is above the packet limit, or above what can be held, is refused and not read (D1). */
+static void payloads_too_large_to_be_read(void)
+{
+    struct policy_role_spec role = office_role();
+    static const struct {
+        uint32_t packet_bytes, payload;
+        bool up, down; /* passed on */
+    } cases[] = {
+        {100000, 99000, true, true},
+        {8 << 20, 1000000, true, true},
+        {8 << 20, 1100000, false, false}, /* a quarter of the memory for all */
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct mqtt_packet p;
+        size_t len;
+        role.limits.packet_bytes = cases[i].packet_bytes;
+        lab_open(&lab, &role, 1);
+        struct lab_session s = lab_session(&lab, MQTT_5, "app-1");
+        const uint8_t *bytes = large_text("news/a", 1, cases[i].payload, &len);
+        feed_in_pieces(s.device, bytes, len);
+        if (cases[i].up) {
+            CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 7) && told_nothing(&s));
+        } else {
+            CU_ASSERT_TRUE(told(&s, MQTT_PUBACK, 7, 0x97) && passed_nothing(&s));
+        }
+        CU_ASSERT_TRUE(mqtt_relays_buffers_used(lab.relays) < 65536);
+        s.device->out_n = s.device->out_read = 0;
+        feed_in_pieces(s.upstream, bytes, len);
+        if (cases[i].down) {
+            CU_ASSERT_TRUE(told(&s, MQTT_PUBLISH, 7, 0) && passed_nothing(&s));
+        } else { /* acknowledged, or it would come again for ever */
+            CU_ASSERT_TRUE(told_nothing(&s) && passed(&s, MQTT_PUBACK, 7));
+        }
+        p = lab_publish(MQTT_5, "news/b", 0, 0);
+        lab_send(s.upstream, &p);
+        CU_ASSERT_TRUE(told(&s, MQTT_PUBLISH, 0, 0));
+        lab_close(&lab);
+    }
+    role.limits.packet_bytes = 100000; /* a delivery may be larger, but not when it must be read */
+    lab_open(&lab, &role, 1);
+    struct lab_session s = lab_session(&lab, MQTT_5, "app-1");
+    size_t len;
+    const uint8_t *bytes = large_text("news/a", 1, 100001, &len);
+    feed_in_pieces(s.upstream, bytes, len);
+    CU_ASSERT_TRUE(told_nothing(&s) && passed(&s, MQTT_PUBACK, 7));
+    const struct event *event = lab_event_of(&lab, EVENT_MQTT_DELIVERY_DENIED);
+    CU_ASSERT_TRUE(event != NULL && event->outcome == OUTCOME_PAYLOAD_TOO_LARGE);
+    lab_close(&lab);
+}
+
 /* ---- deliveries (D3, D5) ------------------------------------------------------------------------------ */
 
 static void deliveries_are_trimmed(void)
@@ -788,6 +905,8 @@ static const struct unit_test tests[] = {
     {"aliases end here (D6)", aliases_end_here},
     {"response topics are judged (D11)", response_topics_are_judged},
     {"payloads are read where asked (D3)", payloads_are_read_where_asked},
+    {"held payloads wait for the upstream (D1, D3)", held_payloads_wait_for_the_upstream},
+    {"payloads too large to be read (D1, D3)", payloads_too_large_to_be_read},
     {"deliveries are trimmed (D3, D5)", deliveries_are_trimmed},
     {"bad deliveries are acknowledged (D3)", bad_deliveries_are_acknowledged},
     {"huge deliveries are acknowledged (D3)", huge_deliveries_are_acknowledged},

@@ -255,6 +255,27 @@ static void problems_of_devices(void)
     CU_ASSERT_TRUE(said(&told, 2, "unknown variable '${var.line}'"));
 }
 
+/* What must be read is held in memory, which has an end (D1, D3). */
+static void payloads_that_are_read(void)
+{
+    struct acl_rule_spec json = rule_of("r", true, P, "a", 2);
+    json.payload = ACL_PAYLOAD_JSON;
+    for (int reads = 0; reads < 3; reads++)
+        for (int large = 0; large < 2; large++) {
+            struct told told = {0};
+            struct acl_rule_spec plain = rule_of("r", true, P, "a", 2);
+            struct policy_role_spec role = role_of("one", 1);
+            role.rules = reads == 1 ? &json : &plain;
+            role.rules_n = 1;
+            role.payload_utf8 = reads == 2;
+            role.limits.packet_bytes = POLICY_HELD_BYTES_MAX + (uint32_t)large;
+            struct snapshot *s = create(&role, 1, NULL, 0, &told);
+            CU_ASSERT_EQUAL(s == NULL, reads != 0 && large);
+            CU_ASSERT_TRUE(s != NULL || said(&told, 1, "write packet = \"16MiB\" or less"));
+            snapshot_destroy(s);
+        }
+}
+
 static void fingerprint_of(const struct policy_spec *spec, char out[9])
 {
     struct told told = {0};
@@ -390,6 +411,7 @@ int main(void)
         {"problems of roles (G1)", problems_of_roles},
         {"problems of devices (G1)", problems_of_devices},
         {"devices by place (C4)", devices_at},
+        {"payloads that are read (D1, D3)", payloads_that_are_read},
         {"fingerprints", fingerprints},
         {"100,000 rules and devices (G4)", large},
     };
