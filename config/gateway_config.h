@@ -9,7 +9,7 @@
 
 #include "config/address.h"
 #include "config/diagnostics.h"
-#include "policy/access/rate_limit.h"
+#include "policy/access/rates.h"
 
 #define GATEWAY_PORTS_MAX 8
 #define GATEWAY_INTERFACES_MAX 16
@@ -68,8 +68,9 @@ struct config_listener {
     uint8_t address[16];
     uint16_t port;
     uint32_t upstream;
-    struct rate connects_per_source; /* F1: 10/s */
-    uint32_t sessions_per_source;    /* 0: unlimited */
+    struct rates per_source;      /* F1: connects 10/s */
+    struct rates total;           /* of all its clients together */
+    uint32_t sessions_per_source; /* 0: unlimited */
 };
 
 struct config_server {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The settings of listeners and upstreams (operators' surface 2.3, 2.3a). */
 #include "config/gateway_draft.h"
+#include "config/rate_keys.h"
 
 #include <string.h>
 
@@ -52,12 +53,21 @@ static void check_auth(struct schema_read *read, const struct schema_value *valu
     schema_refuse(read, value, "write \"cert\", \"psk\" or \"password\"");
 }
 
+static const struct schema_key listener_total_keys[] = {
+    RATE_KEY_CONNECTS(struct config_listener, total),
+    RATE_KEYS_CLIENT(struct config_listener, total),
+    RATE_KEYS_OVER(struct config_listener, total),
+};
+static const struct schema_table listener_total_table = {.what = "total", SCHEMA_KEYS(listener_total_keys)};
+
 static const struct schema_key source_limit_keys[] = {
     {.name = "connects",
-     .type = SCHEMA_RATE,
+     .type = SCHEMA_RATES,
      .fallback = "10/s",
      .example = "\"10/s burst 20\"",
-     SCHEMA_INTO(struct config_listener, connects_per_source)},
+     SCHEMA_INTO(struct config_listener, per_source.of[RATE_CONNECTS])},
+    RATE_KEYS_CLIENT(struct config_listener, per_source),
+    RATE_KEYS_OVER(struct config_listener, per_source),
     {.name = "sessions",
      .type = SCHEMA_NUMBER,
      .min = 0,
@@ -105,6 +115,7 @@ static const struct schema_key listener_keys[] = {
      .example = "\"broker\"",
      .set = set_listener_upstream},
     {.name = "limits", .type = SCHEMA_GROUP, .inside = &source_limit_table},
+    {.name = "total", .type = SCHEMA_GROUP, .inside = &listener_total_table},
 };
 const struct schema_table gateway_listener_keys = {
     .what = "listener", .label = "name", SCHEMA_KEYS(listener_keys)};

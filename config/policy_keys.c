@@ -2,6 +2,7 @@
 /* The settings of policy.d/x.conf (operators' surface 2.3a to 2.5). */
 #include "config/address.h"
 #include "config/policy_draft.h"
+#include "config/rate_keys.h"
 #include "config/units.h"
 #include "policy/access/glob.h"
 
@@ -183,21 +184,14 @@ static void set_keepalive(struct schema_read *read, const struct schema_value *v
 
 #define LIMIT(member) SCHEMA_INTO(struct policy_role_spec, limits.member)
 
-static const char *const over_words[] = {"delay", "drop", "disconnect", NULL};
-
 static const struct schema_key limit_keys[] = {
-    {.name = "connects",
-     .type = SCHEMA_RATE,
-     .fallback = "unlimited",
-     .example = "\"6/min\"",
-     LIMIT(connects)},
-    {.name = "publishes", .type = SCHEMA_RATE, .fallback = "unlimited", LIMIT(publishes)},
-    {.name = "bytes", .type = SCHEMA_BYTE_RATE, .fallback = "unlimited", LIMIT(bytes)},
+    RATE_KEY_CONNECTS(struct policy_role_spec, limits.rates),
+    RATE_KEYS_CLIENT(struct policy_role_spec, limits.rates),
     {.name = "requests",
-     .type = SCHEMA_RATE,
+     .type = SCHEMA_RATES,
      .feature = FEATURE_COAP,
      .example = "\"2/s burst 10\"",
-     LIMIT(requests)},
+     LIMIT(rates.of[RATE_REQUESTS])},
     {.name = "packet",
      .type = SCHEMA_SIZE,
      .min = 64,
@@ -240,14 +234,16 @@ static const struct schema_key limit_keys[] = {
      .fallback = "0s-1h",
      .example = "\"30s-10m\"",
      .set = set_keepalive},
-    {.name = "over",
-     .type = SCHEMA_WORD,
-     .words = over_words,
-     .fallback = "delay",
-     .example = "\"drop\"",
-     LIMIT(over)},
+    RATE_KEYS_OVER(struct policy_role_spec, limits.rates),
 };
 static const struct schema_table limit_table = {.what = "limits", SCHEMA_KEYS(limit_keys)};
+
+static const struct schema_key total_keys[] = {
+    RATE_KEY_CONNECTS(struct policy_role_spec, total),
+    RATE_KEYS_CLIENT(struct policy_role_spec, total),
+    RATE_KEYS_OVER(struct policy_role_spec, total),
+};
+static const struct schema_table total_table = {.what = "total", SCHEMA_KEYS(total_keys)};
 
 /* ---- roles --------------------------------------------------------------------------------------------- */
 
@@ -403,6 +399,7 @@ static const struct schema_key role_keys[] = {
      .example = "\"1m\"",
      .set = set_release},
     {.name = "limits", .type = SCHEMA_GROUP, .inside = &limit_table},
+    {.name = "total", .type = SCHEMA_GROUP, .inside = &total_table},
     {.name = "vars", .type = SCHEMA_FREE, .max = 255, .set = set_role_variable},
     {.name = "maps",
      .type = SCHEMA_LIST,

@@ -75,14 +75,20 @@ const char *schema_label(const struct schema_table *table, const config_setting_
                : NULL;
 }
 
-bool schema_used(const struct schema_key *key, const config_setting_t *group)
+bool schema_used(const struct schema_table *table, const struct schema_key *key,
+                 const config_setting_t *group)
 {
-    const config_setting_t *with =
-        key->with == NULL || group == NULL ? NULL : config_setting_get_member(group, key->with);
-    if (with == NULL || config_setting_type(with) != CONFIG_TYPE_STRING)
+    if (key->with == NULL)
+        return true;
+    const config_setting_t *with = group == NULL ? NULL : config_setting_get_member(group, key->with);
+    const struct schema_key *with_key = schema_find(table, key->with);
+    const char *word = with_key != NULL ? with_key->fallback : NULL;
+    if (with != NULL)
+        word = config_setting_type(with) == CONFIG_TYPE_STRING ? config_setting_get_string(with) : NULL;
+    if (word == NULL)
         return true;
     for (size_t i = 0; key->with_words[i] != NULL; i++)
-        if (strcmp(key->with_words[i], config_setting_get_string(with)) == 0)
+        if (strcmp(key->with_words[i], word) == 0)
             return true;
     return false;
 }
@@ -148,6 +154,8 @@ static const struct {
     [SCHEMA_DURATION] = {"a time with its unit in quotes", "\"5s\""},
     [SCHEMA_RATE] = {"a rate in quotes", "\"20/s burst 60\""},
     [SCHEMA_BYTE_RATE] = {"a rate of bytes in quotes", "\"64KiB/s\""},
+    [SCHEMA_RATES] = {"a rate in quotes, or an array of rates", "\"20/s burst 60\""},
+    [SCHEMA_BYTE_RATES] = {"a rate of bytes in quotes, or an array of them", "\"64KiB/s\""},
     [SCHEMA_TEXTS] = {"text in quotes or an array of it", "[ \"...\" ]"},
     [SCHEMA_NUMBERS] = {"a whole number or an array of them", "[ 0, 1 ]"},
     [SCHEMA_GROUP] = {"a group", "{ ... }"},
@@ -318,9 +326,11 @@ static bool check_value(struct schema_read *read, struct schema_value *value)
     case SCHEMA_DURATION:
         return check_amount(read, value);
     case SCHEMA_RATE:
+    case SCHEMA_RATES:
         problem = units_rate(value->text, &value->rate);
         break;
     case SCHEMA_BYTE_RATE:
+    case SCHEMA_BYTE_RATES:
         problem = units_byte_rate(value->text, &value->rate);
         break;
     default:
@@ -362,10 +372,33 @@ static void store(const struct schema_value *value, void *into)
     memcpy(to, from, key->width);
 }
 
+static bool is_rates(enum schema_type type)
+{
+    return type == SCHEMA_RATES || type == SCHEMA_BYTE_RATES;
+}
+
+/* One more window of a rate. */
+static void store_window(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct rate *windows = (struct rate *)(void *)((uint8_t *)into + value->key->at);
+    uint32_t n = 0;
+    assert(value->key->width == RATE_WINDOWS * sizeof(struct rate));
+    while (n < RATE_WINDOWS && windows[n].amount != 0)
+        n++;
+    if (n == RATE_WINDOWS)
+        bad_value(read, value, value->text, "a rate has at most 3 windows; remove one");
+    else
+        windows[n] = value->rate;
+}
+
 static void take_value(struct schema_read *read, struct schema_value *value, void *into)
 {
     if (!check_value(read, value))
         return;
+    if (is_rates(value->key->type)) {
+        store_window(read, value, into);
+        return;
+    }
     if (value->key->set != NULL)
         value->key->set(read, value, into);
     else if (value->key->width != 0)
@@ -428,8 +461,16 @@ static void take_array(struct schema_read *read, const struct schema_key *key,
     if (n == 0)
         schema_error(read, load_origin(read->load, setting), "'%s'%s is empty; write %s = %s; or remove it",
                      key->name, describe(read->place, place), key->name, example_of(key));
-    for (int i = 0; i < n; i++)
-        take_scalar(read, key, config_setting_get_elem(setting, (unsigned int)i), key->name, into);
+    for (int i = 0; i < n; i++) {
+        const config_setting_t *member = config_setting_get_elem(setting, (unsigned int)i);
+        const char *text = is_rates(key->type) ? config_setting_get_string(member) : NULL;
+        if (text != NULL && strcmp(text, "unlimited") == 0)
+            schema_error(read, load_origin(read->load, member),
+                         "'%s'%s has \"unlimited\" beside other windows, which says nothing; remove it",
+                         key->name, describe(read->place, place));
+        else
+            take_scalar(read, key, member, key->name, into);
+    }
 }
 
 static void take_free(struct schema_read *read, const struct schema_key *key, const config_setting_t *setting,
@@ -513,6 +554,8 @@ static void take_setting(struct schema_read *read, const struct schema_key *key,
         break;
     case SCHEMA_TEXTS:
     case SCHEMA_NUMBERS:
+    case SCHEMA_RATES:
+    case SCHEMA_BYTE_RATES:
         take_array(read, key, setting, into);
         break;
     default:
@@ -525,11 +568,15 @@ static void take_setting(struct schema_read *read, const struct schema_key *key,
             "'%s'%s is refused; %s is not in this version, and no line is silently ignored; remove it",
             key->name, describe(read->place, text), feature_text(key->feature));
     const config_setting_t *group = place.outer->setting;
-    if (!schema_used(key, group))
+    if (!schema_used(place.outer->table, key, group)) {
+        const config_setting_t *with = config_setting_get_member(group, key->with);
         schema_error(read, load_origin(read->load, setting),
                      "'%s'%s has no use with %s = \"%.32s\"; remove it or change '%s'", key->name,
                      describe(read->place, text), key->with,
-                     config_setting_get_string(config_setting_get_member(group, key->with)), key->with);
+                     with != NULL ? config_setting_get_string(with)
+                                  : schema_find(place.outer->table, key->with)->fallback,
+                     key->with);
+    }
 }
 
 /* Keys that were not written: defaults, or an error where one is needed. */

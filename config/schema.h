@@ -14,7 +14,7 @@
 #include "config/arena.h"
 #include "config/feature.h"
 #include "config/load.h"
-#include "policy/access/rate_limit.h"
+#include "policy/access/rates.h"
 
 enum schema_type {
     SCHEMA_TEXT = 0,       /* const char *; min and max count its bytes (0: 1 to 1024) */
@@ -28,6 +28,8 @@ enum schema_type {
     SCHEMA_DURATION,       /* "5s": microseconds, min to max */
     SCHEMA_RATE,           /* "20/s burst 60": struct rate */
     SCHEMA_BYTE_RATE,      /* "64KiB/s": struct rate */
+    SCHEMA_RATES,          /* a rate, or an array of up to RATE_WINDOWS: struct rate[RATE_WINDOWS] */
+    SCHEMA_BYTE_RATES,     /* likewise of bytes */
     SCHEMA_TEXTS,          /* text, or an array of text: `set` is called for each */
     SCHEMA_NUMBERS,        /* number, or an array of numbers: `set` is called for each */
     SCHEMA_GROUP,          /* `inside` is read into the same object, at `at` */
@@ -118,7 +120,8 @@ struct config_origin schema_origin(const struct load *load, const config_setting
 /* The key of a name, or NULL. */
 const struct schema_key *schema_find(const struct schema_table *table, const char *name);
 /* Whether the key has a use in this group; see `with`. */
-bool schema_used(const struct schema_key *key, const config_setting_t *group);
+bool schema_used(const struct schema_table *table, const struct schema_key *key,
+                 const config_setting_t *group);
 /* The value of the label of an entry, or NULL when it has none. */
 const char *schema_label(const struct schema_table *table, const config_setting_t *group);
 

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #define NONE UINT32_MAX
+#define QUARANTINED_PASSED 16
 
 struct client_table {
     struct siphash_key key[2];
@@ -139,6 +140,18 @@ struct client *client_table_find(struct client_table *table, struct bytes name)
     return find(table, hash);
 }
 
+/* Whose place is taken: that of the oldest without sessions, but rather not of one that is in quarantine. */
+static struct client *oldest(struct client_table *table)
+{
+    uint32_t at = table->oldest;
+    for (uint32_t i = 0; i < QUARANTINED_PASSED && at != NONE; i++) {
+        if (table->clients[at].quarantined_until_us == 0)
+            return &table->clients[at];
+        at = table->clients[at].newer;
+    }
+    return &table->clients[table->oldest];
+}
+
 struct client *client_table_get(struct client_table *table, struct bytes name)
 {
     uint64_t hash[2];
@@ -149,7 +162,7 @@ struct client *client_table_get(struct client_table *table, struct bytes name)
     if (table->used < table->capacity) {
         client = &table->clients[table->used++];
     } else if (table->oldest != NONE) {
-        client = &table->clients[table->oldest];
+        client = oldest(table);
         idle_remove(table, client);
         unlink_name(table, client);
     } else {

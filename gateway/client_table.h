@@ -13,9 +13,9 @@
 #include "policy/mqtt/guard.h"
 
 struct client {
-    struct guard_rates rates;
-    struct rate_bucket connects;
-    uint64_t will_digest; /* of the Will it last came with; 0: none */
+    struct rate_buckets rates;
+    uint64_t quarantined_until_us; /* 0: it is not */
+    uint64_t will_digest;          /* of the Will it last came with; 0: none */
     bool will_known;
     uint32_t sessions_n;
     void *sessions; /* the relays' own list */

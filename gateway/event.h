@@ -45,6 +45,7 @@
     EVENT(COAP_ALLOWED, "decision", "coap-request", "network", "allowed")                                    \
     EVENT(IDENTITY_VIOLATION, "identity", "identity-violation", "intrusion_detection", "denied")             \
     EVENT(WILL_CHANGED, "session", "will-changed", "session", "change")                                      \
+    EVENT(QUARANTINED, "limit", "quarantined", "intrusion_detection", "denied")                              \
     EVENT(WILL_MISSING, "session", "will-missing", "session", "info")                                        \
     EVENT(WILL_STORM, "session", "will-storm", "session", "info")
 

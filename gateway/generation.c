@@ -127,6 +127,12 @@ struct generation *generation_load_with(const char *config_file, const char *pol
             gateway_config_keep(running->config, (struct gateway_config *)(uintptr_t)generation->config, d);
         }
     }
+    if (diagnostics_errors(d) == 0 && generation->config != NULL && generation->policy != NULL) {
+        generation->totals = rate_totals_create(generation->policy, generation->config,
+                                                running != NULL ? running->totals : NULL);
+        if (generation->totals == NULL)
+            diagnostics_add(d, DIAGNOSTIC_ERROR, config_file, 0, "out of memory");
+    }
     diagnostics_sort(d);
     if (diagnostics_errors(d) == 0 && generation->config != NULL && generation->policy != NULL)
         return generation;
@@ -158,6 +164,7 @@ void generation_destroy(struct generation *generation)
             tls_context_unref(generation->upstream_tls[i]);
         dtls_context_unref(generation->upstream_dtls[i]);
     }
+    rate_totals_destroy(generation->totals);
     if (generation->policy != NULL)
         snapshot_destroy((struct snapshot *)(uintptr_t)generation->policy);
     if (generation->config != NULL)

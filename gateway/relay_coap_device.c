@@ -185,15 +185,15 @@ static bool rate_good(struct coap_relays *r, struct coap_request *q)
     const struct policy_limits *limits = &q->client->identity.role->limits;
     uint64_t now_us = coap_now(r), bytes = q->arrival->payload.len, ready_us;
     enum outcome outcome;
-    if (!rate_limit_allows(&q->leg->requests, &limits->requests, 1, now_us)) {
+    if (!rate_buckets_allow(&q->leg->rates, &limits->rates, RATE_REQUESTS, 1, now_us)) {
         outcome = OUTCOME_RATE_REQUESTS;
-        ready_us = rate_limit_ready_us(&q->leg->requests, &limits->requests, 1, now_us);
-    } else if (!rate_limit_allows(&q->leg->bytes, &limits->bytes, bytes, now_us)) {
+        ready_us = rate_buckets_ready_us(&q->leg->rates, &limits->rates, RATE_REQUESTS, 1, now_us);
+    } else if (!rate_buckets_allow(&q->leg->rates, &limits->rates, RATE_BYTES, bytes, now_us)) {
         outcome = OUTCOME_RATE_BYTES;
-        ready_us = rate_limit_ready_us(&q->leg->bytes, &limits->bytes, bytes, now_us);
+        ready_us = rate_buckets_ready_us(&q->leg->rates, &limits->rates, RATE_BYTES, bytes, now_us);
     } else {
-        rate_limit_take(&q->leg->requests, &limits->requests, 1, now_us);
-        rate_limit_take(&q->leg->bytes, &limits->bytes, bytes, now_us);
+        rate_buckets_take(&q->leg->rates, &limits->rates, RATE_REQUESTS, 1, now_us);
+        rate_buckets_take(&q->leg->rates, &limits->rates, RATE_BYTES, bytes, now_us);
         return true;
     }
     bool observing = coap_generation(r)->config->observe || q->client->identity.role->mode == POLICY_OBSERVE;
@@ -202,7 +202,8 @@ static bool rate_good(struct coap_relays *r, struct coap_request *q)
         tell_request(r, q, EVENT_LIMIT_EXCEEDED, outcome, false, 0);
         return true;
     }
-    refuse(r, q, outcome, limits->over == POLICY_DELAY ? COAP_UNAVAILABLE : 0,
+    refuse(r, q, outcome,
+           limits->rates.over == POLICY_DELAY || limits->rates.over == POLICY_QUOTA ? COAP_UNAVAILABLE : 0,
            (uint32_t)((ready_us - now_us + 999999) / 1000000));
     return false;
 }

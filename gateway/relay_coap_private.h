@@ -80,8 +80,7 @@ struct coap_leg {
     uint64_t pinged_us;
     uint32_t unheard_bytes; /* of NON requests, since then */
     struct rate_bucket probing;
-    struct rate_bucket requests;
-    struct rate_bucket bytes;
+    struct rate_buckets rates; /* requests and bytes */
     struct dtls_session *dtls;
     struct coap_mqtt *mqtt; /* the upstream is a broker (coap_mqtt.h) */
     bool old_mqtt;          /* which knows 3.1.1 only */

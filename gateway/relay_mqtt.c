@@ -125,8 +125,10 @@ struct mqtt_relays *mqtt_relays_create(const struct mqtt_relays_config *config)
     all->slab = slab_create(config->sessions, sizeof(struct relay));
     all->buffers = packet_buffers_create(config->buffer_bytes);
     all->clients = client_table_create(config->sessions * 2, secret);
+    all->sources = client_table_create(config->sessions, secret);
     explicit_bzero(secret, sizeof(secret));
-    if (!make_workspace(all) || all->slab == NULL || all->buffers == NULL || all->clients == NULL) {
+    if (!make_workspace(all) || all->slab == NULL || all->buffers == NULL || all->clients == NULL ||
+        all->sources == NULL) {
         mqtt_relays_destroy(all);
         return NULL;
     }
@@ -164,6 +166,7 @@ static void release(struct relay *r)
         packet_buffer_put(all->buffers, r->text);
     if (r->client != NULL)
         forget_client(r);
+    relay_unhold_source(r);
     if (all->config.gone != NULL)
         all->config.gone(all->config.worker, &r->origin);
     slab_free(all->slab, r);
@@ -185,6 +188,7 @@ void mqtt_relays_destroy(struct mqtt_relays *all)
     slab_destroy(all->slab);
     packet_buffers_destroy(all->buffers);
     client_table_destroy(all->clients);
+    client_table_destroy(all->sources);
     free(all->workspace.entries);
     free(all->workspace.codes);
     free(all->scratch);

@@ -53,8 +53,7 @@ enum outcome relay_identify(struct relay *r)
     enum outcome outcome = identity_resolve(generation->policy, &facts, &r->identity);
     r->named = r->identity.role != NULL;
     if (outcome == OUTCOME_ALLOWED && r->client != NULL)
-        mqtt_guard_bind(&r->guard, r->identity.role, &r->identity.values, generation->config->observe,
-                        &r->client->rates);
+        relay_bind(r);
     return outcome;
 }
 
@@ -111,17 +110,16 @@ static enum outcome admit(struct relay *r, const struct mqtt_packet *packet)
         client_table_get(r->all->clients, bytes_of(r->identity.name, r->identity.name_len));
     if (client == NULL)
         return OUTCOME_NO_RESOURCES;
-    if (!rate_limit_take(&client->connects, &r->identity.role->limits.connects, 1, relay_now(r)))
-        return OUTCOME_RATE_CONNECTS;
-    outcome = claim_session(r, client);
+    outcome = relay_take_connect(r, client);
+    if (outcome == OUTCOME_ALLOWED)
+        outcome = claim_session(r, client);
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
     r->client = client;
     r->next_of_client = client->sessions;
     client->sessions = r;
     client_table_open(r->all->clients, client);
-    mqtt_guard_bind(&r->guard, r->identity.role, &r->identity.values, relay_generation(r)->config->observe,
-                    &client->rates);
+    relay_bind(r);
     return OUTCOME_ALLOWED;
 }
 
@@ -193,6 +191,8 @@ const char *relay_why_refused(const struct relay *r, enum outcome outcome)
         return identity_part_text(r->identity.mismatch);
     if (outcome == OUTCOME_QUARANTINED && r->named && r->identity.device != NULL)
         return r->identity.device->quarantine;
+    if (outcome == OUTCOME_RATE_CONNECTS)
+        return mqtt_guard_scope_text((enum guard_scope)r->over_scope);
     return NULL;
 }
 

@@ -145,6 +145,8 @@ static bool is_limit(enum outcome outcome)
     case OUTCOME_INFLIGHT_CAP:
     case OUTCOME_RATE_PUBLISHES:
     case OUTCOME_RATE_BYTES:
+    case OUTCOME_RATE_SUBSCRIBES:
+    case OUTCOME_RATE_PINGS:
     case OUTCOME_PACKET_TOO_LARGE:
     case OUTCOME_QUEUE_FULL:
     case OUTCOME_NO_RESOURCES:
@@ -153,6 +155,12 @@ static bool is_limit(enum outcome outcome)
     default:
         return false;
     }
+}
+
+static bool is_rate(enum outcome outcome)
+{
+    return outcome == OUTCOME_RATE_PUBLISHES || outcome == OUTCOME_RATE_BYTES ||
+           outcome == OUTCOME_RATE_SUBSCRIBES || outcome == OUTCOME_RATE_PINGS;
 }
 
 static enum event_kind kind_of(enum mqtt_sender sender, const struct mqtt_packet *packet,
@@ -172,20 +180,23 @@ static enum event_kind kind_of(enum mqtt_sender sender, const struct mqtt_packet
     return EVENT_PROTOCOL_ERROR;
 }
 
-static void report_filters(struct relay *r, const struct mqtt_packet *packet)
+static void report_filters(struct relay *r, const struct mqtt_packet *packet, const struct guard_verdict *v)
 {
     const struct mqtt_workspace *w = &r->all->workspace;
     for (uint32_t i = 0; i < w->refused_n && i < MQTT_REFUSALS_MAX; i++) {
         const struct mqtt_refusal *refusal = &w->refused[i];
         r->denied += refusal->enforced;
-        relay_report(r, &(struct relay_report){.kind = EVENT_MQTT_SUBSCRIBE_DENIED,
-                                               .outcome = refusal->outcome,
-                                               .rule = refusal->rule,
-                                               .observed = !refusal->enforced,
-                                               .told = refusal->enforced && r->version != MQTT_3_1,
-                                               .reason_code = refusal->code,
-                                               .packet = packet,
-                                               .topic = refusal->filter});
+        bool rate = is_rate(refusal->outcome);
+        relay_report(r,
+                     &(struct relay_report){.kind = rate ? EVENT_LIMIT_EXCEEDED : EVENT_MQTT_SUBSCRIBE_DENIED,
+                                            .detail = rate ? mqtt_guard_scope_text(v->scope) : NULL,
+                                            .outcome = refusal->outcome,
+                                            .rule = refusal->rule,
+                                            .observed = !refusal->enforced,
+                                            .told = refusal->enforced && r->version != MQTT_3_1,
+                                            .reason_code = refusal->code,
+                                            .packet = packet,
+                                            .topic = refusal->filter});
     }
 }
 
@@ -193,21 +204,22 @@ void relay_report_verdict(struct relay *r, enum mqtt_sender sender, const struct
                           const struct guard_verdict *v)
 {
     if (packet->type == MQTT_SUBSCRIBE && v->action != GUARD_CLOSE) {
-        report_filters(r, packet);
+        report_filters(r, packet, v);
         return;
     }
     bool told = sender == MQTT_FROM_CLIENT && r->version == MQTT_5 &&
                 (v->action == GUARD_CLOSE || v->action == GUARD_ANSWER || v->answer.code != 0);
     r->denied += v->enforced;
-    relay_report(r,
-                 &(struct relay_report){.kind = kind_of(sender, packet, v),
-                                        .outcome = v->outcome,
-                                        .rule = v->rule,
-                                        .observed = !v->enforced,
-                                        .told = told,
-                                        .reason_code = v->action == GUARD_CLOSE ? v->code : v->answer.code,
-                                        .packet = packet,
-                                        .topic = packet->type == MQTT_PUBLISH   ? packet->publish.topic
-                                                 : packet->type == MQTT_CONNECT ? packet->connect.will.topic
-                                                                                : bytes_of(NULL, 0)});
+    relay_report(
+        r, &(struct relay_report){.kind = kind_of(sender, packet, v),
+                                  .outcome = v->outcome,
+                                  .rule = v->rule,
+                                  .observed = !v->enforced,
+                                  .told = told,
+                                  .detail = is_rate(v->outcome) ? mqtt_guard_scope_text(v->scope) : NULL,
+                                  .reason_code = v->action == GUARD_CLOSE ? v->code : v->answer.code,
+                                  .packet = packet,
+                                  .topic = packet->type == MQTT_PUBLISH   ? packet->publish.topic
+                                           : packet->type == MQTT_CONNECT ? packet->connect.will.topic
+                                                                          : bytes_of(NULL, 0)});
 }

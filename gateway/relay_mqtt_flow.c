@@ -36,7 +36,8 @@ static bool send_answer(struct relay *r, struct relay_side *to, const struct gua
     uint8_t *scratch = r->all->scratch;
     enum mqtt_version version = (enum mqtt_version)r->version;
     size_t n =
-        answer->type == MQTT_SUBACK || answer->type == MQTT_UNSUBACK
+        answer->type == MQTT_PINGRESP ? mqtt_build_ping(scratch, RELAY_SCRATCH_BYTES, MQTT_PINGRESP)
+        : answer->type == MQTT_SUBACK || answer->type == MQTT_UNSUBACK
             ? mqtt_build_suback(scratch, RELAY_SCRATCH_BYTES, version, answer->type, answer->id,
                                 r->all->workspace.codes, answer->n)
             : mqtt_build_ack(scratch, RELAY_SCRATCH_BYTES, version, answer->type, answer->id, answer->code);
@@ -283,6 +284,8 @@ static void handle(struct relay *r, struct relay_side *from, struct offer *offer
     count_packet(r, from, v.outcome);
     if (v.outcome != OUTCOME_ALLOWED && !v.quiet)
         relay_report_verdict(r, sender, packet, &v);
+    if (v.quarantine_us != 0)
+        relay_quarantine(r, r->client, (enum guard_scope)v.scope, v.outcome, v.quarantine_us);
     if (v.action == GUARD_CLOSE)
         relay_end_code(r, v.outcome, v.code);
     else if (v.action != GUARD_FORWARD)

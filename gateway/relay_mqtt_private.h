@@ -112,7 +112,8 @@ struct relay {
     bool connected_told; /* the event of the connection was sent */
     bool revoke;         /* lost subscriptions may still have to be taken back */
     uint8_t version;
-    uint8_t server; /* of the upstream */
+    uint8_t server;     /* of the upstream */
+    uint8_t over_scope; /* enum guard_scope: of a CONNECT over a rate */
     struct relay_side device;
     struct relay_side upstream;
     struct mqtt_guard guard;
@@ -128,6 +129,7 @@ struct relay {
     uint64_t listener_name; /* digest */
     struct client *client;
     struct relay *next_of_client;
+    struct client *source; /* what is remembered of its address; NULL: not asked for */
     struct relay_text *text;
     struct relay_origin origin;
     uint64_t fold_second;
@@ -141,6 +143,7 @@ struct mqtt_relays {
     struct slab *slab;
     struct packet_buffers *buffers;
     struct client_table *clients;
+    struct client_table *sources; /* named by their address */
     struct relay *listed;
     uint64_t next_number;
     uint32_t sweep_position;
@@ -239,6 +242,16 @@ const char *relay_why_refused(const struct relay *r, enum outcome outcome);
 enum outcome relay_assigned(struct relay *r, struct bytes client_id);
 uint64_t relay_name_digest(const char *name);
 void relay_set_strings(struct relay *r);
+
+/* ---- relay_mqtt_rates.c ---- */
+/* Binds the guard to the role and to every rate that holds for the relay, which has its client. */
+void relay_bind(struct relay *r);
+void relay_unhold_source(struct relay *r);
+/* Counts a CONNECT against its rates; also QUARANTINED. */
+enum outcome relay_take_connect(struct relay *r, struct client *client);
+/* Refuses a client for a time, and ends its sessions but this one. */
+void relay_quarantine(struct relay *r, struct client *client, enum guard_scope scope, enum outcome outcome,
+                      uint64_t for_us);
 
 /* ---- relay_mqtt_will.c ---- */
 /* A CONNECT was passed on: tells when the client's Will is another than it was, or is gone. */

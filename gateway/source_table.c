@@ -9,7 +9,7 @@
 
 struct source {
     struct ip_address address;
-    struct rate_bucket connects;
+    struct rate_bucket connects[RATE_WINDOWS];
     uint64_t seen_us;
     uint32_t sessions;
     bool used;
@@ -70,7 +70,7 @@ static struct source *place(struct source_table *table, const struct ip_address 
 }
 
 enum outcome source_table_admit(struct source_table *table, const struct ip_address *source,
-                                const struct rate *rate, uint32_t sessions, uint64_t now_us)
+                                const struct rate rate[RATE_WINDOWS], uint32_t sessions, uint64_t now_us)
 {
     struct source *entry = find(table, source);
     if (entry == NULL) {
@@ -82,8 +82,11 @@ enum outcome source_table_admit(struct source_table *table, const struct ip_addr
     entry->seen_us = now_us;
     if (sessions != 0 && entry->sessions >= sessions)
         return OUTCOME_SESSION_TAKEN;
-    if (!rate_limit_take(&entry->connects, rate, 1, now_us))
-        return OUTCOME_RATE_CONNECTS;
+    for (uint32_t w = 0; w < RATE_WINDOWS; w++)
+        if (!rate_limit_allows(&entry->connects[w], &rate[w], 1, now_us))
+            return OUTCOME_RATE_CONNECTS;
+    for (uint32_t w = 0; w < RATE_WINDOWS; w++)
+        (void)rate_limit_take(&entry->connects[w], &rate[w], 1, now_us);
     return OUTCOME_ALLOWED;
 }
 

@@ -11,7 +11,7 @@
 #define GATEWAY_SOURCE_TABLE_H
 
 #include "dataplane/address.h"
-#include "policy/access/rate_limit.h"
+#include "policy/access/rates.h"
 #include "policy/verdict.h"
 
 struct source_table;
@@ -23,7 +23,7 @@ void source_table_destroy(struct source_table *table);
  * or NO_RESOURCES. It counts against the rate; a session is counted only by source_table_open.
  */
 enum outcome source_table_admit(struct source_table *table, const struct ip_address *source,
-                                const struct rate *rate, uint32_t sessions, uint64_t now_us);
+                                const struct rate rate[RATE_WINDOWS], uint32_t sessions, uint64_t now_us);
 /* A session of `source` has begun; it ends with source_table_close. */
 void source_table_open(struct source_table *table, const struct ip_address *source);
 void source_table_close(struct source_table *table, const struct ip_address *source);

@@ -44,8 +44,9 @@ static enum tcp_admission on_admit(void *owner, const struct flow_key *key, uint
     if (index == LISTENER_NONE || w->draining)
         return TCP_ADMIT_DROP;
     const struct config_listener *listener = &w->generation->config->listeners[index];
-    enum outcome outcome = source_table_admit(w->sources, &key->remote, &listener->connects_per_source,
-                                              listener->sessions_per_source, w->now_us);
+    enum outcome outcome =
+        source_table_admit(w->sources, &key->remote, listener->per_source.of[RATE_CONNECTS],
+                           listener->sessions_per_source, w->now_us);
     if (outcome == OUTCOME_ALLOWED)
         return TCP_ADMIT_YES;
     report_refused(w, key, index, outcome);

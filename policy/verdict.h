@@ -55,6 +55,8 @@
     OUTCOME(RATE_REQUESTS, "rate-requests", "too many requests", 0x96)                                       \
     OUTCOME(EXCHANGE_CAP, "exchange-cap", "too many requests wait for an answer", 0x97)                      \
     OUTCOME(OBSERVATION_CAP, "observation-cap", "too many observations", 0x97)                               \
+    OUTCOME(RATE_SUBSCRIBES, "rate-subscribes", "too many subscribe packets", 0x96)                          \
+    OUTCOME(RATE_PINGS, "rate-pings", "too many pings", 0x96)                                                \
     OUTCOME(UNPROVED_ADDRESS, "unproved-address", "the address has not proved itself", 0x97)                 \
     /* protocol law (D1, D2, D3, D6) */                                                                      \
     OUTCOME(MALFORMED, "malformed", "malformed packet", 0x81)                                                \

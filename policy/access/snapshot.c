@@ -97,6 +97,7 @@ static struct policy_role seen_role(const struct policy_role_spec *spec, uint32_
         .refusal = spec->refusal,
         .law = law_of(&spec->law),
         .limits = limits_of(&spec->limits),
+        .total = spec->total,
     };
 }
 

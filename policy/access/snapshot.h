@@ -12,7 +12,7 @@
 
 #include "policy/access/acl.h"
 #include "policy/access/mqtt_law.h"
-#include "policy/access/rate_limit.h"
+#include "policy/access/rates.h"
 #include "policy/access/topic_map.h"
 
 #define POLICY_SOURCES_MAX 16
@@ -20,13 +20,6 @@
 enum policy_mode {
     POLICY_ENFORCE = 0,
     POLICY_OBSERVE, /* forward, but record what would have been refused (G6) */
-};
-
-/* What to do with a message over its rate (F2). */
-enum policy_over_limit {
-    POLICY_DELAY = 0, /* TCP back pressure, nothing lost */
-    POLICY_DROP, /* QoS 0 dropped, QoS 1 and 2 refused with 0x97 (5.0) or acknowledged and dropped (3.x) */
-    POLICY_DISCONNECT, /* 0x96 */
 };
 
 /* What a 3.x client gets for a refused PUBLISH with QoS 1 or 2 (D7). */
@@ -58,10 +51,7 @@ struct policy_source {
 };
 
 struct policy_limits {
-    struct rate connects;     /* per client */
-    struct rate publishes;    /* per client */
-    struct rate bytes;        /* per client, from the device */
-    struct rate requests;     /* CoAP */
+    struct rates rates;       /* per client */
     uint32_t packet_bytes;    /* largest MQTT packet; 0: 256 KiB */
     uint32_t subscriptions;   /* per session; 0: 64 */
     uint32_t sessions;        /* per identity; 0: 1 */
@@ -70,7 +60,6 @@ struct policy_limits {
     uint32_t user_properties; /* per packet; 0: 16 */
     uint32_t keepalive_min_s; /* 0: none */
     uint32_t keepalive_max_s; /* 0: 3600; a client that asks for none gets this */
-    enum policy_over_limit over;
 };
 
 /* All a role may ask of a client; NULL or n = 0: not asked. Every condition that is set must hold. Text
@@ -115,6 +104,7 @@ struct policy_role_spec {
     enum policy_refusal refusal;
     struct policy_mqtt_law law;
     struct policy_limits limits;
+    struct rates total;                      /* of all its clients together */
     const struct policy_variable *variables; /* vars = { ... } */
     uint32_t variables_n;
     const struct acl_rule_spec *rules;
@@ -174,6 +164,7 @@ struct policy_role {
     struct policy_mqtt_law law;  /* likewise: defaults filled in */
     struct policy_limits limits; /* defaults filled in: no zeros that mean something else, but for rates
                                     (amount 0: unlimited) */
+    struct rates total;          /* of all its clients together */
     const struct acl *acl;
     const struct topic_map *maps; /* in their order; NULL: none */
     uint32_t maps_n;

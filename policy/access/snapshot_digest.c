@@ -76,15 +76,21 @@ static uint64_t mix_rate(uint64_t digest, const struct rate *rate)
     return mix(mix(mix(digest, rate->amount), rate->period_us), rate->burst);
 }
 
+static uint64_t of_rates(uint64_t d, const struct rates *rates)
+{
+    for (uint32_t kind = 0; kind < RATE_KINDS; kind++)
+        for (uint32_t w = 0; w < RATE_WINDOWS; w++)
+            d = mix_rate(d, &rates->of[kind][w]);
+    return mix(mix(d, rates->over), rates->quarantine_us);
+}
+
 static uint64_t of_limits(const struct policy_limits *l)
 {
-    uint64_t d =
-        mix_rate(mix_rate(mix_rate(mix_rate(5, &l->connects), &l->publishes), &l->bytes), &l->requests);
+    uint64_t d = of_rates(5, &l->rates);
     d = mix(d, (uint64_t)l->packet_bytes << 32 | l->subscriptions);
     d = mix(d, (uint64_t)l->sessions << 32 | l->topic_levels);
     d = mix(d, (uint64_t)l->topic_bytes << 32 | l->user_properties);
-    d = mix(d, (uint64_t)l->keepalive_min_s << 32 | l->keepalive_max_s);
-    return mix(d, (uint64_t)l->over);
+    return mix(d, (uint64_t)l->keepalive_min_s << 32 | l->keepalive_max_s);
 }
 
 static uint64_t of_law(const struct policy_mqtt_law *l)
@@ -121,7 +127,7 @@ static uint64_t of_role(const struct policy_role_spec *r)
     d = mix(d, (uint64_t)r->inflight << 32 | r->queue);
     d = mix_text(mix_text(d, r->last_will.topic), r->last_will.payload);
     d = mix(d, (uint64_t)r->last_will.delay_s << 32 | (uint64_t)r->last_will.retain << 8 | r->last_will.qos);
-    d = mix(d, of_limits(&r->limits));
+    d = of_rates(mix(d, of_limits(&r->limits)), &r->total);
     d = mix(d, of_law(&r->law));
     d = mix(d, of_variables(r->variables, r->variables_n));
     if (r->maps_n > 0)

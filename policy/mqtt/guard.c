@@ -25,14 +25,15 @@ void mqtt_guard_fini(struct mqtt_guard *g)
 }
 
 void mqtt_guard_bind(struct mqtt_guard *g, const struct policy_role *role, const struct acl_values *values,
-                     bool observe, struct guard_rates *rates)
+                     bool observe, struct rate_buckets *buckets)
 {
     g->role = role;
     g->values = values;
     g->observe = observe || role->mode == POLICY_OBSERVE;
-    g->rates = rates;
     g->grant.topic_len = 0;
-    g->bounded = role->limits.publishes.amount != 0 || role->limits.bytes.amount != 0;
+    g->meters_n = 0;
+    mqtt_guard_meter(
+        g, &(struct guard_meter){.scope = GUARD_CLIENT, .rates = &role->limits.rates, .own = buckets});
 }
 
 uint8_t mqtt_guard_code(enum mqtt_type type, enum mqtt_version version, enum outcome outcome)
@@ -130,26 +131,6 @@ static bool is_full(const struct mqtt_guard *g, const struct inflight *flow, uin
     return flow->waiting >= waiting_max || (flow->used >= most && flow->waiting != 0);
 }
 
-/* Bytes and messages over their rate wait, where that is the policy. */
-static bool paid(struct mqtt_guard *g, bool publish, uint64_t now_us, uint64_t *until_us)
-{
-    const struct policy_limits *limits = &g->role->limits;
-    struct guard_rates *rates = g->rates;
-    if (limits->over != POLICY_DELAY || g->observe)
-        return true;
-    if (rates->unpaid_bytes != 0) {
-        if (!rate_limit_take(&rates->bytes, &limits->bytes, rates->unpaid_bytes, now_us)) {
-            *until_us = rate_limit_ready_us(&rates->bytes, &limits->bytes, rates->unpaid_bytes, now_us);
-            return false;
-        }
-        rates->unpaid_bytes = 0;
-    }
-    if (!publish || rate_limit_take(&rates->publishes, &limits->publishes, 1, now_us))
-        return true;
-    *until_us = rate_limit_ready_us(&rates->publishes, &limits->publishes, 1, now_us);
-    return false;
-}
-
 /* In version 5 the upstream counts as its own Receive Maximum does: until PUBACK, PUBCOMP or refusal. */
 static bool is_held_back(const struct mqtt_guard *g)
 {
@@ -167,12 +148,11 @@ static bool admits_client(struct mqtt_guard *g, uint8_t first_byte, uint64_t now
         return type == MQTT_AUTH && g->client_speaks;
     if (g->state != GUARD_RUNNING)
         return true;
-    bool publish = type == MQTT_PUBLISH;
-    if (publish && (first_byte & 0x06) != 0 && is_held_back(g))
+    if (type == MQTT_PUBLISH && (first_byte & 0x06) != 0 && is_held_back(g))
         return false;
     if ((type == MQTT_SUBSCRIBE || type == MQTT_UNSUBSCRIBE) && g->requests.used >= REQUESTS_MAX)
         return false;
-    return !g->bounded || paid(g, publish, now_us, until_us);
+    return g->meters_n == 0 || guard_meters_admit(g, first_byte, now_us, until_us);
 }
 
 bool mqtt_guard_admits(struct mqtt_guard *g, enum mqtt_sender sender, uint8_t first_byte, uint64_t now_us,
@@ -209,7 +189,24 @@ static void check_pingresp(const struct mqtt_guard *g, struct guard_verdict *v)
     v->record = g->own_pings != 0 ? GUARD_RECORD_OWN_PONG : GUARD_RECORD_NOTHING;
 }
 
-static void check_client(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v)
+/* Too many are answered here, or end the session. */
+static void check_pingreq(struct mqtt_guard *g, uint64_t now_us, struct guard_verdict *v)
+{
+    enum outcome outcome = guard_meters_judge(g, RATE_PINGS, 0, now_us, v);
+    if (outcome == OUTCOME_ALLOWED || g->observe) {
+        guard_forward(v);
+        v->outcome = outcome;
+        v->record = GUARD_RECORD_PING;
+    } else if (guard_ends_session(v)) {
+        guard_close(g, outcome, v);
+    } else {
+        guard_answer(v, MQTT_PINGRESP, 0, 0);
+        v->outcome = outcome;
+    }
+}
+
+static void check_client(struct mqtt_guard *g, struct mqtt_packet *p, uint64_t now_us,
+                         struct guard_verdict *v)
 {
     switch (p->type) {
     case MQTT_PUBACK:
@@ -221,14 +218,13 @@ static void check_client(struct mqtt_guard *g, struct mqtt_packet *p, struct gua
         guard_check_pubrel(g, MQTT_FROM_CLIENT, p, v);
         break;
     case MQTT_SUBSCRIBE:
-        guard_check_subscribe(g, p, v);
+        guard_check_subscribe(g, p, now_us, v);
         break;
     case MQTT_UNSUBSCRIBE:
         guard_check_unsubscribe(g, p, v);
         break;
     case MQTT_PINGREQ:
-        guard_forward(v);
-        v->record = GUARD_RECORD_PING;
+        check_pingreq(g, now_us, v);
         break;
     case MQTT_DISCONNECT:
         guard_check_disconnect(g, MQTT_FROM_CLIENT, p, v);
@@ -315,20 +311,10 @@ void mqtt_guard_check(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt
     } else if (p->properties.user_property_count > g->role->limits.user_properties)
         guard_close(g, OUTCOME_PROPERTY_CAP, v);
     else
-        check_client(g, p, v);
+        check_client(g, p, now_us, v);
 }
 
 /* ---- advance ------------------------------------------------------------------------------------------ */
-
-static void take_tokens(struct mqtt_guard *g, const struct guard_verdict *v, uint64_t now_us)
-{
-    const struct policy_limits *limits = &g->role->limits;
-    (void)rate_limit_take(&g->rates->publishes, &limits->publishes, 1, now_us);
-    /* What was dropped for its bytes is forgiven, or nothing would ever pass again. */
-    if (rate_limit_take(&g->rates->bytes, &limits->bytes, g->rates->unpaid_bytes, now_us) ||
-        v->outcome == OUTCOME_RATE_BYTES)
-        g->rates->unpaid_bytes = 0;
-}
 
 /* Acknowledgements belong to the messages of the other side. */
 static struct inflight *recorded_flow(struct mqtt_guard *g, enum mqtt_sender sender, enum mqtt_type type)
@@ -362,7 +348,7 @@ void mqtt_guard_advance(struct mqtt_guard *g, enum mqtt_sender sender, const str
     if (v->alias != 0)
         (void)alias_set(&g->aliases, v->alias, p->publish.topic, g->workspace);
     if (v->counts)
-        take_tokens(g, v, now_us);
+        guard_meters_count(g, v, now_us);
     switch ((enum guard_record)v->record) {
     case GUARD_RECORD_NOTHING:
         break;

@@ -73,27 +73,43 @@ struct guard_answer {
 
 struct guard_verdict {
     enum guard_action action;
-    enum outcome outcome; /* why; OUTCOME_ALLOWED when nothing was refused */
-    uint32_t rule;        /* of the role's acl that decided, or ACL_RULE_NONE */
-    uint8_t code;         /* with GUARD_CLOSE */
-    bool enforced;        /* false: outcome is only recorded, the packet passes (observe) */
-    bool quiet;           /* dropped in the normal course of things */
-    bool last;            /* after this packet the session is over: DISCONNECT, a refused CONNACK */
-    bool counts;          /* a PUBLISH that was judged: takes a token of its rate */
-    bool again;           /* a PUBLISH that was passed on before */
-    uint8_t record;       /* for guard_advance */
-    uint8_t state;        /* likewise */
-    uint16_t id;          /* likewise: as the sender wrote it */
-    uint16_t alias;       /* likewise: that the packet sets */
+    enum outcome outcome;   /* why; OUTCOME_ALLOWED when nothing was refused */
+    uint32_t rule;          /* of the role's acl that decided, or ACL_RULE_NONE */
+    uint8_t code;           /* with GUARD_CLOSE */
+    bool enforced;          /* false: outcome is only recorded, the packet passes (observe) */
+    bool quiet;             /* dropped in the normal course of things */
+    bool last;              /* after this packet the session is over: DISCONNECT, a refused CONNACK */
+    bool counts;            /* takes tokens of the rates of `rate_kind` */
+    uint8_t rate_kind;      /* enum rate_kind */
+    uint8_t qos;            /* likewise */
+    uint8_t scope;          /* over a rate: whose (enum guard_scope) */
+    uint8_t over;           /* likewise: what is done about it (enum policy_over_limit) */
+    uint64_t quarantine_us; /* likewise: the client is to be refused for so long; 0: it is not */
+    bool again;             /* a PUBLISH that was passed on before */
+    uint8_t record;         /* for guard_advance */
+    uint8_t state;          /* likewise */
+    uint16_t id;            /* likewise: as the sender wrote it */
+    uint16_t alias;         /* likewise: that the packet sets */
     struct guard_answer answer;
     struct mqtt_request *request; /* likewise */
 };
 
-/* What all sessions of one client share; survives connections and reloads (F3). */
-struct guard_rates {
-    struct rate_bucket publishes;
-    struct rate_bucket bytes;
-    uint64_t unpaid_bytes; /* taken from the client, not yet from the bucket */
+/* Whose rate a packet counts against (F2, F3). */
+enum guard_scope {
+    GUARD_CLIENT = 0, /* all sessions of the client */
+    GUARD_SOURCE,     /* its address */
+    GUARD_ROLE,       /* all clients of the role */
+    GUARD_LISTENER,   /* all clients of the listener */
+    GUARD_UPSTREAM,   /* what its upstream takes of one session */
+    GUARD_SCOPES,
+};
+
+/* Rates that the session is held to, and where their state is. */
+struct guard_meter {
+    const struct rates *rates;
+    struct rate_buckets *own;      /* of this worker */
+    struct shared_buckets *shared; /* of all workers; instead of `own` */
+    uint8_t scope;                 /* enum guard_scope */
 };
 
 /*
@@ -114,35 +130,35 @@ struct guard_grant {
 
 /* In the order of use: what a PUBLISH touches comes first. */
 struct mqtt_guard {
-    const struct policy_role *role;   /* borrowed, see mqtt_guard_bind */
-    const struct acl_values *values;  /* likewise */
-    struct mqtt_workspace *workspace; /* borrowed for life */
-    struct guard_rates *rates;        /* likewise */
-    uint8_t state;                    /* enum guard_state */
-    uint8_t version;                  /* enum mqtt_version, from CONNECT */
-    bool observe;                     /* the gateway or the role only observes */
-    bool bounded;                     /* some rate limits this client */
-    bool clean_start;                 /* as the client asked */
-    bool resumed;                     /* the upstream kept a session */
-    bool authenticates;               /* CONNECT named a method (s.4.12) */
-    bool client_speaks;               /* it is the client's turn to send AUTH */
-    bool session_ends;                /* Session Expiry Interval 0 */
-    bool named;                       /* CONNECT had a client identifier */
-    uint8_t will;                     /* enum guard_will */
-    bool no_problem_info;             /* Request Problem Information 0 [MQTT-3.1.2-29] */
-    bool wants_response_info;         /* Request Response Information 1 [MQTT-3.1.2-28] */
-    bool no_retain;                   /* the upstream said Retain Available 0 */
-    bool forgot;                      /* a QoS 2 exchange was given up: its PUBREL may still come */
-    uint8_t upstream_max_qos;         /* as the upstream said in CONNACK; 2 when it did not */
-    uint8_t pings;                    /* PINGREQs of the client that are unanswered */
-    uint8_t own_pings;                /* ours */
-    uint16_t keep_alive_s;            /* that the client is held to; 0: none */
-    uint16_t asked_keep_alive_s;      /* in CONNECT */
-    uint16_t upstream_keep_alive_s;   /* that the upstream holds us to; 0: none */
-    uint16_t receive_max_up;          /* version 5: as the client was told */
-    uint16_t receive_max_down;        /* version 5: as the upstream was told */
-    uint32_t upstream_packet_max;     /* 0: none */
-    uint32_t client_packet_max;       /* likewise */
+    const struct policy_role *role;          /* borrowed, see mqtt_guard_bind */
+    const struct acl_values *values;         /* likewise */
+    struct mqtt_workspace *workspace;        /* borrowed for life */
+    uint8_t state;                           /* enum guard_state */
+    uint8_t version;                         /* enum mqtt_version, from CONNECT */
+    bool observe;                            /* the gateway or the role only observes */
+    uint8_t meters_n;                        /* 0: no rate limits this session */
+    bool clean_start;                        /* as the client asked */
+    bool resumed;                            /* the upstream kept a session */
+    bool authenticates;                      /* CONNECT named a method (s.4.12) */
+    bool client_speaks;                      /* it is the client's turn to send AUTH */
+    bool session_ends;                       /* Session Expiry Interval 0 */
+    bool named;                              /* CONNECT had a client identifier */
+    uint8_t will;                            /* enum guard_will */
+    bool no_problem_info;                    /* Request Problem Information 0 [MQTT-3.1.2-29] */
+    bool wants_response_info;                /* Request Response Information 1 [MQTT-3.1.2-28] */
+    bool no_retain;                          /* the upstream said Retain Available 0 */
+    bool forgot;                             /* a QoS 2 exchange was given up: its PUBREL may still come */
+    uint8_t upstream_max_qos;                /* as the upstream said in CONNACK; 2 when it did not */
+    uint8_t pings;                           /* PINGREQs of the client that are unanswered */
+    uint8_t own_pings;                       /* ours */
+    uint16_t keep_alive_s;                   /* that the client is held to; 0: none */
+    uint16_t asked_keep_alive_s;             /* in CONNECT */
+    uint16_t upstream_keep_alive_s;          /* that the upstream holds us to; 0: none */
+    uint16_t receive_max_up;                 /* version 5: as the client was told */
+    uint16_t receive_max_down;               /* version 5: as the upstream was told */
+    uint32_t upstream_packet_max;            /* 0: none */
+    uint32_t client_packet_max;              /* likewise */
+    struct guard_meter meters[GUARD_SCOPES]; /* borrowed, see mqtt_guard_meter */
     struct guard_grant grant;
     struct inflight up;         /* messages of the client */
     struct inflight down;       /* messages of the upstream */
@@ -159,7 +175,10 @@ void mqtt_guard_fini(struct mqtt_guard *guard);
 /* Binds to a role and its variables, which must live until the next bind; before CONNECT is checked and
  * whenever the generation changes. `observe`: the whole gateway only observes. */
 void mqtt_guard_bind(struct mqtt_guard *guard, const struct policy_role *role,
-                     const struct acl_values *values, bool observe, struct guard_rates *rates);
+                     const struct acl_values *values, bool observe, struct rate_buckets *buckets);
+/* Holds the session to more rates, until the next bind; those that limit nothing are passed over. */
+void mqtt_guard_meter(struct mqtt_guard *guard, const struct guard_meter *meter);
+const char *mqtt_guard_scope_text(enum guard_scope scope); /* "of the client" */
 
 /*
  * Whether the next packet of `sender`, of which only the first byte is known, may be read now. If not, it
@@ -187,10 +206,11 @@ static inline bool mqtt_guard_holds(const struct mqtt_guard *guard, enum mqtt_se
 bool mqtt_guard_release(struct mqtt_guard *guard, enum mqtt_sender sender, struct guard_answer *answer);
 
 /* Counts bytes taken from the client. */
+void mqtt_guard_count_bytes(struct mqtt_guard *guard, size_t bytes);
 static inline void mqtt_guard_took(struct mqtt_guard *guard, size_t bytes)
 {
-    if (guard->bounded)
-        guard->rates->unpaid_bytes += bytes;
+    if (guard->meters_n != 0)
+        mqtt_guard_count_bytes(guard, bytes);
 }
 
 /* Whether a packet of `sender` with `bytes` may be passed on (the Maximum Packet Size of the other side). */

@@ -83,6 +83,27 @@ bool guard_holdable(const struct mqtt_guard *g, const struct mqtt_packet *p);
 /* Whether `payload` is what a rule, the role or its own mark says (D3). */
 bool guard_payload_good(struct bytes payload, bool text, enum acl_payload kind);
 
+/* ---- guard_meters.c: rates (F2, F3) ---- */
+/* Whether a packet of the client may be read now: bytes and packets over a rate wait, where that is the
+ * policy. */
+bool guard_meters_admit(struct mqtt_guard *g, uint8_t first_byte, uint64_t now_us, uint64_t *until_us);
+/* Over a rate whose policy is another: the outcome, with scope, over and quarantine_us in the verdict, which
+ * counts the packet in any case. */
+enum outcome guard_meters_judge(struct mqtt_guard *g, enum rate_kind kind, uint8_t qos, uint64_t now_us,
+                                struct guard_verdict *v);
+/* Takes the tokens of a judged packet. */
+void guard_meters_count(struct mqtt_guard *g, const struct guard_verdict *v, uint64_t now_us);
+static inline bool guard_is_rate(enum outcome outcome)
+{
+    return outcome == OUTCOME_RATE_PUBLISHES || outcome == OUTCOME_RATE_BYTES ||
+           outcome == OUTCOME_RATE_SUBSCRIBES || outcome == OUTCOME_RATE_PINGS;
+}
+/* Of a verdict over a rate. */
+static inline bool guard_ends_session(const struct guard_verdict *v)
+{
+    return v->over == POLICY_DISCONNECT || v->over == POLICY_QUARANTINE;
+}
+
 /* Adds the role's own Will to a CONNECT (guard_will.c); false when it cannot be made. What the packet borrows
  * lies in the workspace's scratch. */
 bool guard_supply_will(const struct mqtt_guard *g, struct mqtt_packet *p);
@@ -106,7 +127,8 @@ void guard_check_ack(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_
 void guard_check_pubrel(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p,
                         struct guard_verdict *v);
 
-void guard_check_subscribe(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v);
+void guard_check_subscribe(struct mqtt_guard *g, struct mqtt_packet *p, uint64_t now_us,
+                           struct guard_verdict *v);
 void guard_check_unsubscribe(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v);
 void guard_check_suback(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v);
 void guard_advance_request(struct mqtt_guard *g, const struct mqtt_packet *p, const struct guard_verdict *v);

@@ -166,17 +166,6 @@ static bool resolve_alias(struct mqtt_guard *g, struct mqtt_packet *p, struct gu
     return false;
 }
 
-/* Over the rate, where the policy is to drop or disconnect. */
-static enum outcome judge_rates(const struct mqtt_guard *g, uint64_t now_us)
-{
-    const struct policy_limits *limits = &g->role->limits;
-    if (!rate_limit_allows(&g->rates->publishes, &limits->publishes, 1, now_us))
-        return OUTCOME_RATE_PUBLISHES;
-    if (!rate_limit_allows(&g->rates->bytes, &limits->bytes, g->rates->unpaid_bytes, now_us))
-        return OUTCOME_RATE_BYTES;
-    return OUTCOME_ALLOWED;
-}
-
 static enum outcome judge_response_right(const struct mqtt_guard *g, enum acl_action action,
                                          struct bytes topic, struct guard_verdict *v)
 {
@@ -298,10 +287,7 @@ void guard_check_publish(struct mqtt_guard *g, struct mqtt_packet *p, bool whole
         return;
     if (p->publish.qos != 0 && !judge_exchange(g, MQTT_FROM_CLIENT, p, v))
         return;
-    if (g->bounded && (g->role->limits.over != POLICY_DELAY || g->observe)) {
-        v->counts = true;
-        outcome = judge_rates(g, now_us);
-    }
+    outcome = guard_meters_judge(g, RATE_PUBLISHES, p->publish.qos, now_us, v);
     if (outcome == OUTCOME_ALLOWED)
         outcome = judge_publish(g, p, &payload, v);
     if (outcome == OUTCOME_ALLOWED && (payload != ACL_PAYLOAD_ANY || is_text(g, p))) {
@@ -321,8 +307,7 @@ void guard_check_publish(struct mqtt_guard *g, struct mqtt_packet *p, bool whole
     /* Version 5 was told the cap [MQTT-3.2.2-11]; who floods is cut off where the policy says so. */
     bool breach = (outcome == OUTCOME_QOS_CAP && v->rule == ACL_RULE_NONE && g->version == MQTT_5 &&
                    p->publish.qos > g->role->max_qos) ||
-                  ((outcome == OUTCOME_RATE_PUBLISHES || outcome == OUTCOME_RATE_BYTES) &&
-                   g->role->limits.over == POLICY_DISCONNECT);
+                  (guard_is_rate(outcome) && guard_ends_session(v));
     if (breach && !guard_observes(g, v->rule))
         guard_close(g, outcome, v);
     else

@@ -39,7 +39,8 @@ struct judging {
     uint32_t entries_used; /* of the workspace's scratch */
     uint32_t kept;
     uint32_t kept_bytes;
-    uint32_t fresh; /* of those kept, how many are new subscriptions */
+    uint32_t fresh;    /* of those kept, how many are new subscriptions */
+    enum outcome over; /* the rate that all of it is over, or OUTCOME_ALLOWED */
 };
 
 static uint8_t granted_qos(const struct mqtt_guard *g, uint8_t asked)
@@ -79,7 +80,10 @@ static void judge_entry(struct judging *j, uint32_t ordinal, const struct mqtt_f
     uint8_t qos = granted_qos(g, entry->qos);
     struct mqtt_refusal refusal = {.filter = entry->filter, .enforced = true};
     bool fresh = !subscriptions_has(&g->subscriptions, entry->filter);
-    refusal.outcome = judge_filter(g, entry->filter, qos, &refusal.rule);
+    refusal.rule = ACL_RULE_NONE;
+    refusal.outcome = j->over;
+    if (refusal.outcome == OUTCOME_ALLOWED)
+        refusal.outcome = judge_filter(g, entry->filter, qos, &refusal.rule);
     if (refusal.outcome == OUTCOME_ALLOWED && fresh &&
         g->subscriptions.n + j->fresh >= g->role->limits.subscriptions) {
         refusal.outcome = OUTCOME_SUBSCRIPTION_CAP;
@@ -119,7 +123,8 @@ static void answer_all(struct mqtt_guard *g, struct mqtt_packet *p, struct mqtt_
     v->answer.n = p->list_count;
 }
 
-void guard_check_subscribe(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v)
+void guard_check_subscribe(struct mqtt_guard *g, struct mqtt_packet *p, uint64_t now_us,
+                           struct guard_verdict *v)
 {
     struct mqtt_workspace *w = g->workspace;
     struct judging j = {.g = g};
@@ -128,6 +133,11 @@ void guard_check_subscribe(struct mqtt_guard *g, struct mqtt_packet *p, struct g
     w->refused_n = 0;
     if (id_in_use(g, p->packet_id, v))
         return;
+    j.over = guard_meters_judge(g, RATE_SUBSCRIBES, 0, now_us, v);
+    if (j.over != OUTCOME_ALLOWED && guard_ends_session(v) && !g->observe) {
+        guard_close(g, j.over, v);
+        return;
+    }
     uint16_t wire = guard_wire_id(g, p->packet_id);
     j.request = p->list_count <= w->codes_room ? requests_make(w, MQTT_SUBSCRIBE, p->list_count) : NULL;
     if (j.request == NULL || wire == 0) {

@@ -221,7 +221,7 @@ int main(int argc, char **argv)
     role.rules = rules;
     role.rules_n = 1;
     if (argc > 1 && strcmp(argv[1], "rate") == 0)
-        role.limits.publishes =
+        role.limits.rates.of[RATE_PUBLISHES][0] =
             (struct rate){.amount = 1000000000, .period_us = 1000000, .burst = 1000000000};
     struct policy_spec spec = {.roles = &role, .roles_n = 1};
     struct generation generation = {.number = 1, .config = config};

@@ -16,7 +16,7 @@
 
 static struct memory_workspace memory;
 static struct mqtt_guard guard;
-static struct guard_rates rates;
+static struct rate_buckets rates;
 static struct identity identity;
 static struct snapshot *snapshot;
 static uint64_t now_us;
@@ -66,9 +66,10 @@ static void bind_role(void)
                                         .over = (enum policy_overrun)(law >> 2 & 3),
                                         .response_topic = (enum policy_response)(law >> 4 & 3)};
     role.limits.subscriptions = draw() % 6 + 1u;
-    role.limits.over = (enum policy_over_limit)(draw() % 3);
+    role.limits.rates.over = (enum policy_over_limit)(draw() % 5);
     if ((choice & 32) != 0)
-        role.limits.publishes = (struct rate){.amount = 5, .period_us = 1000000, .burst = 5};
+        role.limits.rates.of[RATE_PUBLISHES][0] =
+            (struct rate){.amount = 5, .period_us = 1000000, .burst = 5};
     struct policy_spec spec = {.roles = &role, .roles_n = 1};
     struct snapshot *next = snapshot_create(&spec, 1, on_problem, NULL);
     if (next == NULL)

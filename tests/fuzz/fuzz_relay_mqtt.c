@@ -292,8 +292,9 @@ static void new_policy(uint8_t choice)
     roles[1].queue = (uint16_t)(choice % 7);
     roles[1].rules_n = 1 + choice % 2;
     if ((choice & 16) != 0)
-        roles[1].limits.publishes = (struct rate){.amount = 3, .period_us = 1000000, .burst = 3};
-    roles[1].limits.over = (enum policy_over_limit)(choice % 3);
+        roles[1].limits.rates.of[RATE_PUBLISHES][0] =
+            (struct rate){.amount = 3, .period_us = 1000000, .burst = 3};
+    roles[1].limits.rates.over = (enum policy_over_limit)(choice % 5);
     lab_policy(&lab, (choice & 32) != 0 ? roles + 1 : roles, (choice & 32) != 0 ? 1 : 2);
 }
 

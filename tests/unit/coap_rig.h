@@ -108,7 +108,7 @@ static inline const struct snapshot *policy(uint32_t number, bool observe)
         .rules = rules,
         .rules_n = 1,
         .max_qos = 2,
-        .limits = {.requests = {.amount = 100, .period_us = S, .burst = 20}}};
+        .limits = {.rates.of[RATE_REQUESTS][0] = {.amount = 100, .period_us = S, .burst = 20}}};
     const struct policy_device_spec devices[] = {
         {.id = "probe-1", .file = "f", .line = 2, .addresses_n = 1, .addresses = {{.bits = 128}}},
         {.id = "probe-2",

@@ -210,7 +210,8 @@ static void on_problem(void *owner, const struct policy_problem *problem)
     fprintf(stderr, "relay_lab: policy: %s\n", problem->text);
 }
 
-void lab_policy(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n)
+static void publish_policy(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n,
+                           bool totals)
 {
     struct generation *next = &lab->generations[lab->number % 2];
     const struct generation *old = lab->generation;
@@ -218,13 +219,28 @@ void lab_policy(struct relay_lab *lab, const struct policy_role_spec *roles, uin
     *next = (struct generation){.number = ++lab->number, .config = lab->config};
     next->policy = snapshot_create(&spec, next->number, on_problem, NULL);
     require(next->policy != NULL, "the policy does not compile");
+    if (totals) {
+        next->totals = rate_totals_create(next->policy, lab->config, old != NULL ? old->totals : NULL);
+        require(next->totals != NULL, "memory");
+    }
     lab->generation = next;
     if (old != NULL) {
         while (!mqtt_relays_sweep(lab->relays, 16))
             continue;
         mqtt_relays_flush(lab->relays);
         snapshot_destroy((struct snapshot *)(uintptr_t)old->policy);
+        rate_totals_destroy(old->totals);
     }
+}
+
+void lab_policy(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n)
+{
+    publish_policy(lab, roles, roles_n, false);
+}
+
+void lab_totals(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n)
+{
+    publish_policy(lab, roles, roles_n, true);
 }
 
 static struct gateway_config *make_config(void)
@@ -282,6 +298,7 @@ void lab_close(struct relay_lab *lab)
     timer_wheel_destroy(lab->timers);
     event_ring_destroy(lab->events);
     snapshot_destroy((struct snapshot *)(uintptr_t)lab->generation->policy);
+    rate_totals_destroy(lab->generation->totals);
     for (int i = 0; i < LAB_STREAMS; i++) {
         free(lab->streams[i].out);
         free(lab->streams[i].in);

@@ -59,6 +59,10 @@ void lab_close(struct relay_lab *lab);
 /* A new generation; the old one is destroyed, as if all workers had let go of it. */
 void lab_policy(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n);
 
+/* The same, with the totals of its roles and of the configuration's listeners, carried over from generation
+ * to generation. */
+void lab_totals(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n);
+
 /* A device connects from 10.20.0.`host`. */
 struct lab_stream *lab_accept(struct relay_lab *lab, uint8_t host);
 /* The other end sends; what is not taken is kept and offered again. */

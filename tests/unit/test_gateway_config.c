@@ -137,14 +137,14 @@ static void everything(void)
     CU_ASSERT_EQUAL(c->listeners[0].port, 1883);
     CU_ASSERT_EQUAL(c->listeners[0].interface, 0);
     CU_ASSERT_EQUAL(c->listeners[0].upstream, 0);
-    CU_ASSERT_EQUAL(c->listeners[0].connects_per_source.amount, 10); /* F1 */
-    CU_ASSERT_EQUAL(c->listeners[0].connects_per_source.period_us, 1000000);
+    CU_ASSERT_EQUAL(c->listeners[0].per_source.of[RATE_CONNECTS][0].amount, 10); /* F1 */
+    CU_ASSERT_EQUAL(c->listeners[0].per_source.of[RATE_CONNECTS][0].period_us, 1000000);
     CU_ASSERT_EQUAL(c->listeners[0].sessions_per_source, 0);
     CU_ASSERT(!c->listeners[1].any && !c->listeners[1].has_address);
     CU_ASSERT_EQUAL(c->listeners[1].upstream, 1);
     CU_ASSERT(c->listeners[2].has_address && is_address(c->listeners[2].address, "198.51.100.7"));
     CU_ASSERT_EQUAL(c->listeners[2].interface, 1);
-    CU_ASSERT_EQUAL(c->listeners[2].connects_per_source.burst, 9);
+    CU_ASSERT_EQUAL(c->listeners[2].per_source.of[RATE_CONNECTS][0].burst, 9);
     CU_ASSERT_EQUAL(c->listeners[2].sessions_per_source, 7);
     CU_ASSERT_EQUAL(c->listeners[2].origin.line, 11);
     CU_ASSERT_EQUAL_FATAL(c->upstreams_n, 2);

@@ -12,7 +12,7 @@
 
 static struct memory_workspace memory;
 static struct mqtt_guard guard;
-static struct guard_rates rates;
+static struct rate_buckets rates;
 static struct identity identity;
 static struct snapshot *snapshot;
 

@@ -103,9 +103,13 @@ static void everything(void)
     CU_ASSERT_EQUAL(r->law.over, POLICY_OVERRUN_DROP);
     CU_ASSERT_EQUAL(r->law.release_s, 90);
     const struct policy_limits *l = &r->limits;
-    CU_ASSERT(l->connects.amount == 6 && l->connects.period_us == 60000000 && l->connects.burst == 6);
-    CU_ASSERT(l->publishes.amount == 20 && l->publishes.period_us == 1000000 && l->publishes.burst == 60);
-    CU_ASSERT(l->bytes.amount == 65536 && l->bytes.period_us == 1000000);
+    CU_ASSERT(l->rates.of[RATE_CONNECTS][0].amount == 6 &&
+              l->rates.of[RATE_CONNECTS][0].period_us == 60000000 &&
+              l->rates.of[RATE_CONNECTS][0].burst == 6);
+    CU_ASSERT(l->rates.of[RATE_PUBLISHES][0].amount == 20 &&
+              l->rates.of[RATE_PUBLISHES][0].period_us == 1000000 &&
+              l->rates.of[RATE_PUBLISHES][0].burst == 60);
+    CU_ASSERT(l->rates.of[RATE_BYTES][0].amount == 65536 && l->rates.of[RATE_BYTES][0].period_us == 1000000);
     CU_ASSERT_EQUAL(l->packet_bytes, 16384);
     CU_ASSERT_EQUAL(l->subscriptions, 8);
     CU_ASSERT_EQUAL(l->sessions, 2);
@@ -114,7 +118,7 @@ static void everything(void)
     CU_ASSERT_EQUAL(l->user_properties, 3);
     CU_ASSERT_EQUAL(l->keepalive_min_s, 30);
     CU_ASSERT_EQUAL(l->keepalive_max_s, 600);
-    CU_ASSERT_EQUAL(l->over, POLICY_DROP);
+    CU_ASSERT_EQUAL(l->rates.over, POLICY_DROP);
     CU_ASSERT_EQUAL_FATAL(acl_rules(r->acl), 2);
     const struct acl_rule *rule = acl_rule_at(r->acl, 0);
     CU_ASSERT_STRING_EQUAL(rule->id, "truck.all");
@@ -176,7 +180,7 @@ static void defaults(void)
     CU_ASSERT_EQUAL(r->law.response_topic, POLICY_RESPONSE_SUBSCRIBE);
     CU_ASSERT_EQUAL(r->law.over, POLICY_OVERRUN_STANDARD);
     CU_ASSERT_EQUAL(r->law.release_s, 60);
-    CU_ASSERT_EQUAL(r->limits.connects.amount, 0); /* unlimited */
+    CU_ASSERT_EQUAL(r->limits.rates.of[RATE_CONNECTS][0].amount, 0); /* unlimited */
     CU_ASSERT_EQUAL(r->limits.packet_bytes, 262144);
     CU_ASSERT_EQUAL(r->limits.subscriptions, 64);
     CU_ASSERT_EQUAL(r->limits.sessions, 1);
@@ -185,7 +189,7 @@ static void defaults(void)
     CU_ASSERT_EQUAL(r->limits.user_properties, 16);
     CU_ASSERT_EQUAL(r->limits.keepalive_min_s, 0);
     CU_ASSERT_EQUAL(r->limits.keepalive_max_s, 3600);
-    CU_ASSERT_EQUAL(r->limits.over, POLICY_DELAY);
+    CU_ASSERT_EQUAL(r->limits.rates.over, POLICY_DELAY);
     snapshot_destroy(bare);
     rig_end();
 }
@@ -248,6 +252,47 @@ static void last_will(void)
     CU_ASSERT(r->last_will.qos == 1 && r->last_will.retain && r->last_will.delay_s == 5);
     CU_ASSERT_EQUAL_FATAL(r->variables_n, 1);
     CU_ASSERT_STRING_EQUAL(r->variables[0], "id");
+    snapshot_destroy(s);
+    rig_end();
+}
+
+/* F2 */
+static void rates(void)
+{
+    static const struct mistake cases[] = {
+        {ROLE("limits = { publishes = [ \"5/s\", \"unlimited\" ]; };" OK_RULES),
+         P "2: error: 'publishes' in 'limits' of role 'a' has \"unlimited\" beside other windows, which says "
+           "nothing; "
+           "remove it\n"},
+        {ROLE("limits = { pings = [ \"5/s\", \"6/s\", \"7/s\",\n\"8/s\" ]; };" OK_RULES), P
+         "3: error: 'pings' in 'limits' of role 'a' is \"8/s\"; a rate has at most 3 windows; remove one\n"},
+        {ROLE("total = { subscribe = \"5/s\"; };" OK_RULES),
+         P "2: error: unknown setting 'subscribe' in 'total' of role 'a'; did you mean 'subscribes'?\n"},
+        {ROLE("limits = { over = \"drop\"; quarantine = \"5m\"; };" OK_RULES),
+         P "2: error: 'quarantine' in 'limits' of role 'a' has no use with over = \"drop\"; remove it or "
+           "change "
+           "'over'\n"},
+        {ROLE("limits = { quarantine = \"5m\"; };" OK_RULES),
+         P "2: error: 'quarantine' in 'limits' of role 'a' has no use with over = \"delay\"; remove it or "
+           "change "
+           "'over'\n"},
+    };
+    TRY(cases);
+    begin();
+    struct snapshot *s = load_good(
+        ROLE("limits = { publishes = [ \"20/s burst 60\", \"1000/h\" ]; subscribes = \"1/s\"; "
+             "pings = \"2/s\"; over = \"quarantine\"; };\n"
+             "total = { bytes = [ \"1MiB/s\" ]; connects = \"9/s\"; over = \"quota\"; };" OK_RULES));
+    const struct policy_role *r = snapshot_role(s, 0);
+    const struct rates *own = &r->limits.rates;
+    CU_ASSERT(own->of[RATE_PUBLISHES][0].amount == 20 && own->of[RATE_PUBLISHES][0].burst == 60);
+    CU_ASSERT(own->of[RATE_PUBLISHES][1].amount == 1000 &&
+              own->of[RATE_PUBLISHES][1].period_us == 3600000000);
+    CU_ASSERT_EQUAL(own->of[RATE_PUBLISHES][2].amount, 0);
+    CU_ASSERT(own->of[RATE_SUBSCRIBES][0].amount == 1 && own->of[RATE_PINGS][0].amount == 2);
+    CU_ASSERT(own->over == POLICY_QUARANTINE && own->quarantine_us == 3600000000);
+    CU_ASSERT(r->total.of[RATE_BYTES][0].amount == 1048576 && r->total.of[RATE_CONNECTS][0].amount == 9);
+    CU_ASSERT_EQUAL(r->total.over, POLICY_QUOTA);
     snapshot_destroy(s);
     rig_end();
 }
@@ -466,7 +511,7 @@ static void roles(void)
            "3: error: 'keepalive' is \"10m-30s\"; the least is above the most; swap them\n" P
            "3: error: 'over' in 'limits' of role 'a' is \"dealy\", which it cannot be; did you mean "
            "\"delay\"?\n" P "3: error: 'publishes' in 'limits' of role 'a' is a number; it must be a rate in "
-           "quotes; write publishes = "
+           "quotes, or an array of rates; write publishes = "
            "\"20/s burst 60\";\n"},
         {ROLE("limits = { keepalive = \"500ms-1h\"; }; " OK_RULES),
          P "2: error: 'keepalive' is \"500ms-1h\"; a keep-alive is of whole seconds; write for example "
@@ -844,6 +889,7 @@ int main(void)
         {"everything (C1, D4, D8, D9, F2)", everything},
         {"defaults", defaults},
         {"last_will (G1, C5, D10)", last_will},
+        {"rates (G1, F2)", rates},
         {"rules (G1, D4)", rules},
         {"roles (G1, C1)", roles},
         {"devices (G1, C4, C6)", devices},

@@ -107,7 +107,7 @@ static void means_the_same(void)
     CU_ASSERT_EQUAL(a->connections, b->connections);
     CU_ASSERT_EQUAL(a->listeners_n, b->listeners_n);
     CU_ASSERT_EQUAL(b->listeners[1].sessions_per_source, 4);
-    CU_ASSERT_EQUAL(b->listeners[1].connects_per_source.amount, 10);
+    CU_ASSERT_EQUAL(b->listeners[1].per_source.of[RATE_CONNECTS][0].amount, 10);
     CU_ASSERT_STRING_EQUAL(b->upstreams[0].server_name, "b\"\\x");
     CU_ASSERT_STRING_EQUAL(b->upstreams[0].ca, a->upstreams[0].ca);
     CU_ASSERT_STRING_EQUAL(b->upstreams[0].alpn, "mqtt,x");

@@ -414,7 +414,7 @@ static void connect_rate_per_client(void)
 {
     struct policy_role_spec role = truck_role();
     struct mqtt_packet p = lab_connect(MQTT_3_1_1, "truck-017");
-    role.limits.connects = (struct rate){.amount = 2, .period_us = 1000000, .burst = 2};
+    role.limits.rates.of[RATE_CONNECTS][0] = (struct rate){.amount = 2, .period_us = 1000000, .burst = 2};
     lab_open(&lab, &role, 1);
     for (int i = 0; i < 3; i++) {
         struct lab_stream *device = lab_accept(&lab, 17);

@@ -413,7 +413,7 @@ static void buckets_survive_reloads(void)
 {
     struct policy_role_spec role = truck_role();
     struct mqtt_packet p = lab_publish(MQTT_3_1_1, "trucks/017/location", 0, 0);
-    role.limits.publishes = (struct rate){.amount = 1, .period_us = 1000000, .burst = 2};
+    role.limits.rates.of[RATE_PUBLISHES][0] = (struct rate){.amount = 1, .period_us = 1000000, .burst = 2};
     lab_open(&lab, &role, 1);
     struct lab_session s = lab_session(&lab, MQTT_3_1_1, "truck-017");
     for (int i = 0; i < 3; i++)
@@ -421,7 +421,7 @@ static void buckets_survive_reloads(void)
     CU_ASSERT_EQUAL(mqtt_relays_counters(lab.relays)->count[RELAY_PUBLISH_UP], 2);
     lab_policy(&lab, &role, 1);
     CU_ASSERT_EQUAL(mqtt_relays_counters(lab.relays)->count[RELAY_PUBLISH_UP], 2);
-    role.limits.publishes.amount = 0;
+    role.limits.rates.of[RATE_PUBLISHES][0].amount = 0;
     lab_policy(&lab, &role, 1);
     CU_ASSERT_EQUAL(mqtt_relays_counters(lab.relays)->count[RELAY_PUBLISH_UP], 3);
     lab_close(&lab);

@@ -103,7 +103,7 @@ static void kept(void)
     CU_ASSERT_EQUAL(r->limits.topic_bytes, 1024);
     CU_ASSERT_EQUAL(r->limits.user_properties, 16);
     CU_ASSERT_EQUAL(r->limits.keepalive_max_s, 3600);
-    CU_ASSERT_EQUAL(r->limits.publishes.amount, 0); /* unlimited */
+    CU_ASSERT_EQUAL(r->limits.rates.of[RATE_PUBLISHES][0].amount, 0); /* unlimited */
     CU_ASSERT_EQUAL(acl_rules(r->acl), 1);
     CU_ASSERT_PTR_NULL(snapshot_role(s, 1));
     CU_ASSERT_EQUAL(snapshot_devices(s), 1);
@@ -314,7 +314,7 @@ static void fingerprints(void)
     fingerprint_of(&fewer, other);
     CU_ASSERT_STRING_NOT_EQUAL(base, other);
     memcpy(changed, roles, sizeof(roles));
-    changed[1].limits.publishes.burst = 1;
+    changed[1].limits.rates.of[RATE_PUBLISHES][0].burst = 1;
     const struct policy_spec limits = {changed, 2, devices, 2};
     fingerprint_of(&limits, other);
     CU_ASSERT_STRING_NOT_EQUAL(base, other);

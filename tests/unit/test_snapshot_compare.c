@@ -96,7 +96,8 @@ static void one_by_one(void)
     CU_ASSERT(IS(compare(&b, &a).rules, 1, 0, 0));
 
     site_init(&b);
-    b.roles[1].limits.publishes = (struct rate){.amount = 5, .period_us = 1000000, .burst = 5};
+    b.roles[1].limits.rates.of[RATE_PUBLISHES][0] =
+        (struct rate){.amount = 5, .period_us = 1000000, .burst = 5};
     changes = compare(&a, &b);
     CU_ASSERT(changes.limits == 1 && NO(changes.roles) && NO(changes.rules));
 
