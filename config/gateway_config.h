@@ -96,8 +96,9 @@ struct config_upstream {
     uint64_t connect_timeout_us;
     const char *psk_id; /* DTLS */
     const char *psk_file;
-    uint32_t nstart;     /* CoAP: outstanding requests of an identity (RFC 7252 s.4.7) */
-    struct rate probing; /* CoAP: bytes toward a server that does not answer */
+    uint64_t cache_bytes; /* CoAP: what a worker keeps of its responses; 0: nothing (E5) */
+    uint32_t nstart;      /* CoAP: outstanding requests of an identity (RFC 7252 s.4.7) */
+    struct rate probing;  /* CoAP: bytes toward a server that does not answer */
 };
 
 struct config_events {

@@ -90,6 +90,7 @@ static const struct schema_key rule_keys[] = {
      .max = 63,
      .example = "\"senml+cbor\"",
      .set = policy_set_format},
+    {.name = "shared", .type = SCHEMA_FLAG, .feature = FEATURE_COAP, RULE(shared)},
     {.name = "block", .type = SCHEMA_FLAG, .feature = FEATURE_COAP, .set = policy_set_block},
     {.name = "enforce", .type = SCHEMA_FLAG, RULE(enforce)},
 };
@@ -113,6 +114,8 @@ static const char *rule_problem(const struct acl_rule_spec *rule, bool allow, bo
     bool publishes = (rule->actions & (1u << ACL_PUBLISH)) != 0;
     if (mqtt && !publishes && (rule->retain != -1 || rule->will != -1))
         return "sets 'retain' or 'will', which have no use without \"publish\"; remove them";
+    if (rule->shared && (!rule->allow || (rule->actions & (1u << ACL_GET | 1u << ACL_OBSERVE)) == 0))
+        return "is 'shared', which has no use without an allow of \"GET\" or \"OBSERVE\"; remove it";
     if (rule->options != NULL && !path)
         return "sets 'query', 'format' or 'block', which have no use without a 'path'; remove them";
     return NULL;

@@ -2,6 +2,7 @@
 /* The gateway's MQTT session for one CoAP identity: dialling, packets both ways, what waits. */
 #include "policy/mqtt/build.h"
 
+#include "gateway/coap_group.h"
 #include "gateway/coap_mqtt.h"
 
 #define PACKET_ROOM (64 + TOPIC_MAP_BYTES_MAX + COAP_MESSAGE_MAX)
@@ -567,6 +568,7 @@ void coap_mqtt_fire(struct coap_leg *leg, uint64_t now_us)
 void coap_relays_flush(struct coap_relays *r)
 {
     struct coap_mqtt *m;
+    coap_groups_mend(r);
     while ((m = TAILQ_FIRST(&r->dirty_sessions)) != NULL) {
         TAILQ_REMOVE(&r->dirty_sessions, m, dirty);
         m->is_dirty = false;

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/coap_cache.h"
+#include "gateway/coap_group.h"
 #include "gateway/coap_mqtt.h"
 
 #include <stdlib.h>
@@ -357,8 +359,19 @@ static void on_housekeeping(struct timer *timer, uint64_t now_us)
     timer_start(r->config.timers, timer, now_us + HOUSEKEEPING_US);
 }
 
+/* What was everybody's is so no more: the flight registers for itself. */
+static void go_alone(struct coap_flight *flight)
+{
+    bool led = flight->group->leader == flight;
+    coap_group_leave(flight);
+    if (led)
+        return;
+    coap_flight_register(flight);
+    coap_leg_turn(flight->leg);
+}
+
 /* Whether what the client observes is still allowed, judged by the request as it was sent. */
-static bool still_allowed(struct coap_relays *r, struct coap_client *client, const struct coap_flight *flight)
+static bool still_allowed(struct coap_relays *r, struct coap_client *client, struct coap_flight *flight)
 {
     struct coap_message request;
     struct coap_verdict verdict;
@@ -371,6 +384,8 @@ static bool still_allowed(struct coap_relays *r, struct coap_client *client, con
         return false;
     coap_guard_request(client->identity.role, &client->identity.values, coap_generation(r)->config->observe,
                        client->key.local_port, &request, &verdict);
+    if (flight->group != NULL && !coap_verdict_shared(client->identity.role, &verdict))
+        go_alone(flight);
     return coap_verdict_passes(&verdict) && verdict.observe;
 }
 
@@ -380,6 +395,7 @@ static void sweep_client(struct coap_relays *r, struct coap_client *client)
     while (flight != NULL) {
         struct coap_flight *next = TAILQ_NEXT(flight, of_client);
         if (flight->observing && !still_allowed(r, client, flight)) {
+            coap_leg_cancel(flight);
             coap_leg_remove(flight);
             coap_exchange_stop_up(&flight->x);
             coap_reply_own(flight, COAP_FORBIDDEN);
@@ -439,12 +455,16 @@ static bool create_tables(struct coap_relays *r)
     r->proofs = coap_proofs_create(sources, config->secret + SECRET_PROOFS);
     r->dtls = dtls_worker_create(config->clients);
     r->sessions = slab_create(config->clients, sizeof(struct coap_mqtt));
+    r->groups = slab_create(config->clients, sizeof(struct coap_group));
     r->topics = slab_create(config->clients, sizeof(struct coap_mqtt_topic));
     r->repeated = buckets(flights, &r->repeated_mask);
     r->named = buckets(config->clients, &r->named_mask);
+    r->grouped = buckets(config->clients, &r->named_mask);
+    r->cache = r->buffers == NULL ? NULL : coap_cache_create(flights, r->buffers, r->key);
     return r->clients != NULL && r->legs != NULL && r->flights != NULL && r->by_client != NULL &&
            r->by_leg != NULL && r->buffers != NULL && r->proofs != NULL && r->dtls != NULL &&
-           r->sessions != NULL && r->topics != NULL && r->repeated != NULL && r->named != NULL;
+           r->sessions != NULL && r->topics != NULL && r->groups != NULL && r->repeated != NULL &&
+           r->named != NULL && r->grouped != NULL && r->cache != NULL;
 }
 
 struct coap_relays *coap_relays_create(const struct coap_relays_config *config)
@@ -458,6 +478,7 @@ struct coap_relays *coap_relays_create(const struct coap_relays_config *config)
     TAILQ_INIT(&r->silent_legs);
     TAILQ_INIT(&r->kept);
     TAILQ_INIT(&r->dirty_sessions);
+    TAILQ_INIT(&r->orphans);
     r->housekeeping.fire = on_housekeeping;
     if (!create_tables(r)) {
         coap_relays_destroy(r);
@@ -480,6 +501,8 @@ void coap_relays_destroy(struct coap_relays *r)
     while (r->legs != NULL && (leg = slab_next(r->legs, &at)) != NULL)
         coap_leg_free(leg);
     timer_stop(r->config.timers, &r->housekeeping);
+    coap_cache_destroy(r->cache);
+    free(r->grouped);
     free(r->named);
     free(r->repeated);
     dtls_worker_destroy(r->dtls);
@@ -492,6 +515,8 @@ void coap_relays_destroy(struct coap_relays *r)
         flow_table_destroy(r->by_client);
     if (r->flights != NULL)
         slab_destroy(r->flights);
+    if (r->groups != NULL)
+        slab_destroy(r->groups);
     if (r->topics != NULL)
         slab_destroy(r->topics);
     if (r->sessions != NULL)

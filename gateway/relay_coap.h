@@ -100,6 +100,10 @@ struct coap_arrival {
     COAP_COUNTER(ACKNOWLEDGED, "mqtt-acknowledged")                                                          \
     COAP_COUNTER(MESSAGES, "mqtt-messages")                                                                  \
     COAP_COUNTER(TOPICS, "mqtt-topics")                                                                      \
+    COAP_COUNTER(CACHE_HITS, "cache-hits")                                                                   \
+    COAP_COUNTER(CACHE_MISSES, "cache-misses")                                                               \
+    COAP_COUNTER(CACHE_VALIDATED, "cache-validated")                                                         \
+    COAP_COUNTER(SHARED, "observations-shared")                                                              \
     COAP_COUNTER(OBSERVATIONS, "observations")                                                               \
     COAP_COUNTER(OBSERVATIONS_ENDED, "observations-ended")
 

@@ -2,6 +2,8 @@
 /* What devices send: read, matched with what is known, judged, and sent on. */
 #include "policy/coap/build.h"
 
+#include "gateway/coap_cache.h"
+#include "gateway/coap_group.h"
 #include "gateway/coap_mqtt.h"
 
 /* Nothing is said of when to come again. */
@@ -64,6 +66,7 @@ struct coap_request {
     struct coap_leg *leg;
     struct coap_verdict verdict;
     struct bytes echo; /* the client's, for the upstream */
+    bool shared;       /* its answer is everybody's */
     bool broker;       /* the upstream is one: */
     struct coap_topic topic;
     bool proved;
@@ -269,6 +272,11 @@ static struct coap_flight *begin(struct coap_relays *r, struct coap_request *q)
     flight->suppressed = false;
     flight->observe = q->verdict.observe;
     flight->mapped = false;
+    flight->shared = q->shared;
+    flight->cacheable = !q->broker && coap_cache_limit(q->leg) != 0;
+    flight->validates = q->verdict.etag_len != 0;
+    flight->has_etag =
+        flight->validates && coap_cache_has_etag(message, q->verdict.etag, q->verdict.etag_len);
     if (!coap_flight_set_token(flight, message)) {
         coap_flight_free(flight);
         return NULL;
@@ -300,9 +308,21 @@ static void forward(struct coap_relays *r, struct coap_request *q)
         refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
         return;
     }
+    if (q->shared && flight->observe && coap_group_join(flight, q->leg)) {
+        coap_flight_settle(flight);
+        return;
+    }
     coap_count(r, COAP_COUNT_FORWARDED);
     coap_leg_add(q->leg, flight);
     coap_flight_settle(flight);
+}
+
+/* What others are to be told too must not depend on what this client has already. */
+static void leave_etags(const struct coap_message *message, struct coap_verdict *v)
+{
+    for (uint32_t i = 0; i < message->options_n; i++)
+        if (message->options[i].number == COAP_ETAG)
+            v->passes &= ~(UINT64_C(1) << i);
 }
 
 static bool to_broker(const struct coap_relays *r, const struct coap_client *client)
@@ -349,6 +369,11 @@ static void judge(struct coap_relays *r, struct coap_request *q)
                     &(struct coap_refusal){.code = COAP_UNAUTHORIZED, .echo = true});
         return;
     }
+    q->shared = !q->broker && coap_verdict_shared(client->identity.role, v);
+    if (q->shared && v->observe)
+        leave_etags(q->message, v);
+    if (!q->broker && coap_cache_answers(r, q->client, q->leg, q->message, v, q->shared))
+        return;
     if (caps_good(r, q))
         forward(r, q);
 }

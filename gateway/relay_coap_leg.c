@@ -5,6 +5,7 @@
  */
 #include "policy/coap/build.h"
 
+#include "gateway/coap_group.h"
 #include "gateway/coap_mqtt.h"
 
 #include <errno.h>
@@ -29,7 +30,7 @@ static uint32_t upstream_index(const struct coap_leg *leg)
     return UINT32_MAX;
 }
 
-static const struct config_upstream *upstream_of(const struct coap_leg *leg)
+const struct config_upstream *coap_leg_upstream(const struct coap_leg *leg)
 {
     uint32_t index = upstream_index(leg);
     return index == UINT32_MAX ? NULL : &coap_generation(leg->relays)->config->upstreams[index];
@@ -260,7 +261,7 @@ static bool take_flow(struct coap_leg *leg)
 bool coap_leg_dial(struct coap_leg *leg)
 {
     struct coap_relays *r = leg->relays;
-    const struct config_upstream *upstream = upstream_of(leg);
+    const struct config_upstream *upstream = coap_leg_upstream(leg);
     struct tls_error error = {.text = "no route to the server, or no port left"};
     if (upstream == NULL || coap_now(r) < leg->not_before_us) {
         fail_all(&leg->waiting, COAP_UNAVAILABLE);
@@ -307,7 +308,7 @@ void coap_leg_hang_up(struct coap_leg *leg)
 
 bool coap_leg_current(const struct coap_leg *leg)
 {
-    const struct config_upstream *upstream = upstream_of(leg);
+    const struct config_upstream *upstream = coap_leg_upstream(leg);
     if (!leg->dialled && leg->mqtt == NULL)
         return true;
     if (upstream != NULL && (upstream->protocol == CONFIG_MQTT) != (leg->mqtt != NULL))
@@ -397,7 +398,7 @@ static void fly(struct coap_leg *leg, struct coap_flight *flight, const struct c
 
 void coap_leg_turn(struct coap_leg *leg)
 {
-    const struct config_upstream *upstream = upstream_of(leg);
+    const struct config_upstream *upstream = coap_leg_upstream(leg);
     uint32_t nstart = upstream == NULL || upstream->nstart == 0 ? 1 : upstream->nstart;
     struct coap_flight *flight;
     if (leg->mqtt != NULL || (upstream != NULL && upstream->protocol == CONFIG_MQTT)) {
@@ -417,6 +418,38 @@ void coap_leg_turn(struct coap_leg *leg)
             return;
         fly(leg, flight, upstream);
     }
+}
+
+void coap_flight_register(struct coap_flight *flight)
+{
+    struct coap_relays *r = flight->relays;
+    uint32_t token[2] = {slab_handle_of(r->flights, flight).index, (uint32_t)coap_random(r)};
+    memcpy(flight->up_token, token, sizeof(token));
+    memcpy(flight->request + COAP_HEADER_BYTES, token, sizeof(token));
+    coap_leg_place(flight, COAP_PLACE_WAITING);
+}
+
+void coap_leg_cancel(struct coap_flight *flight)
+{
+    struct coap_leg *leg = flight->leg;
+    struct coap_message request;
+    struct coap_writer w;
+    uint8_t bytes[COAP_MESSAGE_MAX];
+    bool registered = flight->observing && (flight->group == NULL || flight->group->leader == flight);
+    if (leg == NULL || !leg->ready || leg->mqtt != NULL || flight->mapped || !registered ||
+        flight->request == NULL ||
+        coap_parse(&request, bytes_of(flight->request, flight->request_len)) != COAP_PARSE_OK)
+        return;
+    coap_build_start(&w, bytes, sizeof(bytes), COAP_NON, request.code, leg->next_mid++, request.token,
+                     request.token_len);
+    for (uint32_t i = 0; i < request.options_n; i++) {
+        if (request.options[i].number == COAP_OBSERVE)
+            coap_build_uint(&w, COAP_OBSERVE, 1);
+        else
+            coap_build_option(&w, request.options[i].number, request.options[i].value);
+    }
+    coap_build_payload(&w, request.payload);
+    coap_leg_send(leg, bytes, coap_build_end(&w));
 }
 
 void coap_leg_add(struct coap_leg *leg, struct coap_flight *flight)
@@ -442,6 +475,7 @@ void coap_leg_remove(struct coap_flight *flight)
     if (leg == NULL)
         return;
     coap_flight_observing(flight, false);
+    coap_group_leave(flight);
     if (flight->topic != NULL)
         flight->topic->flights--;
     flight->topic = NULL;

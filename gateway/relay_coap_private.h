@@ -30,6 +30,8 @@
 #define COAP_KEEP_MAX 16384 /* bytes that are kept in one piece */
 #define COAP_NONE UINT32_MAX
 
+struct coap_cache;
+struct coap_group;
 struct coap_mqtt;
 struct coap_mqtt_topic;
 
@@ -121,6 +123,12 @@ struct coap_flight {
     bool mapped;         /* it is for a broker: `request` is a struct coap_mapped */
     uint32_t ping;       /* whose PINGRESP answers its PUBLISH with QoS 0 */
     struct coap_mqtt_topic *topic;
+    struct coap_group *group; /* it observes with others */
+    TAILQ_ENTRY(coap_flight) of_group;
+    bool cacheable;   /* what is answered is kept, or makes stale what is */
+    bool shared;      /* the answer is everybody's */
+    bool validates;   /* the request has an ETag of ours */
+    bool has_etag;    /* which the client has too */
     uint8_t *request; /* as sent upstream */
     uint8_t *reply;   /* as sent to the client */
 };
@@ -137,6 +145,10 @@ struct coap_relays {
     struct dtls_worker *dtls;
     struct slab *sessions; /* with brokers */
     struct slab *topics;
+    struct slab *groups;
+    struct coap_cache *cache;
+    uint32_t *grouped; /* buckets: digest to group; as many as of `named` */
+    TAILQ_HEAD(, coap_group) orphans;
     TAILQ_HEAD(, coap_mqtt) dirty_sessions;
     uint64_t session_serial;
     struct siphash_key key;
@@ -216,6 +228,9 @@ void coap_reply_response(struct coap_flight *flight, const struct coap_message *
 /* A message that was written with the flight's token, any type and any message id. What its address may not
  * be sent yet becomes a challenge, or its bare code. */
 void coap_reply_message(struct coap_flight *flight, uint8_t *message, size_t n, bool reliable);
+/* An answer of which nothing is remembered; a challenge when the address may not be sent it yet. */
+void coap_reply_at_once(struct coap_relays *r, struct coap_client *client, const struct coap_message *request,
+                        const struct coap_verdict *verdict, const uint8_t *message, size_t n);
 /* The reply to a flight made by ourselves. */
 void coap_reply_own(struct coap_flight *flight, uint8_t code);
 void coap_reply_again(struct coap_flight *flight);
@@ -226,6 +241,16 @@ static inline bool coap_flight_unanswered(const struct coap_flight *flight)
     return !flight->x.confirmable && (flight->no_response & 0x1A) == 0x1A;
 }
 
+/* relay_coap_cache.c */
+/* What the upstream of a leg may keep; 0: nothing. */
+uint64_t coap_cache_limit(const struct coap_leg *leg);
+/* Answers a GET from what is kept, true; else adds to the verdict the ETag by which that is validated. */
+bool coap_cache_answers(struct coap_relays *r, struct coap_client *client, const struct coap_leg *leg,
+                        const struct coap_message *message, struct coap_verdict *verdict, bool shared);
+/* Keeps a response; true when it was a 2.03 to us and the client has been sent what is kept. */
+bool coap_cache_takes(struct coap_flight *flight, const struct coap_message *response,
+                      const struct coap_verdict *verdict);
+
 /* relay_coap_leg.c */
 /* The leg of a client that was identified; NULL when there is no room. */
 struct coap_leg *coap_leg_get(struct coap_relays *r, struct coap_client *client);
@@ -234,6 +259,10 @@ void coap_leg_add(struct coap_leg *leg, struct coap_flight *flight);
 /* The flight is done with its leg. */
 void coap_leg_remove(struct coap_flight *flight);
 void coap_leg_turn(struct coap_leg *leg);
+/* Gives a flight that is on its leg a token of its own upstream, and puts it in line. */
+void coap_flight_register(struct coap_flight *flight);
+/* Tells the upstream that this flight does not observe any more (RFC 7641 s.3.6). */
+void coap_leg_cancel(struct coap_flight *flight);
 void coap_leg_place(struct coap_flight *flight, enum coap_place where);
 void coap_leg_landed(struct coap_flight *flight); /* no longer outstanding */
 /* Opens the way to a server; false when that failed, and all that waited has been told. */
@@ -247,6 +276,8 @@ void coap_leg_free(struct coap_leg *leg);
 /* The server may have forgotten the session: shakes hands anew, and sends again what is outstanding. */
 void coap_leg_redial(struct coap_leg *leg);
 bool coap_leg_current(const struct coap_leg *leg);
+/* Its upstream in the configuration of now, or NULL. */
+const struct config_upstream *coap_leg_upstream(const struct coap_leg *leg);
 /* Tells whoever chooses servers what became of this one. */
 void coap_leg_result(struct coap_leg *leg, bool good);
 void coap_leg_expire(struct coap_relays *r);

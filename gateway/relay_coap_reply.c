@@ -151,6 +151,19 @@ void coap_reply_message(struct coap_flight *flight, uint8_t *message, size_t n, 
         coap_reply_own(flight, message[1]);
 }
 
+void coap_reply_at_once(struct coap_relays *r, struct coap_client *client, const struct coap_message *request,
+                        const struct coap_verdict *verdict, const uint8_t *message, size_t n)
+{
+    if (unwanted(verdict->no_response, message[1])) {
+        if (request->type == COAP_CON)
+            coap_send_empty_down(r, &client->key, &client->path, COAP_ACK, request->mid);
+    } else if (affordable(r, &client->key, n)) {
+        coap_send_down(r, &client->key, &client->path, message, n);
+    } else {
+        coap_refuse(r, client, request, &(struct coap_refusal){.code = COAP_UNAUTHORIZED, .echo = true});
+    }
+}
+
 void coap_reply_response(struct coap_flight *flight, const struct coap_message *response,
                          const struct coap_verdict *verdict)
 {

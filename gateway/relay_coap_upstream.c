@@ -2,7 +2,7 @@
 /* What upstreams send, and carrying out what the exchange asks for. */
 #include "policy/coap/build.h"
 
-#include "gateway/relay_coap_private.h"
+#include "gateway/coap_group.h"
 
 static void send_empty(struct coap_leg *leg, enum coap_type type, uint16_t mid)
 {
@@ -65,7 +65,8 @@ void coap_flight_do(struct coap_flight *flight, unsigned int todo)
         return;
     }
     if ((todo & COAP_DO_END_OBSERVE) != 0) {
-        /* The upstream learns it from the RST that its next notification gets (RFC 7641 s.3.6). */
+        /* Should this be lost, its next notification gets a RST (RFC 7641 s.3.6). */
+        coap_leg_cancel(flight);
         coap_leg_remove(flight);
         coap_exchange_stop_up(&flight->x);
     }
@@ -101,7 +102,7 @@ static void take_empty(struct coap_leg *leg, const struct coap_message *message)
     if (message->type == COAP_RST) {
         coap_flight_do(flight, coap_exchange_up_rst(&flight->x, message->mid));
     } else if (coap_exchange_up_ack(&flight->x, message->mid, coap_now(r))) {
-        if (!flight->observe)
+        if (!flight->observe && !flight->cacheable)
             coap_drop_bytes(r, &flight->request, &flight->request_len);
         coap_leg_landed(flight);
         coap_flight_settle(flight);
@@ -129,7 +130,7 @@ static void take_stray(struct coap_leg *leg, const struct coap_message *message)
 }
 
 static void answer(struct coap_flight *flight, const struct coap_message *message,
-                   const struct coap_verdict *verdict)
+                   struct coap_verdict *verdict)
 {
     struct coap_relays *r = flight->relays;
     bool more = flight->x.up_state == COAP_UP_OBSERVING;
@@ -137,8 +138,13 @@ static void answer(struct coap_flight *flight, const struct coap_message *messag
     coap_count(r, flight->x.replied ? COAP_COUNT_NOTIFICATIONS : COAP_COUNT_RESPONSES);
     if (more)
         coap_flight_observing(flight, true);
+    if (flight->group != NULL && verdict->observe) {
+        verdict->renumbered = true;
+        verdict->sequence = coap_group_next(flight->group);
+    }
     if (verdict->outcome == OUTCOME_ALLOWED) {
-        coap_reply_response(flight, message, verdict);
+        if (!coap_cache_takes(flight, message, verdict))
+            coap_reply_response(flight, message, verdict);
     } else {
         struct coap_report report = {.kind = EVENT_PROTOCOL_ERROR,
                                      .outcome = verdict->outcome,
@@ -150,6 +156,7 @@ static void answer(struct coap_flight *flight, const struct coap_message *messag
         coap_reply_own(flight, COAP_BAD_GATEWAY);
         more = false;
     }
+    coap_group_tell(flight, message, verdict, more);
     if (!more) {
         coap_exchange_stop_up(&flight->x);
         struct coap_leg *leg = flight->leg;

@@ -68,6 +68,7 @@ struct acl_rule_spec {
     uint32_t payload_max;              /* allow only; 0: no limit of its own */
     bool enforce;                      /* even when the role only observes */
     const struct acl_options *options; /* CoAP only; NULL: none */
+    bool shared;                       /* CoAP GET and OBSERVE: answers are the same for everybody (E5) */
 };
 
 /* A rule as kept; strings live as long as the acl. */
@@ -85,6 +86,7 @@ struct acl_rule {
     bool enforce;
     enum acl_payload payload;
     const struct acl_options *options; /* or NULL */
+    bool shared;
 };
 
 struct acl_request {

@@ -271,6 +271,7 @@ static void keep_rules(struct build *b)
             .will = spec->will,
             .allow = spec->allow,
             .enforce = spec->enforce,
+            .shared = spec->shared,
             .payload = spec->payload,
         };
         if (spec->options != NULL)

@@ -58,7 +58,7 @@ uint64_t snapshot_rule_digest(const struct acl_rule_spec *r)
     uint64_t d = mix_text(mix_text(4, r->id), r->topic);
     d = mix(d, (uint64_t)r->allow | (uint64_t)r->enforce << 1 | (uint64_t)r->payload << 2 |
                    (uint64_t)(uint8_t)r->retain << 8 | (uint64_t)(uint8_t)r->will << 16 |
-                   (uint64_t)r->qos_mask << 24 | (uint64_t)r->actions << 32);
+                   (uint64_t)r->qos_mask << 24 | (uint64_t)r->actions << 32 | (uint64_t)r->shared << 48);
     d = of_options(d, r->options);
     return mix(d, r->payload_max);
 }

@@ -26,6 +26,8 @@ static void verdict_init(struct coap_verdict *v)
     v->observe = v->observe_ends = v->observe_denied = false;
     v->no_response = 0;
     v->sequence = 0;
+    v->renumbered = false;
+    v->etag_len = 0;
     v->echo = bytes_of(NULL, 0);
     v->path_len = 0;
 }
@@ -393,11 +395,18 @@ size_t coap_guard_rebuild(const struct coap_message *message, const struct coap_
 {
     struct coap_writer w;
     bool request = coap_kind_of(message->code) == COAP_KIND_REQUEST;
+    bool etag = !request || verdict->etag_len == 0;
     coap_build_start(&w, to, room, type, message->code, mid, token, token_len);
     for (uint32_t i = 0; i < message->options_n; i++) {
         const struct coap_option *option = &message->options[i];
         bool again = i > 0 && message->options[i - 1].number == option->number;
-        if (((verdict->passes >> i) & 1) != 0)
+        if (!etag && option->number > COAP_ETAG) {
+            coap_build_option(&w, COAP_ETAG, bytes_of(verdict->etag, verdict->etag_len));
+            etag = true;
+        }
+        if (!request && option->number == COAP_OBSERVE && verdict->renumbered)
+            coap_build_uint(&w, COAP_OBSERVE, verdict->sequence);
+        else if (((verdict->passes >> i) & 1) != 0)
             coap_build_option(&w, option->number, option->value);
         else if (!request || again)
             continue;
@@ -408,6 +417,8 @@ size_t coap_guard_rebuild(const struct coap_message *message, const struct coap_
         else if (option->number == COAP_ECHO && echo.at != NULL)
             coap_build_option(&w, COAP_ECHO, echo);
     }
+    if (!etag)
+        coap_build_option(&w, COAP_ETAG, bytes_of(verdict->etag, verdict->etag_len));
     coap_build_payload(&w, message->payload);
     return coap_build_end(&w);
 }

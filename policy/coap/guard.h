@@ -39,7 +39,10 @@ struct coap_verdict {
     bool observe_denied;  /* the request asked to observe and may not */
     uint8_t no_response;  /* RFC 7967: bits 1, 3, 4 for classes 2, 4, 5 */
     uint32_t sequence;    /* Observe of a response */
-    struct bytes echo;    /* Echo of the request, whose bit in `passes` is clear; at NULL: none */
+    bool renumbered;      /* a response: its Observe is written as `sequence` */
+    uint8_t etag_len;     /* of an ETag that a request gets besides, to validate what is kept (E5); 0: none */
+    uint8_t etag[8];
+    struct bytes echo; /* Echo of the request, whose bit in `passes` is clear; at NULL: none */
     uint32_t path_len;
     uint8_t path[COAP_PATH_MAX];
 };
@@ -54,6 +57,14 @@ static inline bool coap_verdict_passes(const struct coap_verdict *verdict)
  * (G6): refusals by rules are told and not enforced; the law of the protocol always is. */
 void coap_guard_request(const struct policy_role *role, const struct acl_values *values, bool observing,
                         uint16_t port, const struct coap_message *message, struct coap_verdict *verdict);
+/* Whether the rule that allowed it says that the answer is the same for everybody. */
+static inline bool coap_verdict_shared(const struct policy_role *role, const struct coap_verdict *verdict)
+{
+    const struct acl_rule *rule =
+        verdict->rule == ACL_RULE_NONE ? NULL : acl_rule_at(role->acl, verdict->rule);
+    return verdict->outcome == OUTCOME_ALLOWED && rule != NULL && rule->shared;
+}
+
 /* Judges a message of kind COAP_KIND_RESPONSE; `observed`: its request asked to observe. The code of a
  * refusal is 5.02. */
 void coap_guard_response(const struct coap_message *message, bool observed, struct coap_verdict *verdict);
