@@ -11,7 +11,7 @@ static const struct {
     [FEATURE_LISTENER_DTLS] = {false, "DTLS toward devices"},
     [FEATURE_UPSTREAM_CRL] = {true, "a revocation list for an upstream"},
     [FEATURE_CERTIFICATE_NAME] = {false, "telling clients by certificate or PSK"},
-    [FEATURE_PASSWORDS] = {false, "checking passwords"},
+    [FEATURE_PASSWORDS] = {true, "checking passwords"},
     [FEATURE_METRICS] = {false, "the metrics listener"},
     [FEATURE_HEALTH_CHECK] = {false, "an active check of upstreams"},
     [FEATURE_FAIL_OPEN] = {false, "passing traffic unjudged when stalled"},

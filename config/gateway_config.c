@@ -175,6 +175,7 @@ void gateway_config_compare(const struct gateway_config *running, const struct g
         {"dataplane", "idle", running->idle_adaptive == next->idle_adaptive},
         {"dataplane", "limits", running->connections == next->connections},
         {"dataplane", "handshake_threads", running->handshake_threads == next->handshake_threads},
+        {"dataplane", "password_threads", running->password_threads == next->password_threads},
         {"dataplane", "eal", same_text(running->eal, next->eal)},
         {"dataplane", "ports", same_ports(running, next)},
         {"dataplane", "routes", same_routes(running, next)},

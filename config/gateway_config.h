@@ -57,12 +57,18 @@ enum config_security {
     CONFIG_SECURITY_DTLS,
 };
 
+/* How clients of a listener prove who they are: bits; any one of those that are set is enough. */
+#define CONFIG_AUTH_CERT 1U
+#define CONFIG_AUTH_PSK 2U
+#define CONFIG_AUTH_PASSWORD 4U
+
 struct config_listener {
     struct config_origin origin;
     const char *name;
     uint16_t interface;
     enum config_protocol protocol;
     enum config_security security;
+    uint8_t auth;     /* CONFIG_AUTH_...; 0: not asked */
     bool any;         /* "any:1883": every destination that is not ours, and ours */
     bool has_address; /* "10.20.0.1:1883"; else ":1883", all addresses of the interface */
     uint8_t address[16];
@@ -120,6 +126,7 @@ struct gateway_config {
     bool idle_adaptive;   /* idle = "adaptive" (default) or "poll" */
     uint32_t connections; /* capacity of one worker: limits = { connections = ... }; default 20,000 */
     uint32_t handshake_threads;
+    uint32_t password_threads;
     const char *eal;    /* extra EAL arguments, one string, or NULL */
     uint32_t devices_n; /* distinct devices */
     const char *devices[GATEWAY_PORTS_MAX];

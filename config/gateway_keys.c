@@ -185,6 +185,12 @@ static void set_handshake_threads(struct schema_read *read, const struct schema_
     config_of(read)->handshake_threads = (uint32_t)value->number;
 }
 
+static void set_password_threads(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->password_threads = (uint32_t)value->number;
+}
+
 static void set_eal(struct schema_read *read, const struct schema_value *value, void *into)
 {
     (void)into;
@@ -246,6 +252,12 @@ static const struct schema_key dataplane_keys[] = {
      .max = 64,
      .fallback = "1",
      .set = set_handshake_threads},
+    {.name = "password_threads",
+     .type = SCHEMA_NUMBER,
+     .min = 1,
+     .max = 16,
+     .fallback = "1",
+     .set = set_password_threads},
     {.name = "eal", .type = SCHEMA_TEXT, .example = "\"--log-level=6\"", .set = set_eal},
     {.name = "ports", .type = SCHEMA_LIST, .required = true, .entry = next_port, .inside = &port_table},
     {.name = "routes", .type = SCHEMA_LIST, .entry = next_route, .inside = &route_table},

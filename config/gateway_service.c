@@ -308,7 +308,10 @@ static void check_listener_security(struct schema_read *read, const struct confi
                      "listener '%s' speaks %s, which is secured by %s; write "
                      "security = \"%s\"",
                      own->name, protocol_text(own->protocol), coap ? "DTLS" : "TLS", coap ? "dtls" : "tls");
-    else if (own->security != CONFIG_SECURITY_NONE)
+    if (coap && (own->auth & CONFIG_AUTH_PASSWORD) != 0)
+        schema_error(read, at(read, setting, "auth"),
+                     "listener '%s' speaks CoAP, which has no passwords; remove \"password\"", own->name);
+    if (own->security == (coap ? CONFIG_SECURITY_DTLS : CONFIG_SECURITY_TLS))
         missing_feature(read, at(read, setting, "security"), "listener", own->name,
                         coap ? FEATURE_LISTENER_DTLS : FEATURE_LISTENER_TLS);
 }

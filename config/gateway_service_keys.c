@@ -44,12 +44,21 @@ static const char *const protocol_words[] = {"mqtt", "coap", NULL};
 static const char *const security_words[] = {"none", "tls", "dtls", NULL};
 static const char *const listener_auth_words[] = {"cert", "psk", "password", NULL};
 
-static void check_auth(struct schema_read *read, const struct schema_value *value, void *into)
+/* The bits of gateway_config.h are in the order of the words. */
+static void set_auth(struct schema_read *read, const struct schema_value *value, void *into)
 {
-    (void)into;
-    for (size_t i = 0; listener_auth_words[i] != NULL; i++)
-        if (strcmp(listener_auth_words[i], value->text) == 0)
-            return;
+    static const enum feature needs[] = {FEATURE_CERTIFICATE_NAME, FEATURE_CERTIFICATE_NAME,
+                                         FEATURE_PASSWORDS};
+    struct config_listener *listener = into;
+    for (unsigned int i = 0; listener_auth_words[i] != NULL; i++) {
+        if (strcmp(listener_auth_words[i], value->text) != 0)
+            continue;
+        if (!feature_present(needs[i]))
+            schema_error(read, value->origin, "'%s' is \"%s\"; %s is not in this version; remove it",
+                         value->name, value->text, feature_text(needs[i]));
+        listener->auth = (uint8_t)(listener->auth | 1U << i);
+        return;
+    }
     schema_refuse(read, value, "write \"cert\", \"psk\" or \"password\"");
 }
 
@@ -103,12 +112,7 @@ static const struct schema_key listener_keys[] = {
      .max = 63,
      .example = "\"any:1883\"",
      .set = set_listen},
-    {.name = "auth",
-     .type = SCHEMA_TEXTS,
-     .feature = FEATURE_CERTIFICATE_NAME,
-     .max = 63,
-     .example = "\"cert\"",
-     .set = check_auth},
+    {.name = "auth", .type = SCHEMA_TEXTS, .max = 63, .example = "\"password\"", .set = set_auth},
     {.name = "upstream",
      .type = SCHEMA_NAME,
      .required = true,

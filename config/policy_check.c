@@ -3,7 +3,7 @@
  * What all files of a policy say together, as far as the compiler (policy/access/snapshot.h) cannot tell it:
  * references to the gateway, roles that never match, what is allowed too widely.
  */
-#include "config/policy_draft.h"
+#include "config/policy_users.h"
 #include "config/suggest.h"
 
 #include <string.h>
@@ -163,11 +163,6 @@ static void check_role(const struct draft_role *role, bool whole, struct diagnos
     if (role->rules_n == 0 && whole)
         tell(d, DIAGNOSTIC_WARNING, origin_of_role(role),
              "role '%s' has no rules; its clients connect and may do nothing else", role->spec.name);
-    if (role->spec.match.user != NULL && !feature_present(FEATURE_PASSWORDS))
-        tell(d, DIAGNOSTIC_WARNING, origin_of_role(role),
-             "role '%s' believes a user name; passwords are not checked in this version, the upstream must "
-             "do it",
-             role->spec.name);
     for (uint32_t i = 0; i < role->rules_n; i++) {
         const struct acl_rule_spec *rule = &role->rules[i];
         if (!rule->allow || rule->topic == NULL ||
@@ -211,6 +206,7 @@ void policy_check(const struct policy_draft *draft, const struct gateway_config 
         if (draft->tests[i].port != NULL)
             check_reference(gateway, d, draft->tests[i].origin, NULL, draft->tests[i].port);
     }
+    policy_users_check(draft, gateway, d);
     if (whole && diagnostics_errors(d) == errors)
         check_listeners_used(draft, gateway, d);
 }

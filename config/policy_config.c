@@ -4,7 +4,9 @@
 #include "config/gateway_draft.h"
 #include "config/policy_draft.h"
 #include "config/policy_files.h"
+#include "config/policy_users.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,9 +163,14 @@ static struct snapshot *compile(struct policy_draft *draft, uint32_t generation,
             roles[i] = draft->roles[i]->spec;
         for (uint32_t i = 0; i < draft->devices_n; i++)
             devices[i] = draft->devices[i].spec;
-        struct policy_spec spec = {
-            .roles = roles, .roles_n = draft->roles_n, .devices = devices, .devices_n = draft->devices_n};
+        struct policy_spec spec = {.roles = roles,
+                                   .roles_n = draft->roles_n,
+                                   .devices = devices,
+                                   .devices_n = draft->devices_n,
+                                   .users = policy_users_read(draft, d)};
         snapshot = snapshot_create(&spec, generation, tell_problem, &told);
+        if (snapshot == NULL)
+            users_destroy(spec.users);
     }
     if (snapshot == NULL && diagnostics_errors(d) == errors)
         diagnostics_add(d, DIAGNOSTIC_ERROR, "policy", 0, "no memory to compile it");
@@ -175,6 +182,8 @@ static struct snapshot *compile(struct policy_draft *draft, uint32_t generation,
 static void summarize(const struct policy_draft *draft, struct policy_summary *summary)
 {
     summary->roles = draft->roles_n;
+    if (draft->users_file != NULL)
+        snprintf(summary->users_file, sizeof(summary->users_file), "%s", draft->users_file);
     summary->devices = draft->devices_n;
     summary->tests = draft->tests_n;
     for (uint32_t i = 0; i < draft->roles_n; i++)

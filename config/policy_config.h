@@ -15,6 +15,8 @@
 #include "config/print.h"
 #include "policy/access/snapshot.h"
 
+#define POLICY_PATH_MAX 512
+
 struct policy_summary {
     uint32_t files;
     uint32_t roles;
@@ -22,6 +24,7 @@ struct policy_summary {
     uint32_t devices;
     uint32_t tests;
     uint32_t tests_passed;
+    char users_file[POLICY_PATH_MAX]; /* empty: none */
 };
 
 /*

@@ -75,6 +75,8 @@ struct policy_draft {
     uint32_t devices_n;
     uint32_t devices_room;
     struct policy_test *tests;
+    const char *users_file; /* or NULL */
+    struct config_origin users_file_origin;
     uint32_t tests_n;
     uint32_t tests_room;
 };

@@ -526,8 +526,24 @@ static void *next_device(struct schema_read *read, const config_setting_t *setti
 
 /* ---- the file ----------------------------------------------------------------------------------------- */
 
+static void set_users_file(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct policy_draft *draft = into;
+    if (draft->users_file != NULL) {
+        schema_error(read, value->origin, "there is a users_file already (%s:%u); join the two files",
+                     draft->users_file_origin.file, draft->users_file_origin.line);
+        return;
+    }
+    draft->users_file = value->text;
+    draft->users_file_origin = value->origin;
+}
+
 static const struct schema_key root_keys[] = {
-    {.name = "users_file", .type = SCHEMA_PATH, .feature = FEATURE_PASSWORDS},
+    {.name = "users_file",
+     .type = SCHEMA_PATH,
+     .feature = FEATURE_PASSWORDS,
+     .example = "\"users.passwd\"",
+     .set = set_users_file},
     {.name = "roles", .type = SCHEMA_LIST, .entry = next_role, .inside = &role_table},
     {.name = "devices", .type = SCHEMA_LIST, .entry = next_device, .inside = &device_table},
     {.name = "tests", .type = SCHEMA_LIST, .entry = policy_next_test, .inside = &policy_test_keys},

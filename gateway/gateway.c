@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define STEER_SLOTS 1024
+#define PASSWORD_JOBS 1024 /* of each worker under way at once */
 #define METRICS_US 1000000
 
 uint64_t gateway_wall_us(void)
@@ -195,7 +196,9 @@ static int make_workers(struct gateway *gateway)
             return GATEWAY_EXIT_DEVICE;
         }
     gateway->shared.handshakes = handshake_pool_create(config->handshake_threads, gateway->workers_n, 1024);
-    if (gateway->shared.handshakes == NULL || !make_rings(gateway))
+    gateway->shared.passwords =
+        password_pool_create(config->password_threads, gateway->workers_n, PASSWORD_JOBS);
+    if (gateway->shared.handshakes == NULL || gateway->shared.passwords == NULL || !make_rings(gateway))
         return GATEWAY_EXIT_FAULT;
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
         gateway->workers[i] = worker_create(&gateway->shared, i);
@@ -273,6 +276,8 @@ static bool list_places(const struct gateway *gateway, struct confine_places *pl
                 confine_allow(places, gateway->options->policy_directory, false);
     for (uint32_t i = 0; good && i < config->paths_n; i++)
         good = confine_allow_beside(places, config->paths[i], false);
+    const char *users_file = gateway->generation->summary.users_file;
+    good = good && (users_file[0] == '\0' || confine_allow_beside(places, users_file, false));
     good = good && confine_allow_beside(places, config->control_socket, true) &&
            confine_allow(places, config->state, true) &&
            (config->events.file == NULL || confine_allow_beside(places, config->events.file, true)) &&
@@ -323,6 +328,7 @@ void gateway_stop(struct gateway *gateway)
         handshake_pool_destroy(gateway->shared.handshakes);
     for (uint32_t i = 0; i < gateway->workers_n; i++)
         worker_destroy(gateway->workers[i]);
+    password_pool_destroy(gateway->shared.passwords);
     if (gateway->shared.rcu != NULL)
         reload_retire(gateway, true);
     for (uint32_t w = 0; w < WORKERS_MAX; w++) {

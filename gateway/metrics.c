@@ -45,6 +45,12 @@ static const char *coap_id(uint32_t i)
     return coap_ids[i];
 }
 
+static const char *auth_id(uint32_t i)
+{
+    static const char *const ids[] = {"remembered", "computed", "refused", "busy"};
+    return ids[i];
+}
+
 static const char *outcome_name(uint32_t i)
 {
     return outcome_id((enum outcome)i);
@@ -64,6 +70,8 @@ static const struct group groups[] = {
     {"coap", offsetof(struct worker_stats, coap.count), COAP_COUNTER_COUNT, coap_id},
     {"coap-request", offsetof(struct worker_stats, coap.requests), OUTCOME_COUNT, outcome_name},
     {"coap-response", offsetof(struct worker_stats, coap.responses), OUTCOME_COUNT, outcome_name},
+    {"auth", offsetof(struct worker_stats, auth), sizeof(struct authenticator_counters) / sizeof(uint64_t),
+     auth_id},
     {"refused", offsetof(struct worker_stats, connections_refused), OUTCOME_COUNT, outcome_name},
     {"frame", offsetof(struct worker_stats, net.frames), FRAME_OUTCOME_COUNT, frame_name},
 };

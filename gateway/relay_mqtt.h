@@ -7,7 +7,8 @@
  * side, what it refuses is answered, dropped or ends the session as the guard says, and the relay tells the
  * event ring. One object per worker owns all relays of the worker; no locks.
  *
- * Life of a relay: accepted (CONNECT awaited, 5 s) -> CONNECT judged -> upstream dialled -> CONNECT rebuilt
+ * Life of a relay: accepted (CONNECT awaited, 5 s) -> password checked where the listener asks for one ->
+ * CONNECT judged -> upstream dialled -> CONNECT rebuilt
  * upstream -> CONNACK judged and rebuilt
  * -> running -> ending. Bytes that the device pipelines behind CONNECT wait in its TCP window. When one side
  * cannot take more, the other is not read (back pressure); nothing is buffered here but half packets, in
@@ -19,6 +20,7 @@
 #include "dataplane/address.h"
 #include "dataplane/stream.h"
 #include "dataplane/timer_wheel.h"
+#include "gateway/authenticator.h"
 #include "gateway/event.h"
 #include "gateway/generation.h"
 
@@ -38,6 +40,7 @@ struct mqtt_relays_config {
     uint64_t buffer_bytes;                      /* for half packets, in all */
     struct timer_wheel *timers;                 /* borrowed */
     struct event_ring *events;                  /* borrowed */
+    struct authenticator *authenticator;        /* borrowed; NULL: no password is right */
     const struct generation *const *generation; /* the worker's current one, changed only between calls */
     const uint64_t *now_us;                     /* the worker's loop time */
     uint64_t wall_offset_us;                    /* from loop time to CLOCK_REALTIME, for events */
@@ -93,6 +96,8 @@ void mqtt_relays_destroy(struct mqtt_relays *relays);
 
 /* Takes over an accepted device stream (sets handler and owner), or aborts it when there is no room. */
 void mqtt_relays_accept(struct mqtt_relays *relays, struct stream *device, const struct relay_origin *origin);
+/* Takes the verdicts on passwords that came, for sessions that wait for them; answers how many. */
+uint32_t mqtt_relays_poll(struct mqtt_relays *relays);
 /* End of a burst: lets what was written leave, upstream and down. */
 void mqtt_relays_flush(struct mqtt_relays *relays);
 /*

@@ -52,6 +52,8 @@ enum outcome relay_identify(struct relay *r)
     struct client_facts facts = relay_facts(r, generation, r->origin.listener);
     enum outcome outcome = identity_resolve(generation->policy, &facts, &r->identity);
     r->named = r->identity.role != NULL;
+    if (outcome == OUTCOME_ALLOWED && !relay_credential_holds(r))
+        outcome = OUTCOME_BAD_CREDENTIALS;
     if (outcome == OUTCOME_ALLOWED && r->client != NULL)
         relay_bind(r);
     return outcome;
@@ -94,15 +96,8 @@ static enum outcome claim_session(struct relay *r, struct client *client)
     return live < r->identity.role->limits.sessions ? OUTCOME_ALLOWED : OUTCOME_SESSION_TAKEN;
 }
 
-static enum outcome admit(struct relay *r, const struct mqtt_packet *packet)
+static enum outcome admit(struct relay *r)
 {
-    const struct mqtt_connect *c = &packet->connect;
-    if (c->client_id.len > RELAY_TEXT_MAX)
-        return OUTCOME_BAD_CLIENT_ID;
-    if (c->user_name.len > RELAY_TEXT_MAX)
-        return OUTCOME_BAD_CREDENTIALS;
-    if (!keep_text(r, c->client_id, c->has_user_name, c->user_name))
-        return OUTCOME_NO_RESOURCES;
     enum outcome outcome = relay_identify(r);
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
@@ -149,8 +144,7 @@ void relay_dialled(struct relay *r, bool good)
         config->dialled(config->worker, r->upstream_index, r->server, good);
 }
 
-/* CONNECT as it goes upstream waits in the upstream's box until there is an upstream. */
-static bool queue_connect(struct relay *r, const struct mqtt_packet *packet)
+bool relay_queue_connect(struct relay *r, const struct mqtt_packet *packet)
 {
     uint8_t *scratch = r->all->scratch;
     size_t n = mqtt_build(scratch, RELAY_SCRATCH_BYTES, packet, packet->connect.version);
@@ -216,11 +210,33 @@ static void refuse(struct relay *r, enum outcome outcome, const struct mqtt_pack
     relay_end(r, outcome);
 }
 
+void relay_refuse_connect(struct relay *r, enum outcome outcome, const struct mqtt_packet *packet)
+{
+    refuse(r, outcome, packet, NULL);
+}
+
+/* What it calls itself is kept before it is believed: events tell of it. */
+static enum outcome keep_names(struct relay *r, const struct mqtt_connect *c)
+{
+    if (c->client_id.len > RELAY_TEXT_MAX)
+        return OUTCOME_BAD_CLIENT_ID;
+    if (c->user_name.len > RELAY_TEXT_MAX)
+        return OUTCOME_BAD_CREDENTIALS;
+    return keep_text(r, c->client_id, c->has_user_name, c->user_name) ? OUTCOME_ALLOWED
+                                                                      : OUTCOME_NO_RESOURCES;
+}
+
 enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
 {
     struct guard_verdict v;
     r->version = (uint8_t)packet->connect.version;
-    enum outcome outcome = admit(r, packet);
+    enum outcome outcome = keep_names(r, &packet->connect);
+    if (outcome == OUTCOME_ALLOWED)
+        outcome = relay_authenticate(r, packet);
+    if (r->state == RELAY_AUTH)
+        return outcome;
+    if (outcome == OUTCOME_ALLOWED)
+        outcome = admit(r);
     if (outcome != OUTCOME_ALLOWED) {
         refuse(r, outcome, packet, NULL);
         return outcome;
@@ -233,7 +249,7 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
     if (v.outcome != OUTCOME_ALLOWED)
         relay_report_verdict(r, MQTT_FROM_CLIENT, packet, &v);
     set_framers(r);
-    outcome = queue_connect(r, packet) ? dial(r) : OUTCOME_NO_RESOURCES;
+    outcome = relay_queue_connect(r, packet) ? dial(r) : OUTCOME_NO_RESOURCES;
     if (outcome != OUTCOME_ALLOWED) {
         refuse(r, outcome, packet, NULL);
         return outcome;

@@ -256,7 +256,9 @@ static void handle(struct relay *r, struct relay_side *from, struct offer *offer
     struct guard_verdict v;
     size_t n = 0;
     if (r->state == RELAY_CONNECT) {
-        count_packet(r, from, relay_connect(r, packet));
+        enum outcome outcome = relay_connect(r, packet);
+        if (r->state != RELAY_AUTH)
+            count_packet(r, from, outcome);
         if (from->framer.buffer != NULL) /* there was a password in it */
             explicit_bzero(from->framer.buffer, from->framer.capacity);
         return;

@@ -41,7 +41,7 @@ void relay_make_current(struct relay *r)
         relay_end(r, OUTCOME_NO_LISTENER);
         return;
     }
-    if (r->state == RELAY_CONNECT)
+    if (r->state == RELAY_CONNECT || r->state == RELAY_AUTH)
         return;
     char before[IDENTITY_NAME_MAX + 1];
     memcpy(before, r->identity.name, sizeof(before));
@@ -301,6 +301,8 @@ static uint64_t next_due(const struct relay *r)
     switch ((enum relay_state)r->state) {
     case RELAY_CONNECT:
         return sooner(due, r->accepted_us + RELAY_CONNECT_TIMEOUT_US);
+    case RELAY_AUTH:
+        return sooner(due, r->since_us + RELAY_AUTH_TIMEOUT_US);
     case RELAY_DIALLING:
         return sooner(due, r->dial_due_us);
     case RELAY_CONNACK:
@@ -411,6 +413,10 @@ void relay_fire(struct timer *timer, uint64_t now_us)
     case RELAY_CONNECT:
         if (r->accepted_us + RELAY_CONNECT_TIMEOUT_US <= now_us)
             time_out(r, EVENT_PROTOCOL_ERROR, OUTCOME_CONNECT_TIMEOUT);
+        break;
+    case RELAY_AUTH:
+        if (r->since_us + RELAY_AUTH_TIMEOUT_US <= now_us)
+            time_out(r, EVENT_MQTT_CONNECT_REFUSED, OUTCOME_AUTH_BUSY);
         break;
     case RELAY_DIALLING:
     case RELAY_CONNACK:

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the parts of the MQTT relay share: relay_mqtt.c (all relays of a worker), relay_mqtt_flow.c (bytes
- * between the sides), relay_mqtt_box.c (what waits), relay_mqtt_connect.c (from CONNECT to an open upstream),
- * relay_mqtt_life.c (time, generations, ends), relay_mqtt_event.c (what is told). Everybody else uses
- * relay_mqtt.h.
+ * between the sides), relay_mqtt_box.c (what waits), relay_mqtt_auth.c (passwords), relay_mqtt_connect.c
+ * (from CONNECT to an open upstream), relay_mqtt_life.c (time, generations, ends), relay_mqtt_event.c (what
+ * is told). Everybody else uses relay_mqtt.h.
  *
  * Rules that keep callbacks simple: a relay is freed, and a stream resumed or flushed, only in
  * mqtt_relays_flush, so no call up can find its relay gone or enter itself. Every way in from outside first
@@ -22,6 +22,7 @@
 #include "policy/mqtt/guard.h"
 
 #define RELAY_CONNECT_TIMEOUT_US UINT64_C(5000000)  /* accepted to CONNECT (D2) */
+#define RELAY_AUTH_TIMEOUT_US UINT64_C(10000000)    /* CONNECT to the verdict on its password */
 #define RELAY_CONNACK_TIMEOUT_US UINT64_C(10000000) /* CONNECT passed on to CONNACK */
 #define RELAY_PACKET_TIMEOUT_US UINT64_C(10000000)  /* a packet that was begun, beyond its share of bytes: */
 #define RELAY_PACKET_US_PER_BYTE UINT64_C(1000)     /* about 1 kB/s is the slowest that is put up with */
@@ -39,6 +40,7 @@
 enum relay_state {
     RELAY_ENDING = 0, /* what arrives is thrown away; streams are closing */
     RELAY_CONNECT,
+    RELAY_AUTH,    /* CONNECT is there, its password is being checked */
     RELAY_LEAVING, /* the device has closed its sending side: what the upstream still says is passed on */
     RELAY_DIALLING,
     RELAY_CONNACK,
@@ -131,6 +133,7 @@ struct relay {
     struct relay *next_of_client;
     struct client *source; /* what is remembered of its address; NULL: not asked for */
     struct relay_text *text;
+    uint64_t credential; /* user_digest of what its password was held against; 0: nothing was */
     struct relay_origin origin;
     uint64_t fold_second;
     struct relay_fold folds[RELAY_FOLDS];
@@ -225,9 +228,19 @@ void relay_revoke(struct relay *r);
 /* Gives a buffer of a framer back; the first secret_bytes are wiped. */
 void relay_put_buffer(struct relay *r, uint8_t *buffer, uint32_t secret_bytes);
 
+/* ---- relay_mqtt_auth.c ---- */
+/* Whether a client of this CONNECT is who it says. OUTCOME_ALLOWED with state RELAY_AUTH: not known yet. */
+enum outcome relay_authenticate(struct relay *r, const struct mqtt_packet *packet);
+/* Whether what it proved then still is what the policy asks for now. */
+bool relay_credential_holds(const struct relay *r);
+
 /* ---- relay_mqtt_connect.c ---- */
-/* Answers what became of it. */
+/* Answers what became of it; in state RELAY_AUTH that is not known yet. */
 enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet);
+/* CONNACK with why not, event, end. */
+void relay_refuse_connect(struct relay *r, enum outcome outcome, const struct mqtt_packet *packet);
+/* CONNECT as it goes upstream waits in the upstream's box until there is an upstream. */
+bool relay_queue_connect(struct relay *r, const struct mqtt_packet *packet);
 void relay_opened(struct relay *r);
 /* Tells whoever chooses servers what became of the dialling. */
 void relay_dialled(struct relay *r, bool good);

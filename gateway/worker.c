@@ -29,6 +29,8 @@ static void fill_stats(struct worker *w, struct worker_stats *out)
     for (int i = 0; i < TLS_COUNTER_COUNT; i++)
         out->tls[i] = tls_worker_counter(w->tls, (enum tls_counter)i);
     out->relays = *mqtt_relays_counters(w->relays);
+    if (w->authenticator != NULL)
+        out->auth = *authenticator_counters(w->authenticator);
     out->net = *ip_stack_counters(w->stack);
     out->coap = *coap_relays_counters(w->coap);
     out->coap_clients = coap_relays_clients(w->coap);
@@ -114,6 +116,7 @@ bool worker_iterate(struct worker *w, uint64_t tsc)
     worker_take_generation(w);
     uint32_t work = worker_receive(w);
     tls_worker_poll(w->tls, w->now_us);
+    work += mqtt_relays_poll(w->relays);
     work += timer_wheel_advance(w->timers, w->now_us, TIMER_BUDGET);
     work += worker_take_news(w);
     if (w->now_us >= w->stack_due_us) {

@@ -34,6 +34,7 @@ struct worker_shared {
     uint32_t ports_n;
     uint32_t workers;
     struct handshake_pool *handshakes; /* NULL: handshakes run in the worker */
+    struct password_pool *passwords;   /* NULL: no password is right */
     bool idle_adaptive;
     atomic_bool stop;
     struct rte_ring *steer[WORKERS_MAX][PORT_MAX]; /* frames for worker w from port p; NULL with one worker */
@@ -57,6 +58,7 @@ struct worker_stats {
     uint64_t tcp[TCP_COUNTER_COUNT];
     uint64_t tls[TLS_COUNTER_COUNT];
     struct mqtt_relays_counters relays;
+    struct authenticator_counters auth;
     struct coap_relays_counters coap;
     uint32_t coap_clients, coap_legs, coap_exchanges;
     struct ip_stack_counters net;

@@ -92,12 +92,15 @@ static bool create_relays(struct worker *w, const struct secrets *secrets)
     uint32_t sessions = w->generation->config->connections;
     w->events = event_ring_create(EVENT_SLOTS);
     w->sources = source_table_create(sessions * 2 < 65536 ? 65536 : sessions * 2, secrets->sources);
-    if (w->events == NULL || w->sources == NULL)
+    if (w->shared->passwords != NULL)
+        w->authenticator = authenticator_create(w->shared->passwords, w->index, sessions * 4);
+    if (w->events == NULL || w->sources == NULL || (w->shared->passwords != NULL && w->authenticator == NULL))
         return false;
     struct mqtt_relays_config relays = {.sessions = sessions,
                                         .buffer_bytes = UINT64_C(64) << 20,
                                         .timers = w->timers,
                                         .events = w->events,
+                                        .authenticator = w->authenticator,
                                         .generation = &w->generation,
                                         .now_us = &w->now_us,
                                         .wall_offset_us = w->clock.wall_at_base_us,
@@ -146,6 +149,7 @@ void worker_destroy(struct worker *w)
         coap_relays_destroy(w->coap);
     if (w->relays != NULL)
         mqtt_relays_destroy(w->relays);
+    authenticator_destroy(w->authenticator);
     if (w->tls != NULL)
         tls_worker_destroy(w->tls);
     if (w->tcp != NULL)

@@ -25,6 +25,7 @@ struct worker {
     struct ip_stack *stack;
     struct tcp_endpoint *tcp;
     struct tls_worker *tls;
+    struct authenticator *authenticator; /* NULL without a password pool */
     struct mqtt_relays *relays;
     struct coap_relays *coap;
     struct timer_wheel *timers;

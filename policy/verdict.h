@@ -58,6 +58,7 @@
     OUTCOME(RATE_SUBSCRIBES, "rate-subscribes", "too many subscribe packets", 0x96)                          \
     OUTCOME(RATE_PINGS, "rate-pings", "too many pings", 0x96)                                                \
     OUTCOME(UNPROVED_ADDRESS, "unproved-address", "the address has not proved itself", 0x97)                 \
+    OUTCOME(AUTH_BUSY, "auth-busy", "too many passwords wait to be checked", 0x89)                           \
     /* protocol law (D1, D2, D3, D6) */                                                                      \
     OUTCOME(MALFORMED, "malformed", "malformed packet", 0x81)                                                \
     OUTCOME(MALFORMED_LENGTH, "malformed-length", "Remaining Length is not valid", 0x81)                     \

@@ -253,8 +253,10 @@ struct snapshot *snapshot_create(const struct policy_spec *spec, uint32_t genera
     }
     if (failed)
         snapshot_problem(&problems, NULL, 0, "out of memory");
-    if (problems.n == 0)
+    if (problems.n == 0) {
+        s->users = spec->users;
         return s;
+    }
     snapshot_destroy(s);
     return NULL;
 }
@@ -269,6 +271,7 @@ void snapshot_destroy(struct snapshot *s)
     name_index_fini(&s->device_by_mac);
     name_index_fini(&s->device_by_address);
     store_free(&s->store);
+    users_destroy(s->users);
     free(s->roles);
     free(s->devices);
     free(s);
@@ -304,6 +307,11 @@ uint32_t snapshot_devices(const struct snapshot *s)
     return s->devices_n;
 }
 
+const struct users *snapshot_users(const struct snapshot *s)
+{
+    return s->users;
+}
+
 const struct policy_device *snapshot_device(const struct snapshot *s, struct bytes id)
 {
     uint32_t i = name_index_find(&s->device_by_id, id);
@@ -332,7 +340,7 @@ size_t snapshot_memory_bytes(const struct snapshot *s)
 {
     size_t bytes = sizeof(*s) + s->roles_n * sizeof(*s->roles) + s->devices_n * sizeof(*s->devices) +
                    s->device_by_id.bytes + s->device_by_mac.bytes + s->device_by_address.bytes +
-                   s->store.bytes;
+                   s->store.bytes + users_memory_bytes(s->users);
     for (uint32_t i = 0; i < s->roles_n; i++)
         bytes += acl_memory_bytes(s->roles[i].acl);
     return bytes;

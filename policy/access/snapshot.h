@@ -14,6 +14,7 @@
 #include "policy/access/mqtt_law.h"
 #include "policy/access/rates.h"
 #include "policy/access/topic_map.h"
+#include "policy/access/users.h"
 
 #define POLICY_SOURCES_MAX 16
 
@@ -134,6 +135,7 @@ struct policy_spec {
     uint32_t roles_n;
     const struct policy_device_spec *devices;
     uint32_t devices_n;
+    struct users *users; /* or NULL; the snapshot's own when it was made, else still the caller's */
 };
 
 struct policy_problem {
@@ -200,6 +202,8 @@ uint32_t snapshot_roles(const struct snapshot *snapshot);
 const struct policy_role *snapshot_role(const struct snapshot *snapshot, uint32_t index);
 uint32_t snapshot_devices(const struct snapshot *snapshot);
 const struct policy_device *snapshot_device(const struct snapshot *snapshot, struct bytes id);
+/* Who may log in with a password; NULL: nobody. */
+const struct users *snapshot_users(const struct snapshot *snapshot);
 /* The device at this place, for protocols in which a device does not say who it is: the one with this MAC, or
  * else the one with this very address. One whose address this is but that has another MAC comes first, so
  * that identity_resolve refuses whoever took its address. NULL when there is none. */

@@ -170,5 +170,7 @@ uint32_t snapshot_digest(const struct policy_spec *spec)
     for (uint32_t i = 0; i < spec->devices_n; i++)
         devices += of_device(&spec->devices[i]);
     uint64_t digest = mix(mix(roles, devices), (uint64_t)spec->roles_n << 32 | spec->devices_n);
+    if (spec->users != NULL)
+        digest = mix(digest, users_digest(spec->users));
     return (uint32_t)(digest ^ digest >> 32);
 }

@@ -68,6 +68,7 @@ struct snapshot {
     char fingerprint[9];
     struct role *roles;
     struct device *devices;
+    struct users *users;
     struct name_index device_by_id;
     struct name_index device_by_mac;     /* names: 6 bytes */
     struct name_index device_by_address; /* 16 bytes; whole addresses only */

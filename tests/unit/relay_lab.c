@@ -215,7 +215,7 @@ static void publish_policy(struct relay_lab *lab, const struct policy_role_spec 
 {
     struct generation *next = &lab->generations[lab->number % 2];
     const struct generation *old = lab->generation;
-    struct policy_spec spec = {.roles = roles, .roles_n = roles_n};
+    struct policy_spec spec = {.roles = roles, .roles_n = roles_n, .users = lab->users};
     *next = (struct generation){.number = ++lab->number, .config = lab->config};
     next->policy = snapshot_create(&spec, next->number, on_problem, NULL);
     require(next->policy != NULL, "the policy does not compile");
@@ -223,6 +223,7 @@ static void publish_policy(struct relay_lab *lab, const struct policy_role_spec 
         next->totals = rate_totals_create(next->policy, lab->config, old != NULL ? old->totals : NULL);
         require(next->totals != NULL, "memory");
     }
+    lab->users = NULL;
     lab->generation = next;
     if (old != NULL) {
         while (!mqtt_relays_sweep(lab->relays, 16))
@@ -261,7 +262,14 @@ static struct gateway_config *make_config(void)
 
 void lab_open(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n)
 {
+    lab_open_with(lab, roles, roles_n, NULL, NULL);
+}
+
+void lab_open_with(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n,
+                   struct authenticator *authenticator, struct users *users)
+{
     memset(lab, 0, sizeof(*lab));
+    lab->users = users;
     lab->now_us = 10000000;
     lab->dial_fails = OUTCOME_ALLOWED;
     lab->out_bytes = LAB_OUT_BYTES;
@@ -273,6 +281,7 @@ void lab_open(struct relay_lab *lab, const struct policy_role_spec *roles, uint3
                                         .buffer_bytes = UINT64_C(4) << 20,
                                         .timers = lab->timers,
                                         .events = lab->events,
+                                        .authenticator = authenticator,
                                         .generation = &lab->generation,
                                         .now_us = &lab->now_us,
                                         .dial = on_dial,

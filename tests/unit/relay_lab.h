@@ -51,8 +51,12 @@ struct relay_lab {
     bool dial_good;
     unsigned int dials, dial_results, gone;
     size_t out_bytes;
+    struct users *users; /* the next policy takes them over */
 };
 
+/* With passwords where the test says so in the listener; `authenticator` is borrowed and may be NULL. */
+void lab_open_with(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n,
+                   struct authenticator *authenticator, struct users *users);
 void lab_open(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n);
 /* Checks that nothing is left behind. */
 void lab_close(struct relay_lab *lab);

@@ -479,9 +479,8 @@ static void listeners(void)
          "listeners = ( { name = \"a\"; port = \"iott\"; protocol = \"mqtt\"; security = \"tls\"; listen = "
          "\":8883\"; auth = \"cert\"; upstream = \"brokr\"; } );",
          "sallyport.conf:3: warning: upstream 'broker' is named by no listener; remove it\n"
-         "sallyport.conf:4: error: 'auth' in listener 'a' is refused; telling clients by certificate or PSK "
-         "is not in this "
-         "version, and no line is silently ignored; remove it\n"
+         "sallyport.conf:4: error: 'auth' is \"cert\"; telling clients by certificate or PSK is not in this "
+         "version; remove it\n"
          "sallyport.conf:4: error: listener 'a' is refused; TLS toward devices is not in this version; "
          "remove it\n"
          "sallyport.conf:4: error: there is no port 'iott'; did you mean 'iot'?\n"

@@ -460,13 +460,9 @@ static void roles(void)
            "1: error: 'psk_id' in 'match' of role 'a' is refused; telling clients by certificate or PSK is "
            "not in this "
            "version, and no line is silently ignored; remove it\n"},
-        {"users_file = \"users.passwd\";\nroles = ( { name = \"a\"; match = { user = \"hmi-*\"; }; " OK_RULES
-         " } );",
-         P "1: error: 'users_file' is refused; checking passwords is not in this version, and no line is "
-           "silently ignored; "
-           "remove it\n" P
-           "2: warning: role 'a' believes a user name; passwords are not checked in this version, the "
-           "upstream must do it\n"},
+        {"roles = ( { name = \"a\"; match = { user = \"hmi-*\"; }; " OK_RULES " } );",
+         P "1: warning: role 'a' believes a user name that listener 'mqtt' does not check; write auth = "
+           "\"password\" there, or let the upstream check it\n"},
         {ROLE("max_qos = 3; inflight = 0; queue = 70000; will = \"yes\"; mode = \"monitor\"; subscribe_mode "
               "= \"trim\"; payload = "
               "\"json\"; refusal = \"drop\"; id = \"\"; " OK_RULES),
@@ -585,8 +581,8 @@ static void devices(void)
     "\"00:1d:9c:00:00:10\"; address = "                                                                      \
     "\"10.20.1.10\"; } );\n"
 #define BELIEVES                                                                                             \
-    P "6: warning: role 'boss' believes a user name; passwords are not checked in this version, the "        \
-      "upstream must do it\n"
+    P "6: warning: role 'boss' believes a user name that listener 'mqtt' does not check; write auth = "      \
+      "\"password\" there, or let the upstream check it\n"
 
 /* G5: the verdicts are those of the compiled policy, and each message says who, what, and why. */
 static void tests_block(void)
@@ -883,6 +879,71 @@ static void examples(void)
     rig_end();
 }
 
+#define USERS_ALICE                                                                                          \
+    "alice:$7$101$UwsyWu1GGgOzneYG$MqbzY6wM9zST8MtS0kCkhKMIlCQ5E9N6DcRSzSPFsgPy2dEJ/"                        \
+    "iS3DuN5bjZhKcR0oSFUATgNM1P2/KWfcsBbrg==\n"
+#define ROLES                                                                                                \
+    "roles = ( { name = \"a\"; match = { user = \"*\"; }; rules = ( { id = \"a.x\"; allow = \"publish\"; "   \
+    "topic = \"x\"; } ); } );\n"
+
+/* The listener `asks`; p.conf holds `text`; what is told. */
+static const char *told_with(bool asks, const char *text)
+{
+    char changed[sizeof(box) + 64];
+    const char *at = strstr(box, "upstream = \"broker\"; } );");
+    snprintf(changed, sizeof(changed), "%.*s%s%s", (int)(at - box), box, asks ? "auth = \"password\"; " : "",
+             at);
+    rig_write("sallyport.conf", changed);
+    return told_of(text);
+}
+
+/* C2: a users file and the listeners that ask for it belong together; what is weak or open is warned of. */
+static void users(void)
+{
+    begin();
+    rig_write("users.passwd", USERS_ALICE);
+    char expected[1024];
+    snprintf(expected, sizeof(expected),
+             "%s:1: warning: 1 user has weak hashes ($6$, or fewer than 10000 rounds); give them long random "
+             "passwords, or hash them anew\n",
+             rig_path("users.passwd"));
+    rig_expect("good", told_with(true, "users_file = \"users.passwd\";\n" ROLES), expected);
+    rig_expect("no file", told_with(true, ROLES),
+               "sallyport.conf:3: error: listener 'mqtt' asks for passwords, but the policy has no "
+               "users_file; write "
+               "one there, made with mosquitto_passwd\n");
+    rig_write("users.passwd", "");
+    snprintf(expected, sizeof(expected), "%s: error: there is no user in it; add one with mosquitto_passwd\n",
+             rig_path("users.passwd"));
+    rig_expect("empty", told_with(true, "users_file = \"users.passwd\";\n" ROLES), expected);
+    snprintf(expected, sizeof(expected),
+             "policy.d/p.conf:1: error: users_file %s cannot be read: No such file or directory; correct the "
+             "name or "
+             "its rights\n",
+             rig_path("users.passwdd"));
+    rig_expect("missing", told_with(true, "users_file = \"users.passwdd\";\n" ROLES), expected);
+    snprintf(expected, sizeof(expected),
+             "policy.d/p.conf:1: error: users_file %s is no file of at most 512 MiB; name one that "
+             "mosquitto_passwd "
+             "wrote\n",
+             rig_path("policy.d"));
+    rig_expect("a directory", told_with(true, "users_file = \"policy.d\";\n" ROLES), expected);
+    rig_write("users.passwd", USERS_ALICE);
+    chmod(rig_path("users.passwd"), 0644);
+    CU_ASSERT_PTR_NOT_NULL(strstr(told_with(true, "users_file = \"users.passwd\";\n" ROLES),
+                                  "can be read or written by everybody; chmod o-rw"));
+    chmod(rig_path("users.passwd"), 0600);
+    CU_ASSERT_PTR_NOT_NULL(strstr(told_with(false, "users_file = \"users.passwd\";\n" ROLES),
+                                  "policy.d/p.conf:1: warning: users_file is read for nobody; write auth = "
+                                  "\"password\" at a listener\n"));
+    rig_write("policy.d/q.conf", "users_file = \"other.passwd\";\n");
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(told_with(true, "users_file = \"users.passwd\";\n" ROLES),
+               "policy.d/q.conf:1: error: there is a users_file already (policy.d/p.conf:1); "
+               "join the two files\n"));
+    rig_end();
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -895,6 +956,7 @@ int main(void)
         {"devices (G1, C4, C6)", devices},
         {"tests of the policy (G5)", tests_block},
         {"mistakes in tests (G1)", test_mistakes},
+        {"users and passwords (G1, C2)", users},
         {"CoAP (E2)", coap},
         {"directory (G1)", directory},
         {"with a bad gateway (G1)", with_a_bad_gateway},
