@@ -65,7 +65,15 @@ enum outcome relay_assigned(struct relay *r, struct bytes client_id)
         return OUTCOME_BAD_CLIENT_ID;
     if (!keep_text(r, client_id, r->text->has_user, relay_user(r)))
         return OUTCOME_NO_RESOURCES;
-    return relay_identify(r);
+    const struct policy_role *role = r->identity.role;
+    char name[IDENTITY_NAME_MAX + 1];
+    memcpy(name, r->identity.name, sizeof(name));
+    enum outcome outcome = relay_identify(r);
+    /* What it was dialled and judged as, it stays: its certificate, its limits, its place among the sessions.
+     */
+    if (outcome == OUTCOME_ALLOWED && (r->identity.role != role || strcmp(r->identity.name, name) != 0))
+        outcome = OUTCOME_CLIENT_ID_MISMATCH;
+    return outcome;
 }
 
 /* ---- whether it may ----------------------------------------------------------------------------------- */

@@ -251,7 +251,8 @@ struct client_facts relay_facts(const struct relay *r, const struct generation *
 enum outcome relay_identify(struct relay *r);
 /* What an event tells beside that outcome of relay_identify; NULL: nothing. */
 const char *relay_why_refused(const struct relay *r, enum outcome outcome);
-/* A client identifier that the upstream gave. */
+/* A client identifier that the upstream gave: from now on it is ${client_id}. It may not make another client
+ * of it. */
 enum outcome relay_assigned(struct relay *r, struct bytes client_id);
 uint64_t relay_name_digest(const char *name);
 void relay_set_strings(struct relay *r);

@@ -161,8 +161,11 @@ bool mqtt_guard_admits(struct mqtt_guard *g, enum mqtt_sender sender, uint8_t fi
     *until_us = GUARD_NEVER_US;
     if (sender == MQTT_FROM_CLIENT)
         return admits_client(g, first_byte, now_us, until_us);
-    if (g->state != GUARD_RUNNING || g->version == MQTT_5)
+    if (g->state != GUARD_RUNNING)
         return true;
+    if (g->version == MQTT_5) /* it was told, and is held to it, unless both sides are only held back */
+        return g->role->law.over != POLICY_OVERRUN_DELAY || first_byte >> 4 != MQTT_PUBLISH ||
+               (first_byte & 0x06) == 0 || g->down.used < g->receive_max_down || g->down.waiting == 0;
     return first_byte >> 4 != MQTT_PUBLISH || (first_byte & 0x06) == 0 || !is_full(g, &g->down, UINT16_MAX);
 }
 

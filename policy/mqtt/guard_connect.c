@@ -214,7 +214,9 @@ void guard_check_connack(struct mqtt_guard *g, struct mqtt_packet *p, struct gua
     bool good = p->reason_code == 0;
     /* [MQTT-3.2.2-2, -16]; Authentication Method: s.3.2.2.3.17 */
     if ((good && p->connack.session_present && g->clean_start) ||
-        (g->named && guard_has(props, MQTT_PROP_ASSIGNED_CLIENT_ID)) || !method_fits(g, props)) {
+        (guard_has(props, MQTT_PROP_ASSIGNED_CLIENT_ID) &&
+         (g->named || props->assigned_client_id.len == 0)) ||
+        !method_fits(g, props)) {
         guard_close(g, OUTCOME_UPSTREAM_PROTOCOL, v);
         return;
     }

@@ -94,6 +94,37 @@ static void dropped_messages_are_bounded(void)
     lab_close(&lab);
 }
 
+/* Deliveries that the device does not acknowledge: a 3.x upstream is not read beyond what may be in flight
+ * and queued, one of 5.0 was told, unless the role only holds back. */
+static void deliveries_not_acknowledged(void)
+{
+    for (int version = MQTT_3_1_1; version <= MQTT_5; version++)
+        for (int delay = 0; delay < 2; delay++) {
+            struct policy_role_spec role = office_role();
+            uint16_t most = version == MQTT_5 ? 3 : 7;
+            role.inflight = 3;
+            role.queue = 4;
+            role.law.over = delay ? POLICY_OVERRUN_DELAY : POLICY_OVERRUN_STANDARD;
+            open_as(&role);
+            struct lab_session s = lab_session(&lab, (enum mqtt_version)version, "app-1");
+            for (uint16_t id = 1; id <= 10; id++) {
+                struct mqtt_packet p = lab_publish(s.version, "news/a", 1, id);
+                lab_send(s.upstream, &p);
+            }
+            for (uint16_t id = 1; id <= most; id++)
+                CU_ASSERT_TRUE(told(&s, MQTT_PUBLISH, id, 0));
+            if (version == MQTT_5 && !delay) {
+                CU_ASSERT_TRUE(told(&s, MQTT_DISCONNECT, 0, 0x82));
+            } else {
+                CU_ASSERT_TRUE(told_nothing(&s) && !s.device->finished && s.upstream->in_n != 0);
+                ack(&s, s.device, MQTT_PUBACK, 1);
+                CU_ASSERT_TRUE(passed(&s, MQTT_PUBACK, 1) && told(&s, MQTT_PUBLISH, (uint16_t)(most + 1), 0));
+                CU_ASSERT_TRUE(told_nothing(&s));
+            }
+            lab_close(&lab);
+        }
+}
+
 /* ---- QoS 2 that is never released --------------------------------------------------------------------- */
 
 /* CVE-2023-28366: identifiers that are never released are not kept for ever. */
@@ -514,6 +545,7 @@ static void breaches_of_what_the_upstream_announced(void)
 static const struct unit_test tests[] = {
     {"too many in flight, by policy (D8)", too_many_in_flight},
     {"dropped messages are bounded (D8)", dropped_messages_are_bounded},
+    {"deliveries not acknowledged (D8)", deliveries_not_acknowledged},
     {"messages not released (D8, CVE-2023-28366)", messages_not_released},
     {"messages released late (D12)", messages_released_late},
     {"devices that never release (D8)", devices_that_never_release},

@@ -259,6 +259,51 @@ static void assigned_client_id_is_bound(void)
     lab_close(&lab);
 }
 
+/* Rules see the identifier that was assigned; one that would make another client of it ends the session. */
+static void assigned_client_ids(void)
+{
+    static const struct acl_rule_spec rules[] = {RULE("own", PUBLISH_BIT, "dev/${client_id}/up")};
+    static const struct {
+        const char *assigned;
+        bool good;
+    } cases[] = {{"auto-1", true}, {"fleet-1", false}, {"a/b", false}, {"#", false}, {"", false}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct policy_role_spec roles[] = {office_role(), office_role()};
+        struct mqtt_packet p = lab_connect(MQTT_5, "");
+        roles[0].match.client_id = "fleet-*";
+        roles[0].name = "fleet";
+        roles[0].id = "${source}";
+        roles[1].match = (struct policy_match){.any = true, .vlan = -1};
+        roles[1].id = "${source}";
+        roles[1].rules = rules;
+        roles[1].rules_n = 1;
+        lab_open(&lab, roles, 2);
+        struct lab_stream *device = lab_accept(&lab, 17);
+        lab_send(device, &p);
+        struct lab_session s = {.version = MQTT_5, .device = device, .upstream = lab.dialled};
+        lab_upstream_opens(s.upstream);
+        p = lab_connack(MQTT_5, 0);
+        p.properties.present = MQTT_PROP_BIT(MQTT_PROP_ASSIGNED_CLIENT_ID);
+        p.properties.assigned_client_id = bytes_of_text(cases[i].assigned);
+        lab_send(s.upstream, &p);
+        CU_ASSERT_TRUE_FATAL(lab_next(device, MQTT_FROM_SERVER, MQTT_5, &p));
+        CU_ASSERT_TRUE(p.type == MQTT_CONNACK && (p.reason_code == 0) == cases[i].good);
+        CU_ASSERT_EQUAL(device->finished, !cases[i].good);
+        s.upstream->out_read = s.upstream->out_n;
+        if (cases[i].good) {
+            p = lab_publish(MQTT_5, "dev/auto-1/up", 1, 1);
+            lab_send(device, &p);
+            CU_ASSERT_TRUE(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p) && p.packet_id == 1);
+            p = lab_publish(MQTT_5, "dev/auto-2/up", 1, 2);
+            lab_send(device, &p);
+            p = lab_publish(MQTT_5, "dev//up", 1, 3);
+            lab_send(device, &p);
+            CU_ASSERT_EQUAL(s.upstream->out_read, s.upstream->out_n);
+        }
+        lab_close(&lab);
+    }
+}
+
 /* What a broker may not say before it said CONNACK, and lies in CONNACK. */
 static void upstreams_that_break_the_protocol(void)
 {
@@ -535,6 +580,7 @@ static const struct unit_test tests[] = {
     {"pipelined packets wait (D2)", pipelined_packets_wait},
     {"upstreams that fail (A7, B1)", upstreams_that_fail},
     {"the assigned client id is bound (D12)", assigned_client_id_is_bound},
+    {"assigned client ids and rules (D4)", assigned_client_ids},
     {"upstreams that break the protocol (D1)", upstreams_that_break_the_protocol},
     {"enhanced authentication passes (D12)", enhanced_authentication_passes},
     {"Wills are judged (D10)", wills_are_judged},

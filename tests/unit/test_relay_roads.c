@@ -129,6 +129,30 @@ static void willed_by_every_road(void)
         }
 }
 
+/* Nothing behind a refused CONNECT is looked at [MQTT-3.1.4-6]. */
+static void behind_a_refused_connect(void)
+{
+    for (int version = MQTT_3_1; version <= MQTT_5; version++) {
+        struct mqtt_packet connect = lab_connect((enum mqtt_version)version, "visitor"), p;
+        open_lab();
+        struct lab_stream *device = lab_accept(&lab, 17);
+        uint8_t bytes[512];
+        size_t n = mqtt_build(bytes, sizeof(bytes), &connect, connect.version);
+        p = lab_publish(connect.version, "news/a", 0, 0);
+        n += mqtt_build(bytes + n, sizeof(bytes) - n, &p, connect.version);
+        memcpy(bytes + n, "payload", 7);
+        lab_feed(device, bytes, n + 7);
+        lab_feed(device, bytes, n + 7);
+        lab_flush(&lab);
+        CU_ASSERT_TRUE(lab.dials == 0 && device->finished);
+        CU_ASSERT_TRUE(lab_next(device, MQTT_FROM_SERVER, connect.version, &p) && p.type == MQTT_CONNACK);
+        CU_ASSERT_EQUAL(device->out_read, device->out_n);
+        CU_ASSERT_EQUAL(mqtt_relays_counters(lab.relays)->count[RELAY_PUBLISH_UP], 0);
+        CU_ASSERT_EQUAL(mqtt_relays_counters(lab.relays)->count[RELAY_PACKETS_UP], 1);
+        lab_close(&lab);
+    }
+}
+
 /* ---- down --------------------------------------------------------------------------------------------- */
 
 static void subscribed_by_every_road(void)
@@ -308,6 +332,7 @@ static void memory_of_once(void)
 static const struct unit_test tests[] = {
     {"published by every road (D4, D6, D11)", published_by_every_road},
     {"a Will by every road (D10)", willed_by_every_road},
+    {"behind a refused CONNECT [MQTT-3.1.4-6]", behind_a_refused_connect},
     {"subscribed by every road (D5)", subscribed_by_every_road},
     {"ends in any order (D10, G3)", ends_in_any_order},
     {"memory of once (D9)", memory_of_once},
