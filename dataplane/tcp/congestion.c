@@ -16,7 +16,7 @@ uint32_t tcp_congestion_initial(const struct tcp_connection *c)
     return tcp_min(10 * mss, tcp_max(2 * mss, 14600));
 }
 
-static void begin_slow_start(struct tcp_connection *c)
+void tcp_congestion_resume(struct tcp_connection *c)
 {
     c->flags &= ~(TCP_F_EPOCH | TCP_F_SLOW_EXIT);
     c->round_end = c->snd_nxt;
@@ -29,7 +29,7 @@ void tcp_congestion_start(struct tcp_connection *c, bool syn_lost)
 {
     c->cwnd = syn_lost ? c->snd_mss : tcp_congestion_initial(c);
     c->ssthresh = CWND_MAX;
-    begin_slow_start(c);
+    tcp_congestion_resume(c);
 }
 
 void tcp_congestion_loss(struct tcp_connection *c, uint32_t flight)
@@ -42,7 +42,7 @@ void tcp_congestion_loss(struct tcp_connection *c, uint32_t flight)
     /* Fast convergence, RFC 9438 s.4.7, with beta 0.7. */
     c->cubic_max = used < c->cubic_max ? (uint32_t)((uint64_t)used * 17 / 20) : used;
     c->ssthresh = tcp_max((uint32_t)((uint64_t)used * 7 / 10), 2 * mss);
-    begin_slow_start(c);
+    tcp_congestion_resume(c);
 }
 
 void tcp_congestion_undo(struct tcp_connection *c)
@@ -50,13 +50,13 @@ void tcp_congestion_undo(struct tcp_connection *c)
     c->cwnd = tcp_max(c->cwnd, c->undo_cwnd);
     c->ssthresh = tcp_max(c->ssthresh, c->undo_ssthresh);
     c->cubic_max = tcp_max(c->cubic_max, c->cwnd);
-    begin_slow_start(c);
+    tcp_congestion_resume(c);
 }
 
 void tcp_congestion_idle(struct tcp_connection *c)
 {
     c->cwnd = tcp_min(c->cwnd, tcp_congestion_initial(c));
-    begin_slow_start(c);
+    tcp_congestion_resume(c);
 }
 
 /* Ends a round, and begins or ends conservative slow start (RFC 9406 s.4.2). */

@@ -18,6 +18,8 @@ void tcp_congestion_loss(struct tcp_connection *c, uint32_t flight);
 void tcp_congestion_undo(struct tcp_connection *c);
 /* `acked` octets left the network while the window was in use. */
 void tcp_congestion_ack(struct tcp_connection *c, uint32_t acked, uint32_t rtt_us);
+/* Fast recovery is over, whose sums were where ours are. */
+void tcp_congestion_resume(struct tcp_connection *c);
 /* Nothing was sent for longer than an RTO (RFC 5681 s.4.1). */
 void tcp_congestion_idle(struct tcp_connection *c);
 

@@ -171,14 +171,14 @@ struct tcp_connection {
     uint8_t rack_persist; /* recoveries until it shrinks again */
     uint32_t tlp_end;
     uint32_t recover;
-    uint32_t prr_delivered;
-    uint32_t prr_out;
-    uint32_t prr_flight; /* flight size when recovery began */
+    uint32_t rcv_round; /* when rcv_nxt gets there, a window's worth has arrived since rcv_round_ms */
+    uint32_t rcv_round_ms;
+    uint8_t rcv_grow; /* doublings of the receive buffer */
     uint32_t undo_cwnd;
     uint32_t undo_ssthresh;
     uint32_t undo_ts; /* our timestamp on the first retransmission */
     uint32_t cubic_max;
-    union { /* slow start ends before an epoch of CUBIC begins */
+    union { /* slow start ends before an epoch of CUBIC begins; neither goes on during fast recovery */
         struct {
             uint32_t epoch_ms;
             uint32_t k_ms;
@@ -189,6 +189,11 @@ struct tcp_connection {
             uint32_t last_round_rtt_us;
             uint32_t exit_rtt_us; /* of the round that began conservative slow start */
         } slow;
+        struct { /* RFC 6937, only in TCP_PHASE_RECOVERY */
+            uint32_t delivered;
+            uint32_t out;
+            uint32_t flight; /* flight size when recovery began */
+        } prr;
     };
 };
 
@@ -336,6 +341,13 @@ static inline uint32_t tcp_spare_chunks(const struct tcp_endpoint *tcp)
 static inline struct chunk *tcp_chunk_get(struct tcp_endpoint *tcp)
 {
     return tcp_spare_chunks(tcp) > 0 ? chunk_get(tcp->chunks) : NULL;
+}
+
+/* What one connection may take of what is free, beyond its first buffers: the more is used, the less. */
+static inline uint32_t tcp_share_bytes(const struct tcp_endpoint *tcp)
+{
+    uint64_t share = (uint64_t)tcp_spare_chunks(tcp) * CHUNK_BYTES / 8;
+    return share < UINT32_MAX ? (uint32_t)share : UINT32_MAX;
 }
 
 static inline uint32_t tcp_timestamp(const struct tcp_connection *c)

@@ -31,6 +31,8 @@ void tcp_limits_default(struct tcp_limits *limits, uint32_t connections)
         .half_open = tcp_max(connections / 8, tcp_min(256, connections / 2)),
         .send_buffer_bytes = 256 * 1024,
         .receive_buffer_bytes = 256 * 1024,
+        .send_buffer_max_bytes = 4096 * 1024,
+        .receive_buffer_max_bytes = 4096 * 1024,
         .resets_per_s = 500,
         .challenges_per_s = 1000,
         .syn_retries = 5,
@@ -65,7 +67,7 @@ struct tcp_endpoint *tcp_create(const struct tcp_limits *limits, const struct tc
     tcp->host_data = host_data;
     tcp->chunks = chunks;
     tcp->timers = timers;
-    tcp->rcv_scale = scale_for(limits->receive_buffer_bytes);
+    tcp->rcv_scale = scale_for(tcp_max(limits->receive_buffer_bytes, limits->receive_buffer_max_bytes));
     tcp_isn_init(tcp, secret);
 
     uint32_t waits = limits->connections < WAITS_MIN ? WAITS_MIN : limits->connections;
@@ -245,6 +247,7 @@ void tcp_endpoint_established(struct tcp_connection *c)
     c->rcv_mss = (uint16_t)tcp_min(c->snd_mss, RCV_MSS_FIRST);
     c->rack_fack = c->snd_una;
     c->heard_ms = tcp->now_ms;
+    tcp_receive_begin(c);
     c->timer_kind = TCP_TIMER_NONE;
     if (c->backoff > 0 && (c->flags & TCP_F_RTT) == 0)
         tcp_rtt_sample(c, 1000000); /* RFC 6298 s.5.7: three seconds from here */

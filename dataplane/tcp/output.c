@@ -85,6 +85,12 @@ static void transmit(struct tcp_connection *c, uint32_t seq, uint32_t len, uint8
     tcp->host.emit(tcp->host_data, &out);
 }
 
+static void count_out(struct tcp_connection *c, uint32_t n)
+{
+    if (c->phase == TCP_PHASE_RECOVERY)
+        c->prr.out += n;
+}
+
 /* Sends a record again. */
 static void repeat(struct tcp_connection *c, struct tcp_sent *record)
 {
@@ -108,7 +114,7 @@ static void repeat(struct tcp_connection *c, struct tcp_sent *record)
     }
     record->flags |= TCP_SENT_AGAIN;
     record->sent_us = (uint32_t)c->tcp->now_us;
-    c->prr_out += len + fin;
+    count_out(c, len + fin);
     tcp_count(c->tcp, TCP_RETRANSMITS);
     transmit(c, record->seq, len, fin != 0 ? flags | TCP_FIN : flags);
 }
@@ -163,7 +169,7 @@ static bool send_segment(struct tcp_connection *c, uint32_t len)
     c->snd_nxt += len;
     if (fin)
         fin_left(c);
-    c->prr_out += len + fin;
+    count_out(c, len + fin);
     transmit(c, seq, len, (uint8_t)(TCP_ACK | (last && len > 0 ? TCP_PSH : 0) | (fin ? TCP_FIN : 0)));
     return true;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "dataplane/tcp/reassembly.h"
 
+#include "dataplane/tcp/receive.h"
+
 #include <assert.h>
 
 /* At the start of each chunk's data; start and end of the chunk frame the payload behind it. */
@@ -11,8 +13,10 @@ struct place {
 };
 
 #define PLACE ((uint32_t)sizeof(struct place))
-/* A full buffer in full chunks, plus some for gaps. */
+/* A full buffer in full chunks, plus some for gaps; not all of one that has grown, for each of them costs
+ * time with every segment. What finds no place comes again. */
 #define CHUNKS_MIN 8u
+#define CHUNKS_MAX 520u
 #define BYTES_PER_CHUNK 1024u
 
 static struct place *place_of(struct chunk *chunk)
@@ -32,7 +36,7 @@ static uint32_t end_of(struct chunk *chunk)
 
 static uint32_t chunks_max(const struct tcp_connection *c)
 {
-    return tcp_min(CHUNKS_MIN + c->tcp->limits.receive_buffer_bytes / BYTES_PER_CHUNK, UINT16_MAX);
+    return tcp_min(CHUNKS_MIN + tcp_receive_limit(c) / BYTES_PER_CHUNK, CHUNKS_MAX);
 }
 
 /* A chunk for bytes from seq, linked at *link, or NULL when the connection or the pool has no more to give.

@@ -12,6 +12,7 @@
 #define QUICK_ACKS 16u
 #define LATE_ACKS_MAX 2u
 #define PRESSURE_SEGMENTS 4u
+#define GROW_MAX 16u
 
 static uint32_t offer(struct tcp_connection *c, const uint8_t *p, uint32_t n)
 {
@@ -174,6 +175,40 @@ static void drain(struct tcp_connection *c)
         offer_kept(c);
 }
 
+uint32_t tcp_receive_limit(const struct tcp_connection *c)
+{
+    const struct tcp_endpoint *tcp = c->tcp;
+    uint32_t limit = tcp->limits.receive_buffer_bytes;
+    if (c->rcv_grow == 0)
+        return limit;
+    uint64_t grown = (uint64_t)limit << c->rcv_grow;
+    uint32_t most = tcp_min(tcp->limits.receive_buffer_max_bytes, tcp_share_bytes(tcp));
+    return tcp_max(limit, grown < most ? (uint32_t)grown : most);
+}
+
+void tcp_receive_begin(struct tcp_connection *c)
+{
+    c->rcv_round = c->rcv_nxt + tcp_receive_limit(c);
+    c->rcv_round_ms = c->tcp->now_ms;
+}
+
+/*
+ * A sender that uses up a whole buffer's worth within two round trips is held back by the window and not by
+ * the network: as long as the reader keeps pace, it doubles. Nobody who is slow, or read slowly, gets more
+ * than the first.
+ */
+static void grow(struct tcp_connection *c)
+{
+    const struct tcp_limits *limits = &c->tcp->limits;
+    uint32_t took_ms = c->tcp->now_ms - c->rcv_round_ms;
+    if (seq_lt(c->rcv_nxt, c->rcv_round))
+        return;
+    if (took_ms <= 2 * c->srtt_us / 1000 + 1 && c->kept_bytes < limits->receive_buffer_bytes / 4 &&
+        c->rcv_grow < GROW_MAX && tcp_receive_limit(c) < limits->receive_buffer_max_bytes)
+        c->rcv_grow++;
+    tcp_receive_begin(c);
+}
+
 static void acknowledge_later(struct tcp_connection *c, uint32_t n)
 {
     c->ack_bytes += n;
@@ -224,6 +259,7 @@ void tcp_receive_data(struct tcp_connection *c, uint32_t seq, const uint8_t *p, 
     }
     if (!tcp_alive(c))
         return;
+    grow(c);
     if (gap)
         tcp_endpoint_ack_now(c);
     else
@@ -273,7 +309,7 @@ void tcp_receive_resume(struct tcp_connection *c)
     if (!tcp_alive(c))
         return;
     /* Room worth telling about (RFC 9293 s.3.8.6.2.2), when little is on offer. */
-    uint32_t limit = c->tcp->limits.receive_buffer_bytes, announced = c->rcv_edge - c->rcv_nxt;
+    uint32_t limit = tcp_receive_limit(c), announced = c->rcv_edge - c->rcv_nxt;
     uint32_t worth = tcp_min(limit / 2, 2u * c->rcv_mss);
     if (announced < limit / 2 && announced + c->kept_bytes + worth <= limit)
         tcp_endpoint_ack_now(c);
@@ -284,7 +320,7 @@ uint16_t tcp_receive_window(struct tcp_connection *c)
 {
     const struct tcp_endpoint *tcp = c->tcp;
     uint32_t scale = c->rcv_scale;
-    uint32_t limit = tcp_min(tcp->limits.receive_buffer_bytes, (uint32_t)UINT16_MAX << scale);
+    uint32_t limit = tcp_min(tcp_receive_limit(c), (uint32_t)UINT16_MAX << scale);
     uint32_t space = limit > c->kept_bytes ? limit - c->kept_bytes : 0;
     uint32_t window = c->rcv_edge - c->rcv_nxt;
 

@@ -20,6 +20,10 @@ void tcp_receive_resume(struct tcp_connection *c);
 /* Tells the end of the peer's data once all has been taken, and the end of the connection once both sides are
  * done. Calls the reader. */
 void tcp_receive_check_end(struct tcp_connection *c);
+/* Bytes that may be kept now, which is what the window is made from. */
+uint32_t tcp_receive_limit(const struct tcp_connection *c);
+/* The connection is established: its rounds begin. */
+void tcp_receive_begin(struct tcp_connection *c);
 /* The window to announce, scaled; moves the right edge. */
 uint16_t tcp_receive_window(struct tcp_connection *c);
 /* A delayed acknowledgement left by its timer: does the peer wait for each one? */

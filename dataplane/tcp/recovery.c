@@ -150,20 +150,25 @@ static uint32_t rack_detect(struct tcp_connection *c)
 
 static void enter(struct tcp_connection *c, enum tcp_recovery_phase phase)
 {
+    uint32_t flight = tcp_flight(c);
     c->recover = c->snd_nxt;
-    c->prr_flight = tcp_flight(c);
-    c->prr_delivered = 0;
-    c->prr_out = 0;
     c->undo_ts = 0;
     c->flags &= ~TCP_F_UNDO;
     c->phase = (uint8_t)phase;
-    tcp_congestion_loss(c, c->prr_flight);
+    tcp_congestion_loss(c, flight);
+    if (phase == TCP_PHASE_RECOVERY) {
+        c->prr.flight = flight;
+        c->prr.delivered = 0;
+        c->prr.out = 0;
+    }
 }
 
 static void leave(struct tcp_connection *c)
 {
-    if (c->phase == TCP_PHASE_RECOVERY)
+    if (c->phase == TCP_PHASE_RECOVERY) {
         c->cwnd = c->ssthresh;
+        tcp_congestion_resume(c);
+    }
     c->phase = TCP_PHASE_OPEN;
     if ((c->flags & TCP_F_SACK) == 0)
         c->dupacks = 0;
@@ -177,18 +182,18 @@ static void proportional_rate(struct tcp_connection *c, uint32_t delivered)
     uint32_t pipe = tcp_output_pipe(c), mss = c->snd_mss;
     int64_t allowed;
 
-    c->prr_delivered += delivered;
+    c->prr.delivered += delivered;
     if (pipe > c->ssthresh) {
-        uint64_t share = (uint64_t)c->prr_delivered * c->ssthresh;
-        allowed = (int64_t)((share + c->prr_flight - 1) / tcp_max(c->prr_flight, 1)) - c->prr_out;
+        uint64_t share = (uint64_t)c->prr.delivered * c->ssthresh;
+        allowed = (int64_t)((share + c->prr.flight - 1) / tcp_max(c->prr.flight, 1)) - c->prr.out;
     } else {
-        int64_t owed = (int64_t)c->prr_delivered - c->prr_out;
+        int64_t owed = (int64_t)c->prr.delivered - c->prr.out;
         int64_t limit = (owed > (int64_t)delivered ? owed : (int64_t)delivered) + mss;
         int64_t gap = (int64_t)c->ssthresh - pipe;
         allowed = gap < limit ? gap : limit;
     }
     /* The first retransmission of a recovery goes out whatever the sum (RFC 5681 s.3.2). */
-    if (c->prr_out == 0 && allowed < mss)
+    if (c->prr.out == 0 && allowed < mss)
         allowed = mss;
     c->cwnd = pipe + (uint32_t)(allowed > 0 ? allowed : 0);
 }

@@ -6,12 +6,22 @@
 /* Under pressure a connection keeps no more than this waiting. */
 #define PRESSURE_BYTES (2u * CHUNK_BYTES)
 
-uint32_t tcp_send_queue_room(const struct tcp_connection *c)
+/* The buffer follows what may be out, so that as much again waits behind it; a peer that does not read, or
+ * has not been seen to take more, gets no more than the first. */
+static uint32_t limit_of(const struct tcp_connection *c)
 {
     const struct tcp_endpoint *tcp = c->tcp;
     uint32_t limit = tcp->limits.send_buffer_bytes;
     if (tcp_pressure(tcp))
-        limit = tcp_min(limit, PRESSURE_BYTES);
+        return tcp_min(limit, PRESSURE_BYTES);
+    uint32_t most = tcp_min(tcp->limits.send_buffer_max_bytes, tcp_share_bytes(tcp));
+    return tcp_max(limit, tcp_min(2 * tcp_min(c->cwnd, c->snd_wnd), most));
+}
+
+uint32_t tcp_send_queue_room(const struct tcp_connection *c)
+{
+    const struct tcp_endpoint *tcp = c->tcp;
+    uint32_t limit = limit_of(c);
     if (c->send_bytes >= limit)
         return 0;
     uint64_t memory = (uint64_t)tcp_spare_chunks(tcp) * CHUNK_BYTES;

@@ -23,7 +23,7 @@ struct tcp_sent_at {
 };
 
 /* More would be many small segments: they wait and grow together instead. */
-#define TCP_SENT_MAX 2032u
+#define TCP_SENT_MAX 4064u
 
 static inline struct tcp_sent *tcp_sent_here(const struct tcp_sent_at *at)
 {

@@ -104,9 +104,13 @@ struct tcp_limits {
     uint32_t connections;
     uint32_t half_open;            /* above it: SYN cookies */
     uint32_t send_buffer_bytes;    /* queued and unacknowledged, per connection */
-    uint32_t receive_buffer_bytes; /* kept and out of order, per connection; also the largest window */
-    uint32_t resets_per_s;         /* RST answered to nobody's segments */
-    uint32_t challenges_per_s;     /* RFC 5961 s.7 */
+    uint32_t receive_buffer_bytes; /* kept and out of order, per connection; also the window */
+    /* What the two may grow to, for a peer that fills them within a round trip, as long as the connection
+     * takes no more than an eighth of what is free. Not above the others: they do not grow. */
+    uint32_t send_buffer_max_bytes;
+    uint32_t receive_buffer_max_bytes;
+    uint32_t resets_per_s;     /* RST answered to nobody's segments */
+    uint32_t challenges_per_s; /* RFC 5961 s.7 */
     uint32_t syn_retries;
     uint32_t data_retries;      /* RFC 1122 s.4.2.3.5, R2 */
     uint64_t keepalive_idle_us; /* 0: none */

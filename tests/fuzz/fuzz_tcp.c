@@ -400,6 +400,8 @@ static void setup(struct fuzz *f)
     limits.half_open = 2;
     limits.send_buffer_bytes = 20000;
     limits.receive_buffer_bytes = 1u << (12 + take8(f) % 6);
+    limits.send_buffer_max_bytes = 60000;
+    limits.receive_buffer_max_bytes = 65536;
     limits.data_retries = 6;
     f->now_us = 1000000 + take16(f) * UINT64_C(4294967);
     f->timers = timer_wheel_create(f->now_us);

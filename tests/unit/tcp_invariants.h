@@ -60,7 +60,8 @@ static inline const char *tcp_invariants_received(const struct tcp_connection *c
         if (!seq_lt(c->rcv_nxt, ranges[i].start) || !seq_lt(ranges[i].start, ranges[i].end) ||
             !seq_leq(ranges[i].end, c->rcv_edge))
             return "held out of order what is not in the window";
-    if (c->kept_bytes > c->tcp->limits.receive_buffer_bytes + 65536)
+    const struct tcp_limits *limits = &c->tcp->limits;
+    if (c->kept_bytes > tcp_max(limits->receive_buffer_bytes, limits->receive_buffer_max_bytes) + 65536)
         return "more kept than the buffer allows";
     return NULL;
 }
@@ -83,7 +84,7 @@ static inline const char *tcp_invariants_connection(struct tcp_connection *c, ui
         return "rcv_nxt beyond the window's edge";
     if (queued != c->send_bytes)
         return "queued bytes do not add up";
-    if (c->send_bytes > c->tcp->limits.send_buffer_bytes)
+    if (c->send_bytes > tcp_max(c->tcp->limits.send_buffer_bytes, c->tcp->limits.send_buffer_max_bytes))
         return "more queued than the limit allows";
     if (c->armed != 0 && !timer_running(&c->timer))
         return "a deadline without a timer";

@@ -174,6 +174,8 @@ static void init(struct run *r)
     tcp_limits_default(&r->limits, 8);
     r->limits.keepalive_idle_us = 0;
     r->limits.receive_buffer_bytes = 65535;
+    r->limits.receive_buffer_max_bytes = 0;
+    r->limits.send_buffer_max_bytes = 0;
     r->chunks_n = 256;
     r->mss = 1460;
     r->take = UINT32_MAX;
@@ -338,6 +340,10 @@ static bool set_limit(struct run *r, const char *name, uint64_t n)
         l->send_buffer_bytes = (uint32_t)n;
     else if (strcmp(name, "receive") == 0)
         l->receive_buffer_bytes = (uint32_t)n;
+    else if (strcmp(name, "send_max") == 0)
+        l->send_buffer_max_bytes = (uint32_t)n;
+    else if (strcmp(name, "receive_max") == 0)
+        l->receive_buffer_max_bytes = (uint32_t)n;
     else if (strcmp(name, "keepalive") == 0)
         l->keepalive_idle_us = n * 1000000;
     else if (strcmp(name, "orphan") == 0)

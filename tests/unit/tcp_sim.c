@@ -400,6 +400,8 @@ static bool side_init(struct sim *m, uint32_t n)
     tcp_limits_default(&limits, 16);
     limits.send_buffer_bytes = set->buffer_bytes;
     limits.receive_buffer_bytes = set->buffer_bytes;
+    limits.send_buffer_max_bytes = set->buffer_max_bytes;
+    limits.receive_buffer_max_bytes = set->buffer_max_bytes;
     limits.data_retries = 60;
     limits.syn_retries = 20;
     limits.orphan_us = UINT64_C(3000000000);
@@ -420,7 +422,8 @@ static bool side_init(struct sim *m, uint32_t n)
                                .protocol = 6};
     u->model.have = calloc(1, set->bytes[1 - n] + 1);
     uint32_t scale = 0;
-    while ((65535u << scale) < set->buffer_bytes)
+    while ((65535u << scale) <
+           (set->buffer_bytes < set->buffer_max_bytes ? set->buffer_max_bytes : set->buffer_bytes))
         scale++;
     u->scale = (uint8_t)scale;
     return u->timers != NULL && u->chunks != NULL && u->tcp != NULL && u->model.have != NULL;

@@ -20,6 +20,7 @@ struct sim_settings {
     uint64_t rate_bytes_per_s; /* 0: unlimited */
     uint32_t queue_bytes;      /* of the bottleneck */
     uint32_t buffer_bytes;
+    uint32_t buffer_max_bytes; /* what buffers may grow to */
     uint32_t chunks;
     uint16_t mss[2];
     uint32_t write_bytes; /* largest single write */
