@@ -77,6 +77,7 @@ static bool fits_window(struct tcp_connection *c, const struct tcp_segment_in *s
             return false;
         }
         tcp_count(c->tcp, TCP_DUPLICATE);
+        c->flags |= TCP_F_GAPS;
         if (t->len > 0)
             report_duplicate(c, s->seq, s->seq + tcp_min(old, t->len));
         tcp_endpoint_ack_now(c);

@@ -76,7 +76,7 @@ static void transmit(struct tcp_connection *c, uint32_t seq, uint32_t len, uint8
     if (len > 0)
         out.pieces_n = tcp_send_queue_pieces(c, seq, len, out.pieces);
     if ((c->ooo_head == NULL && (c->flags & TCP_F_DSACK) == 0) || put_sack(c, &out))
-        c->flags &= ~TCP_F_ACK_NOW;
+        c->flags &= ~(TCP_F_ACK_NOW | TCP_F_ACK_GAP);
     c->armed &= (uint8_t)~TCP_ARMED_ACK;
     c->ack_bytes = 0;
     c->last_ack_sent = c->rcv_nxt;
@@ -271,10 +271,14 @@ void tcp_output_flush(struct tcp_connection *c)
         sent |= send_new(c);
         tcp_timers_sent(c, sent);
     }
-    if ((c->flags & TCP_F_ACK_NOW) != 0) {
-        transmit(c, c->snd_nxt, 0, TCP_ACK);
-        c->flags &= ~TCP_F_ACK_NOW;
-    }
+    if ((c->flags & TCP_F_ACK_NOW) != 0)
+        tcp_output_ack(c);
+}
+
+void tcp_output_ack(struct tcp_connection *c)
+{
+    transmit(c, c->snd_nxt, 0, TCP_ACK);
+    c->flags &= ~(TCP_F_ACK_NOW | TCP_F_ACK_GAP);
 }
 
 void tcp_output_window_probe(struct tcp_connection *c)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Segments of a connection. All but resets leave from tcp_flush or a timer, with the state of that moment:
- * every segment carries the current acknowledgement and window.
+ * Segments of a connection. All but resets, and acknowledgements where segments get lost, leave from
+ * tcp_flush or a timer: every segment carries the current acknowledgement and window.
  */
 #ifndef DATAPLANE_TCP_OUTPUT_H
 #define DATAPLANE_TCP_OUTPUT_H
@@ -15,6 +15,8 @@ uint32_t tcp_output_payload_max(const struct tcp_connection *c);
 uint32_t tcp_output_pipe(const struct tcp_connection *c);
 /* SYN, lost segments, new segments as far as the windows allow, FIN, an acknowledgement that is due. */
 void tcp_output_flush(struct tcp_connection *c);
+/* A bare acknowledgement, now. */
+void tcp_output_ack(struct tcp_connection *c);
 /* Sends one segment into a closed or tiny window; at least one byte. */
 void tcp_output_window_probe(struct tcp_connection *c);
 /* RFC 8985 s.7.3: one new segment, or the last one again. */

@@ -2,6 +2,7 @@
 #include "dataplane/tcp/receive.h"
 
 #include "dataplane/tcp/endpoint.h"
+#include "dataplane/tcp/output.h"
 #include "dataplane/tcp/reassembly.h"
 #include "dataplane/tcp/timers.h"
 
@@ -206,7 +207,21 @@ static void grow(struct tcp_connection *c)
     if (took_ms <= 2 * c->srtt_us / 1000 + 1 && c->kept_bytes < limits->receive_buffer_bytes / 4 &&
         c->rcv_grow < GROW_MAX && tcp_receive_limit(c) < limits->receive_buffer_max_bytes)
         c->rcv_grow++;
+    if (c->ooo_head == NULL)
+        c->flags &= ~TCP_F_GAPS;
     tcp_receive_begin(c);
+}
+
+/*
+ * RFC 5681 s.4.2: each segment out of order gets an acknowledgement of its own, for a sender without SACK
+ * counts them; and where segments get lost, acknowledgements do, so that one for a burst would be too few and
+ * every second segment gets one. Elsewhere a burst costs one.
+ */
+static void acknowledge_burst(struct tcp_connection *c)
+{
+    bool gap = (c->flags & TCP_F_ACK_GAP) != 0;
+    if (gap || ((c->flags & TCP_F_GAPS) != 0 && c->ack_bytes >= 2u * c->rcv_mss))
+        tcp_output_ack(c);
 }
 
 static void acknowledge_later(struct tcp_connection *c, uint32_t n)
@@ -235,10 +250,12 @@ void tcp_receive_ack_was_late(struct tcp_connection *c)
 
 void tcp_receive_data(struct tcp_connection *c, uint32_t seq, const uint8_t *p, uint32_t n)
 {
+    acknowledge_burst(c);
     if (seq != c->rcv_nxt) {
         tcp_count(c->tcp, TCP_OUT_OF_ORDER);
         tcp_reassembly_add(c, seq, p, n);
-        tcp_endpoint_ack_now(c); /* RFC 5681 s.4.2: the sender wants to know at once */
+        c->flags |= TCP_F_GAPS | TCP_F_ACK_GAP;
+        tcp_endpoint_ack_now(c);
         return;
     }
     bool gap = c->ooo_head != NULL;
@@ -327,7 +344,7 @@ uint16_t tcp_receive_window(struct tcp_connection *c)
     if (tcp_pressure(tcp))
         space = tcp_min(space, PRESSURE_SEGMENTS * c->rcv_mss);
     if (space > window && space - window >= tcp_min(limit / 2, c->rcv_mss))
-        window = space >> scale << scale;
+        window = tcp_max(window, space >> scale << scale); /* small segments, large scale */
     /* Rounded up, since the edge must not move left (RFC 7323 s.2.4). */
     uint32_t units = tcp_min((window + (1u << scale) - 1) >> scale, UINT16_MAX);
     c->rcv_edge = seq_max(c->rcv_edge, c->rcv_nxt + (units << scale));

@@ -155,7 +155,9 @@ static void enter(struct tcp_connection *c, enum tcp_recovery_phase phase)
     c->undo_ts = 0;
     c->flags &= ~TCP_F_UNDO;
     c->phase = (uint8_t)phase;
-    tcp_congestion_loss(c, flight);
+    /* RFC 9438 s.4.6: the window counts when it was the limit. What is out right now may be less, for the
+     * acknowledgements of one burst come before what they let go. */
+    tcp_congestion_loss(c, (c->flags & TCP_F_CWND_LIMITED) != 0 ? tcp_max(c->cwnd, flight) : flight);
     if (phase == TCP_PHASE_RECOVERY) {
         c->prr.flight = flight;
         c->prr.delivered = 0;

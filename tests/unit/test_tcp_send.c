@@ -58,6 +58,23 @@ static const struct tcp_script segments[] = {
      "> P. 1:101\n"
      "write 9000\n"
      "> . 101:4165\n> . 4165:8229\n> P. 8229:9101\n"},
+    {"the send buffer follows what may be out, and what is free", "limit send 4000\n"
+                                                                  "limit send_max 30000\n"
+                                                                  "< S 0:0 win 65535 <mss 1000>\n"
+                                                                  "> S. 0:0 ack 1\n"
+                                                                  "< . 1:1 ack 1 win 65535\n"
+                                                                  "room 20000\n" /* twice ten segments */
+                                                                  "< . 1:1 ack 1 win 3000\n"
+                                                                  "room 6000\n"
+                                                                  "< . 1:1 ack 1 win 0\n"
+                                                                  "room 4000\n"},
+    {"no grown send buffer takes more than an eighth of what is free", "limit send 4000\n"
+                                                                       "limit send_max 30000\n"
+                                                                       "limit chunks 40\n"
+                                                                       "< S 0:0 win 65535 <mss 1000>\n"
+                                                                       "> S. 0:0 ack 1\n"
+                                                                       "< . 1:1 ack 1 win 65535\n"
+                                                                       "room 9398\n"},
     {"a short write is followed by writable (stream.h)",
      "limit send 8000\n" PLAIN "write 8000\n"
      "write-short\n"

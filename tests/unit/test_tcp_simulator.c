@@ -56,6 +56,7 @@ static struct sim_settings drawn(uint64_t seed)
     s.cookies = !s.both_connect && pick(&x, 8) == 0;
     s.late_clock = pick(&x, 6) == 0;
     s.chunks = pick(&x, 8) == 0 ? 16 + pick(&x, 64) : 1024;
+    s.buffer_max_bytes = pick(&x, 2) == 0 ? 0 : s.buffer_bytes * (2 + pick(&x, 30));
     return s;
 }
 
@@ -122,12 +123,33 @@ static void reordering_alone_costs_little(void)
     }
 }
 
+/* 100 ms there and back: 64 KiB a round trip would take almost five seconds. */
+static void windows_grow_on_long_paths(void)
+{
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct sim_settings s = calm(seed);
+        s.bytes[0] = 3000000;
+        s.bytes[1] = 0;
+        s.delay_us = 50000;
+        s.buffer_max_bytes = 4 << 20;
+        s.chunks = 16384;
+        struct sim_result r = sim_run(&s);
+        CU_ASSERT(r.complete);
+        CU_ASSERT_EQUAL(r.retransmits, 0);
+        CU_ASSERT(r.duration_us < 3000000);
+        s.loss_permille = 2; /* hundreds of segments wait behind each gap */
+        r = sim_run(&s);
+        CU_ASSERT(r.complete);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct unit_test tests[] = {
         {"a calm network needs no retransmission", a_calm_network_needs_no_retransmission},
         {"single losses need no timeout (RFC 6675, RFC 8985)", single_losses_need_no_timeout},
         {"reordering alone costs little (RFC 8985 s.6.2)", reordering_alone_costs_little},
+        {"windows grow on long paths (RFC 7323 s.2)", windows_grow_on_long_paths},
         {"thousands of drawn transfers arrive byte for byte", thousands_of_drawn_transfers},
     };
     if (argc == 2)
