@@ -100,7 +100,11 @@ struct config_upstream {
     bool tls_1_2; /* min_version = "1.2" */
     bool resumption;
     uint64_t connect_timeout_us;
-    const char *psk_id; /* DTLS */
+    const char *user_name;     /* template; NULL: as the device says */
+    const char *password_file; /* see gateway/secret_file.h; NULL: none */
+    const char *client_id;     /* template; NULL: the device's */
+    const char *mount;         /* template, see policy/mqtt/mount.h; NULL: none */
+    const char *psk_id;        /* DTLS */
     const char *psk_file;
     uint64_t cache_bytes; /* CoAP: what a worker keeps of its responses; 0: nothing (E5) */
     uint32_t nstart;      /* CoAP: outstanding requests of an identity (RFC 7252 s.4.7) */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Listeners and upstreams of sallyport.conf, seen together, and the files they name (A2, A5, B1, B3). */
 #include "config/gateway_draft.h"
+#include "config/gateway_shape.h"
 #include "config/suggest.h"
 #include "config/text.h"
 
@@ -261,6 +262,13 @@ static void check_upstream(struct schema_read *read, struct gateway_draft *draft
     if (!wrong && own->security == CONFIG_SECURITY_DTLS)
         check_dtls(read, own, setting);
     check_servers(read, draft, own, setting);
+    if (own->password_file != NULL)
+        check_secret(read, at(read, setting, "password_file"), "password_file", own->password_file);
+    bool of_coap = false;
+    for (uint32_t i = 0; own->protocol == CONFIG_MQTT && i < draft->config->listeners_n; i++)
+        of_coap |= draft->config->listeners[i].protocol == CONFIG_COAP &&
+                   draft->config->listeners[i].upstream == index;
+    gateway_check_shape(read, own, setting, of_coap);
 }
 
 /* ---- listeners ----------------------------------------------------------------------------------------- */

@@ -184,6 +184,8 @@ static const char *const secured_words[] = {"tls", "dtls", NULL};
 static const char *const dtls_words[] = {"dtls", NULL};
 static const char *const coap_words[] = {"coap", NULL};
 #define SECURED .with = "security", .with_words = secured_words
+static const char *const mqtt_words[] = {"mqtt", NULL};
+#define OF_MQTT .with = "protocol", .with_words = mqtt_words
 
 static const struct schema_key upstream_keys[] = {
     {.name = "name",
@@ -255,6 +257,29 @@ static const struct schema_key upstream_keys[] = {
      .max = 300 * SECOND_US,
      .fallback = "5s",
      SCHEMA_INTO(struct config_upstream, connect_timeout_us)},
+    {.name = "user_name",
+     OF_MQTT,
+     .type = SCHEMA_TEXT,
+     .max = 512,
+     .example = "\"${id}\"",
+     SCHEMA_INTO(struct config_upstream, user_name)},
+    {.name = "password_file",
+     OF_MQTT,
+     .type = SCHEMA_PATH,
+     .example = "\"secrets/cloud.passwords\"",
+     SCHEMA_INTO(struct config_upstream, password_file)},
+    {.name = "client_id",
+     OF_MQTT,
+     .type = SCHEMA_TEXT,
+     .max = 512,
+     .example = "\"site7-${client_id}\"",
+     SCHEMA_INTO(struct config_upstream, client_id)},
+    {.name = "mount",
+     OF_MQTT,
+     .type = SCHEMA_TEXT,
+     .max = 512,
+     .example = "\"sites/7/\"",
+     SCHEMA_INTO(struct config_upstream, mount)},
     {.name = "psk_id",
      .with = "security",
      .with_words = dtls_words,

@@ -275,6 +275,36 @@ static void set_release(struct schema_read *read, const struct schema_value *val
 
 #define ROLE(member) SCHEMA_INTO(struct policy_role_spec, member)
 
+static const char *const takeover_words[] = {"same-place", "refuse", "replace", NULL};
+
+static void set_expiry(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)read;
+    role_of(into)->session.expiry_max_s = (uint32_t)((uint64_t)value->number / SECOND_US);
+    role_of(into)->session.caps_expiry = true;
+}
+
+static const struct schema_key session_keys[] = {
+    {.name = "takeover",
+     .type = SCHEMA_WORD,
+     .words = takeover_words,
+     .fallback = "same-place",
+     .example = "\"refuse\"",
+     ROLE(session.takeover)},
+    {.name = "expiry",
+     .type = SCHEMA_DURATION,
+     .max = INT64_C(0xFFFFFFFE) * (int64_t)SECOND_US,
+     .example = "\"1h\"",
+     .set = set_expiry},
+    {.name = "packet",
+     .type = SCHEMA_SIZE,
+     .min = 64,
+     .max = 256 * MIB,
+     .example = "\"16KiB\"",
+     ROLE(session.packet_bytes)},
+};
+static const struct schema_table session_table = {.what = "session", SCHEMA_KEYS(session_keys)};
+
 static void set_will_delay(struct schema_read *read, const struct schema_value *value, void *into)
 {
     (void)read;
@@ -361,6 +391,7 @@ static const struct schema_key role_keys[] = {
      .type = SCHEMA_GROUP,
      .example = "{ topic = \"...\"; }",
      .inside = &last_will_table},
+    {.name = "session", .type = SCHEMA_GROUP, .inside = &session_table},
     {.name = "refusal",
      .type = SCHEMA_WORD,
      .words = refusal_words,

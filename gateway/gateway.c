@@ -16,6 +16,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -200,6 +201,11 @@ static int make_workers(struct gateway *gateway)
         password_pool_create(config->password_threads, gateway->workers_n, PASSWORD_JOBS);
     if (gateway->shared.handshakes == NULL || gateway->shared.passwords == NULL || !make_rings(gateway))
         return GATEWAY_EXIT_FAULT;
+    uint8_t secret[16];
+    if (getrandom(secret, sizeof(secret), 0) == (ssize_t)sizeof(secret))
+        gateway->shared.claims = session_claims_create(config->connections * gateway->workers_n, secret);
+    if (gateway->shared.claims == NULL)
+        return GATEWAY_EXIT_FAULT;
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
         gateway->workers[i] = worker_create(&gateway->shared, i);
         if (gateway->workers[i] == NULL) {
@@ -329,6 +335,7 @@ void gateway_stop(struct gateway *gateway)
     for (uint32_t i = 0; i < gateway->workers_n; i++)
         worker_destroy(gateway->workers[i]);
     password_pool_destroy(gateway->shared.passwords);
+    session_claims_destroy(gateway->shared.claims);
     if (gateway->shared.rcu != NULL)
         reload_retire(gateway, true);
     for (uint32_t w = 0; w < WORKERS_MAX; w++) {

@@ -90,6 +90,8 @@ static void make_contexts(struct generation *generation, struct diagnostics *d)
         const struct config_upstream *upstream = &generation->config->upstreams[i];
         if (upstream->security == CONFIG_SECURITY_DTLS)
             generation->upstream_dtls[i] = make_dtls_context(upstream, d);
+        if (upstream->password_file != NULL)
+            generation->passwords[i] = secret_file_load(upstream->password_file, d);
         if (upstream->security != CONFIG_SECURITY_TLS)
             continue;
         check_pair(upstream, d);
@@ -163,6 +165,7 @@ void generation_destroy(struct generation *generation)
         if (generation->upstream_tls[i] != NULL)
             tls_context_unref(generation->upstream_tls[i]);
         dtls_context_unref(generation->upstream_dtls[i]);
+        secret_file_destroy(generation->passwords[i]);
     }
     rate_totals_destroy(generation->totals);
     if (generation->policy != NULL)

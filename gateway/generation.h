@@ -16,6 +16,7 @@
 #include "dataplane/secure/dtls_stream.h"
 #include "dataplane/secure/tls_context.h"
 #include "gateway/rate_totals.h"
+#include "gateway/secret_file.h"
 #include "policy/access/snapshot.h"
 
 struct generation {
@@ -25,6 +26,7 @@ struct generation {
     struct tls_context *upstream_tls[GATEWAY_UPSTREAMS_MAX];   /* NULL: plain */
     struct dtls_context *upstream_dtls[GATEWAY_UPSTREAMS_MAX]; /* likewise */
     struct rate_totals *totals;
+    struct secret_file *passwords[GATEWAY_UPSTREAMS_MAX]; /* NULL: none */
     struct policy_summary summary;
     char sha256[DIGEST_HEX]; /* of the policy as it is kept; empty unless it was printed so */
     uint32_t kept;           /* number under which the history has it; 0: not kept */

@@ -109,7 +109,8 @@ static bool make_workspace(struct mqtt_relays *all)
     w->codes_room = RELAY_HEAD_BYTES_MAX / 3;
     w->codes = malloc(w->codes_room);
     all->scratch = malloc(RELAY_SCRATCH_BYTES);
-    return w->entries != NULL && w->codes != NULL && all->scratch != NULL;
+    all->shape_scratch = malloc(RELAY_SHAPE_SCRATCH_BYTES);
+    return w->entries != NULL && w->codes != NULL && all->scratch != NULL && all->shape_scratch != NULL;
 }
 
 struct mqtt_relays *mqtt_relays_create(const struct mqtt_relays_config *config)
@@ -167,6 +168,9 @@ static void release(struct relay *r)
     if (r->client != NULL)
         forget_client(r);
     relay_unhold_source(r);
+    relay_release_claims(r);
+    if (r->mount != NULL)
+        packet_buffer_put(all->buffers, r->mount);
     if (all->config.gone != NULL)
         all->config.gone(all->config.worker, &r->origin);
     slab_free(all->slab, r);
@@ -192,6 +196,7 @@ void mqtt_relays_destroy(struct mqtt_relays *all)
     free(all->workspace.entries);
     free(all->workspace.codes);
     free(all->scratch);
+    free(all->shape_scratch);
     free(all);
 }
 
@@ -267,6 +272,8 @@ static void flush_side(struct relay_side *side)
 void mqtt_relays_flush(struct mqtt_relays *all)
 {
     struct relay *r;
+    if (all->config.claims != NULL)
+        relay_yield_claims(all);
     while ((r = all->listed) != NULL) {
         all->listed = r->next_listed;
         r->listed = false;

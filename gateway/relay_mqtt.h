@@ -23,6 +23,7 @@
 #include "gateway/authenticator.h"
 #include "gateway/event.h"
 #include "gateway/generation.h"
+#include "gateway/session_claims.h"
 
 struct mqtt_relays;
 
@@ -58,7 +59,9 @@ struct mqtt_relays_config {
     /* A relay that was accepted is gone (for counting sessions per source); may be NULL. */
     void (*gone)(void *worker, const struct relay_origin *origin);
     void *worker;
-    uint64_t session_seed; /* first session number */
+    uint64_t session_seed;         /* first session number */
+    struct session_claims *claims; /* of all workers, borrowed; NULL: none are made */
+    uint32_t worker_index;
 };
 
 /* RELAY_COUNTER(name, id), beside one counter per outcome and direction. */

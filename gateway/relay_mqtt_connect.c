@@ -2,6 +2,8 @@
 /* From CONNECT to an open upstream: who it is, whether it may, and the dialling (C1, C3, D2, D10, F2). */
 #include "gateway/relay_mqtt_private.h"
 
+#include <stdio.h>
+
 /* FNV-1a: names of listeners are told apart across reloads by it. */
 uint64_t relay_name_digest(const char *name)
 {
@@ -86,17 +88,44 @@ static bool same_place(const struct relay *a, const struct relay *b)
            memcmp(a->origin.mac, b->origin.mac, sizeof(a->origin.mac)) == 0;
 }
 
-/* A second session with the same client identifier takes over from the same place and is refused from any
- * other; others count against the cap (C3, D9). */
+/* Where the session is that keeps this one out, for whoever reads the event. */
+static void note_holder(struct relay *r, const struct relay *holder)
+{
+    char address[IP_ADDRESS_TEXT];
+    const uint8_t *mac = holder->origin.mac;
+    int n = snprintf(r->all->detail, sizeof(r->all->detail), "the session is held from %s",
+                     ip_address_format(&holder->origin.key.remote, address));
+    if (holder->origin.has_mac)
+        snprintf(r->all->detail + n, sizeof(r->all->detail) - (size_t)n, " (%02x:%02x:%02x:%02x:%02x:%02x)",
+                 mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+}
+
+static bool takes_over(const struct relay *r, const struct relay *holder)
+{
+    switch (r->identity.role->session.takeover) {
+    case POLICY_TAKEOVER_SAME_PLACE:
+        return same_place(holder, r);
+    case POLICY_TAKEOVER_REFUSE:
+        return false;
+    case POLICY_TAKEOVER_REPLACE:
+        return true;
+    }
+    return false;
+}
+
+/* A second session with the same client identifier takes over or is refused, as the role says; others count
+ * against the cap (C3, D9). */
 static enum outcome claim_session(struct relay *r, struct client *client)
 {
     struct bytes id = relay_client_id(r);
     for (struct relay *other = client->sessions; other != NULL; other = other->next_of_client) {
         if (other->state == RELAY_ENDING || id.len == 0 || !bytes_equal(relay_client_id(other), id))
             continue;
-        if (!same_place(other, r))
+        if (!takes_over(r, other)) {
+            note_holder(r, other);
             return OUTCOME_SESSION_TAKEN;
-        relay_end(other, OUTCOME_TAKEN_OVER);
+        }
+        relay_take_over(other);
     }
     uint32_t live = 0;
     for (const struct relay *other = client->sessions; other != NULL; other = other->next_of_client)
@@ -132,7 +161,6 @@ static enum outcome dial(struct relay *r)
 {
     const struct mqtt_relays_config *config = &r->all->config;
     enum outcome why = OUTCOME_UPSTREAM_REFUSED;
-    r->upstream_index = relay_generation(r)->config->listeners[r->origin.listener].upstream;
     r->upstream.stream = config->dial(config->worker, r->upstream_index, r->identity.name, &r->origin.key,
                                       &relay_upstream_handler, r, &r->server, &why);
     if (r->upstream.stream == NULL)
@@ -193,6 +221,8 @@ const char *relay_why_refused(const struct relay *r, enum outcome outcome)
         return identity_part_text(r->identity.mismatch);
     if (outcome == OUTCOME_QUARANTINED && r->named && r->identity.device != NULL)
         return r->identity.device->quarantine;
+    if (outcome == OUTCOME_SESSION_TAKEN && r->all->detail[0] != 0)
+        return r->all->detail;
     if (outcome == OUTCOME_RATE_CONNECTS)
         return mqtt_guard_scope_text((enum guard_scope)r->over_scope);
     return NULL;
@@ -237,6 +267,7 @@ static enum outcome keep_names(struct relay *r, const struct mqtt_connect *c)
 enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
 {
     struct guard_verdict v;
+    r->all->detail[0] = 0;
     r->version = (uint8_t)packet->connect.version;
     enum outcome outcome = keep_names(r, &packet->connect);
     if (outcome == OUTCOME_ALLOWED)
@@ -257,7 +288,10 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
     if (v.outcome != OUTCOME_ALLOWED)
         relay_report_verdict(r, MQTT_FROM_CLIENT, packet, &v);
     set_framers(r);
-    outcome = relay_queue_connect(r, packet) ? dial(r) : OUTCOME_NO_RESOURCES;
+    struct mqtt_packet shaped = *packet;
+    outcome = relay_shape(r, &shaped);
+    if (outcome == OUTCOME_ALLOWED)
+        outcome = relay_queue_connect(r, &shaped) ? dial(r) : OUTCOME_NO_RESOURCES;
     if (outcome != OUTCOME_ALLOWED) {
         refuse(r, outcome, packet, NULL);
         return outcome;

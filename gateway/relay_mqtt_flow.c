@@ -141,6 +141,13 @@ static void after_last(struct relay *r, struct relay_side *from, const struct mq
 static size_t build(struct relay *r, const struct relay_side *from, struct mqtt_packet *packet)
 {
     bool publish = packet->type == MQTT_PUBLISH;
+    struct mqtt_packet mounted;
+    if (r->mount != NULL && relay_is_device(r, from)) {
+        mounted = *packet; /* the session's own tables keep the client's names */
+        packet = &mounted;
+        if (!relay_mount_up(r, packet))
+            return 0;
+    }
     for (;;) {
         size_t n = mqtt_build(r->all->scratch, RELAY_SCRATCH_BYTES - JOINED_BYTES_MAX, packet,
                               (enum mqtt_version)r->version);
@@ -263,6 +270,8 @@ static void handle(struct relay *r, struct relay_side *from, struct offer *offer
             explicit_bzero(from->framer.buffer, from->framer.capacity);
         return;
     }
+    if (from == &r->upstream)
+        relay_mount_down(r, packet);
     mqtt_guard_check(&r->guard, sender, packet, whole, relay_now(r), &v);
     if (v.action == GUARD_HOLD) {
         mqtt_framer_hold(&from->framer, &offer->in);
@@ -466,7 +475,9 @@ void relay_revoke(struct relay *r)
     struct mqtt_packet packet;
     r->revoke = false;
     while (r->state == RELAY_RUNNING && mqtt_guard_revoke(&r->guard, &packet, &r->revoke)) {
-        size_t n = mqtt_build(r->all->scratch, RELAY_SCRATCH_BYTES, &packet, (enum mqtt_version)r->version);
+        size_t n = relay_mount_up(r, &packet) ? mqtt_build(r->all->scratch, RELAY_SCRATCH_BYTES, &packet,
+                                                           (enum mqtt_version)r->version)
+                                              : 0;
         r->all->counters.count[RELAY_SUBSCRIPTIONS_TAKEN_BACK] += packet.list_count;
         if (n == 0 || !relay_send(r, &r->upstream, r->all->scratch, n))
             relay_end(r, OUTCOME_NO_RESOURCES);

@@ -75,6 +75,8 @@ void relay_set_state(struct relay *r, enum relay_state state)
 {
     r->state = (uint8_t)state;
     r->since_us = relay_now(r);
+    if (state == RELAY_ENDING || state == RELAY_LEAVING)
+        relay_release_claims(r);
     relay_arm(r);
 }
 
@@ -140,6 +142,18 @@ void relay_end_code(struct relay *r, enum outcome why, uint8_t code)
 void relay_end(struct relay *r, enum outcome why)
 {
     relay_end_code(r, why, mqtt_guard_code(MQTT_DISCONNECT, (enum mqtt_version)r->version, why));
+}
+
+void relay_take_over(struct relay *r)
+{
+    if (r->state == RELAY_ENDING)
+        return;
+    relay_report(r, &(struct relay_report){.kind = EVENT_MQTT_END,
+                                           .outcome = OUTCOME_TAKEN_OVER,
+                                           .rule = ACL_RULE_NONE,
+                                           .told = r->version == MQTT_5,
+                                           .reason_code = outcome_mqtt5_code(OUTCOME_TAKEN_OVER)});
+    relay_end(r, OUTCOME_TAKEN_OVER);
 }
 
 void relay_end_quietly(struct relay *r, enum outcome why, uint8_t reason_code)

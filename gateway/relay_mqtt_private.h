@@ -36,6 +36,7 @@
 #define RELAY_TEXT_MAX 1024                         /* client identifier; user name */
 #define RELAY_WAITING_BYTES_MAX 2048                /* answers that may wait before a side is not read */
 #define RELAY_SCRATCH_BYTES (RELAY_HEAD_BYTES_MAX * 2) /* above any head and a payload that goes with it */
+#define RELAY_SHAPE_SCRATCH_BYTES (RELAY_HEAD_BYTES_MAX * 3)
 
 enum relay_state {
     RELAY_ENDING = 0, /* what arrives is thrown away; streams are closing */
@@ -90,6 +91,13 @@ struct relay_text {
     uint8_t data[];
 };
 
+/* The prefix of its topics at the upstream. */
+struct relay_mount {
+    uint16_t len;
+    uint8_t at[];
+};
+
+#define RELAY_CLAIMS 2
 #define RELAY_FOLDS 4
 
 /* Repeats of one kind of event within a second. */
@@ -131,7 +139,9 @@ struct relay {
     uint64_t listener_name; /* digest */
     struct client *client;
     struct relay *next_of_client;
-    struct client *source; /* what is remembered of its address; NULL: not asked for */
+    struct relay_mount *mount;     /* NULL: none */
+    uint64_t claims[RELAY_CLAIMS]; /* on its names at the upstream; 0: none */
+    struct client *source;         /* what is remembered of its address; NULL: not asked for */
     struct relay_text *text;
     uint64_t credential; /* user_digest of what its password was held against; 0: nothing was */
     struct relay_origin origin;
@@ -152,7 +162,10 @@ struct mqtt_relays {
     uint32_t sweep_position;
     bool draining;
     struct mqtt_relays_counters counters;
-    uint8_t *scratch; /* RELAY_SCRATCH_BYTES: packets are built here */
+    uint8_t *scratch;       /* RELAY_SCRATCH_BYTES: packets are built here */
+    uint8_t *shape_scratch; /* RELAY_SHAPE_SCRATCH_BYTES: names as the upstream knows them */
+    uint32_t contests;      /* of claims, as far as they were seen */
+    char detail[EVENT_DETAIL_MAX];
 };
 
 /* Asks for all that the next packet will touch at once, instead of one cache miss after the other. */
@@ -267,6 +280,18 @@ enum outcome relay_take_connect(struct relay *r, struct client *client);
 void relay_quarantine(struct relay *r, struct client *client, enum guard_scope scope, enum outcome outcome,
                       uint64_t for_us);
 
+/* ---- relay_mqtt_shape.c ---- */
+/* Gives a judged CONNECT the form in which it goes to the upstream of its listener, claims its names there
+ * and keeps the mount point. What it borrows lies in the shape scratch and in the generation's passwords. */
+enum outcome relay_shape(struct relay *r, struct mqtt_packet *connect);
+void relay_release_claims(struct relay *r);
+/* Ends sessions whose names were claimed elsewhere by a role that lets them be replaced. */
+void relay_yield_claims(struct mqtt_relays *all);
+/* Topics of a packet for the upstream; false when they do not fit. From the upstream: a PUBLISH that lies
+ * outside gets a defect. */
+bool relay_mount_up(struct relay *r, struct mqtt_packet *packet);
+void relay_mount_down(struct relay *r, struct mqtt_packet *packet);
+
 /* ---- relay_mqtt_will.c ---- */
 /* A CONNECT was passed on: tells when the client's Will is another than it was, or is gone. */
 void relay_will_seen(struct relay *r, const struct mqtt_packet *connect);
@@ -282,6 +307,8 @@ void relay_make_current(struct relay *r);
 void relay_end(struct relay *r, enum outcome why);
 /* The same with a code of the guard's choice. */
 void relay_end_code(struct relay *r, enum outcome why, uint8_t code);
+/* The same for one whose name a new connection takes, which is told. */
+void relay_take_over(struct relay *r);
 /* After a DISCONNECT that was passed on, or a refused CONNACK. */
 void relay_end_quietly(struct relay *r, enum outcome why, uint8_t reason_code);
 void relay_side_ended(struct relay *r, struct relay_side *side);

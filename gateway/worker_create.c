@@ -108,7 +108,9 @@ static bool create_relays(struct worker *w, const struct secrets *secrets)
                                         .dialled = worker_dialled,
                                         .gone = worker_gone,
                                         .worker = w,
-                                        .session_seed = secrets->session};
+                                        .session_seed = secrets->session,
+                                        .claims = w->shared->claims,
+                                        .worker_index = w->index};
     w->relays = mqtt_relays_create(&relays);
     return w->relays != NULL;
 }

@@ -94,6 +94,7 @@ static struct policy_role seen_role(const struct policy_role_spec *spec, uint32_
         .queue = (uint16_t)or_default(spec->queue, DEFAULT_QUEUE),
         .will = spec->will,
         .last_will = spec->last_will,
+        .session = spec->session,
         .refusal = spec->refusal,
         .law = law_of(&spec->law),
         .limits = limits_of(&spec->limits),

@@ -13,6 +13,7 @@
 #include "policy/access/acl.h"
 #include "policy/access/mqtt_law.h"
 #include "policy/access/rates.h"
+#include "policy/access/session_policy.h"
 #include "policy/access/topic_map.h"
 #include "policy/access/users.h"
 
@@ -103,6 +104,7 @@ struct policy_role_spec {
     enum policy_will will;
     struct policy_last_will last_will;
     enum policy_refusal refusal;
+    struct policy_session session;
     struct policy_mqtt_law law;
     struct policy_limits limits;
     struct rates total;                      /* of all its clients together */
@@ -163,6 +165,7 @@ struct policy_role {
     const char *const *variables; /* names of the values of an identity, in the order of acl_values */
     uint32_t variables_n;
     enum policy_refusal refusal;
+    struct policy_session session;
     struct policy_mqtt_law law;  /* likewise: defaults filled in */
     struct policy_limits limits; /* defaults filled in: no zeros that mean something else, but for rates
                                     (amount 0: unlimited) */

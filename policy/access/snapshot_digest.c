@@ -126,6 +126,8 @@ static uint64_t of_role(const struct policy_role_spec *r)
                    (uint64_t)r->max_qos << 16 | (uint64_t)r->will << 24 | (uint64_t)r->refusal << 32);
     d = mix(d, (uint64_t)r->inflight << 32 | r->queue);
     d = mix_text(mix_text(d, r->last_will.topic), r->last_will.payload);
+    d = mix(mix(d, (uint64_t)r->session.takeover << 1 | r->session.caps_expiry),
+            (uint64_t)r->session.expiry_max_s << 32 | r->session.packet_bytes);
     d = mix(d, (uint64_t)r->last_will.delay_s << 32 | (uint64_t)r->last_will.retain << 8 | r->last_will.qos);
     d = of_rates(mix(d, of_limits(&r->limits)), &r->total);
     d = mix(d, of_law(&r->law));

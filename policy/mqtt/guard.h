@@ -130,30 +130,32 @@ struct guard_grant {
 
 /* In the order of use: what a PUBLISH touches comes first. */
 struct mqtt_guard {
-    const struct policy_role *role;          /* borrowed, see mqtt_guard_bind */
-    const struct acl_values *values;         /* likewise */
-    struct mqtt_workspace *workspace;        /* borrowed for life */
-    uint8_t state;                           /* enum guard_state */
-    uint8_t version;                         /* enum mqtt_version, from CONNECT */
-    bool observe;                            /* the gateway or the role only observes */
-    uint8_t meters_n;                        /* 0: no rate limits this session */
-    bool clean_start;                        /* as the client asked */
-    bool resumed;                            /* the upstream kept a session */
-    bool authenticates;                      /* CONNECT named a method (s.4.12) */
-    bool client_speaks;                      /* it is the client's turn to send AUTH */
-    bool session_ends;                       /* Session Expiry Interval 0 */
-    bool named;                              /* CONNECT had a client identifier */
-    uint8_t will;                            /* enum guard_will */
-    bool no_problem_info;                    /* Request Problem Information 0 [MQTT-3.1.2-29] */
-    bool wants_response_info;                /* Request Response Information 1 [MQTT-3.1.2-28] */
-    bool no_retain;                          /* the upstream said Retain Available 0 */
-    bool forgot;                             /* a QoS 2 exchange was given up: its PUBREL may still come */
-    uint8_t upstream_max_qos;                /* as the upstream said in CONNACK; 2 when it did not */
-    uint8_t pings;                           /* PINGREQs of the client that are unanswered */
-    uint8_t own_pings;                       /* ours */
-    uint16_t keep_alive_s;                   /* that the client is held to; 0: none */
-    uint16_t asked_keep_alive_s;             /* in CONNECT */
-    uint16_t upstream_keep_alive_s;          /* that the upstream holds us to; 0: none */
+    const struct policy_role *role;   /* borrowed, see mqtt_guard_bind */
+    const struct acl_values *values;  /* likewise */
+    struct mqtt_workspace *workspace; /* borrowed for life */
+    uint8_t state;                    /* enum guard_state */
+    uint8_t version;                  /* enum mqtt_version, from CONNECT */
+    bool observe;                     /* the gateway or the role only observes */
+    uint8_t meters_n;                 /* 0: no rate limits this session */
+    bool clean_start;                 /* as the client asked */
+    bool resumed;                     /* the upstream kept a session */
+    bool authenticates;               /* CONNECT named a method (s.4.12) */
+    bool client_speaks;               /* it is the client's turn to send AUTH */
+    bool session_ends;                /* Session Expiry Interval 0 */
+    bool named;                       /* CONNECT had a client identifier */
+    uint8_t will;                     /* enum guard_will */
+    bool no_problem_info;             /* Request Problem Information 0 [MQTT-3.1.2-29] */
+    bool wants_response_info;         /* Request Response Information 1 [MQTT-3.1.2-28] */
+    bool no_retain;                   /* the upstream said Retain Available 0 */
+    bool forgot;                      /* a QoS 2 exchange was given up: its PUBREL may still come */
+    uint8_t upstream_max_qos;         /* as the upstream said in CONNACK; 2 when it did not */
+    uint8_t pings;                    /* PINGREQs of the client that are unanswered */
+    uint8_t own_pings;                /* ours */
+    uint16_t keep_alive_s;            /* that the client is held to; 0: none */
+    uint16_t asked_keep_alive_s;      /* in CONNECT */
+    uint16_t upstream_keep_alive_s;   /* that the upstream holds us to; 0: none */
+    bool expiry_cut;                  /* the role capped the Session Expiry Interval, at: */
+    uint32_t expiry_s;
     uint16_t receive_max_up;                 /* version 5: as the client was told */
     uint16_t receive_max_down;               /* version 5: as the upstream was told */
     uint32_t upstream_packet_max;            /* 0: none */

@@ -85,8 +85,32 @@ static enum outcome judge_connect(const struct mqtt_guard *g, const struct mqtt_
     return judge_will(g, &c->will, v);
 }
 
+/* Limits of MQTT 5 that a role adds for devices that set none, or too large ones (C5). */
+static bool cap_expiry(const struct mqtt_guard *g, struct mqtt_properties *props)
+{
+    const struct policy_session *session = &g->role->session;
+    if (!session->caps_expiry || !guard_has(props, MQTT_PROP_SESSION_EXPIRY) ||
+        props->session_expiry_s <= session->expiry_max_s)
+        return false;
+    props->session_expiry_s = session->expiry_max_s;
+    return true;
+}
+
+static void cap_session(struct mqtt_guard *g, struct mqtt_properties *props)
+{
+    const struct policy_session *session = &g->role->session;
+    g->expiry_cut = cap_expiry(g, props);
+    g->expiry_s = props->session_expiry_s;
+    bool smaller =
+        guard_has(props, MQTT_PROP_MAX_PACKET_SIZE) && props->max_packet_bytes <= session->packet_bytes;
+    if (session->packet_bytes == 0 || smaller)
+        return;
+    props->max_packet_bytes = session->packet_bytes;
+    guard_set(props, MQTT_PROP_MAX_PACKET_SIZE);
+}
+
 /* What the upstream is told: nothing that it could use to reach past the gateway's own limits. */
-static void rewrite_connect(const struct mqtt_guard *g, struct mqtt_packet *p)
+static void rewrite_connect(struct mqtt_guard *g, struct mqtt_packet *p)
 {
     struct mqtt_connect *c = &p->connect;
     struct mqtt_properties *props = &p->properties;
@@ -97,6 +121,7 @@ static void rewrite_connect(const struct mqtt_guard *g, struct mqtt_packet *p)
         return;
     c->keep_alive_s = g->keep_alive_s; /* as the client will be told, or the upstream loses patience first */
     guard_strip(props, MQTT_PROP_TOPIC_ALIAS_MAX);
+    cap_session(g, props);
     if (!guard_has(props, MQTT_PROP_RECEIVE_MAXIMUM) || props->receive_maximum > g->role->inflight) {
         props->receive_maximum = g->role->inflight;
         guard_set(props, MQTT_PROP_RECEIVE_MAXIMUM);
@@ -187,6 +212,10 @@ static void rewrite_limits(struct mqtt_guard *g, struct mqtt_properties *props)
     props->max_packet_bytes =
         lesser(props, MQTT_PROP_MAX_PACKET_SIZE, props->max_packet_bytes, g->role->limits.packet_bytes);
     guard_set(props, MQTT_PROP_MAX_PACKET_SIZE);
+    if (g->expiry_cut && !guard_has(props, MQTT_PROP_SESSION_EXPIRY)) { /* [MQTT-3.1.2-22, s.3.2.2.3.2] */
+        props->session_expiry_s = g->expiry_s;
+        guard_set(props, MQTT_PROP_SESSION_EXPIRY);
+    }
     props->topic_alias_max = GUARD_TOPIC_ALIASES;
     guard_set(props, MQTT_PROP_TOPIC_ALIAS_MAX);
     if (guard_has(props, MQTT_PROP_SERVER_KEEP_ALIVE)) {
@@ -278,12 +307,14 @@ void guard_check_auth(struct mqtt_guard *g, enum mqtt_sender sender, const struc
 void guard_check_disconnect(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p,
                             struct guard_verdict *v)
 {
-    const struct mqtt_properties *props = &p->properties;
+    struct mqtt_properties *props = &p->properties;
     if (sender == MQTT_FROM_CLIENT && g->session_ends && guard_has(props, MQTT_PROP_SESSION_EXPIRY) &&
         props->session_expiry_s != 0) { /* [MQTT-3.14.2-2] */
         guard_close(g, OUTCOME_PROTOCOL_ERROR, v);
         return;
     }
+    if (sender == MQTT_FROM_CLIENT)
+        (void)cap_expiry(g, props);
     guard_forward(v);
     v->last = true;
     v->record = GUARD_RECORD_OVER;

@@ -277,7 +277,10 @@ void lab_open_with(struct relay_lab *lab, const struct policy_role_spec *roles, 
     lab->timers = timer_wheel_create(lab->now_us);
     lab->events = event_ring_create(256);
     lab_policy(lab, roles, roles_n);
-    struct mqtt_relays_config config = {.sessions = 32,
+    static const uint8_t secret[16];
+    lab->claims = session_claims_create(64, secret);
+    struct mqtt_relays_config config = {.claims = lab->claims,
+                                        .sessions = 32,
                                         .buffer_bytes = UINT64_C(4) << 20,
                                         .timers = lab->timers,
                                         .events = lab->events,
@@ -290,7 +293,8 @@ void lab_open_with(struct relay_lab *lab, const struct policy_role_spec *roles, 
                                         .worker = lab,
                                         .session_seed = 1};
     lab->relays = mqtt_relays_create(&config);
-    require(lab->timers != NULL && lab->events != NULL && lab->relays != NULL, "memory");
+    require(lab->timers != NULL && lab->events != NULL && lab->claims != NULL && lab->relays != NULL,
+            "memory");
 }
 
 void lab_close(struct relay_lab *lab)
@@ -304,6 +308,7 @@ void lab_close(struct relay_lab *lab)
     require(mqtt_relays_buffers_used(lab->relays) == 0, "buffers are left");
     require(timer_wheel_next_us(lab->timers) == UINT64_MAX, "timers are left");
     mqtt_relays_destroy(lab->relays);
+    session_claims_destroy(lab->claims);
     timer_wheel_destroy(lab->timers);
     event_ring_destroy(lab->events);
     snapshot_destroy((struct snapshot *)(uintptr_t)lab->generation->policy);

@@ -40,6 +40,7 @@ struct relay_lab {
     struct timer_wheel *timers;
     struct event_ring *events;
     struct gateway_config *config;
+    struct session_claims *claims;
     struct generation generations[2];
     const struct generation *generation;
     uint32_t number;

@@ -500,6 +500,47 @@ static void listeners(void)
         " } );"
 #define TLS "security = \"tls\"; server_name = \"b\"; ca = \"tls/ca.pem\"; "
 
+/* C5 */
+static void shapes(void)
+{
+    static const struct mistake cases[] = {
+        {UPSTREAM("security = \"none\";\nuser_name = \"${clientid}\";"),
+         "sallyport.conf:5: error: unknown variable '${clientid}' in 'user_name' of upstream 'broker'; did "
+         "you "
+         "mean "
+         "'${client_id}'?\n"},
+        {UPSTREAM("security = \"none\";\nclient_id = \"${serial}\";"),
+         "sallyport.conf:5: error: unknown variable '${serial}' in 'client_id' of upstream 'broker'; there "
+         "are ${id} "
+         "and ${client_id}\n"},
+        {UPSTREAM("security = \"none\";\nclient_id = \"${id\";"),
+         "sallyport.conf:5: error: 'client_id' of upstream 'broker' has '${' without a name and '}'; "
+         "complete it\n"},
+        {UPSTREAM("security = \"none\";\nmount = \"sites/7\";"),
+         "sallyport.conf:5: error: 'mount' of upstream 'broker' is \"sites/7\"; a mount point ends with '/'; "
+         "add it\n"},
+        {UPSTREAM("security = \"none\";\nmount = \"$sites/\";"),
+         "sallyport.conf:5: error: 'mount' of upstream 'broker' is \"$sites/\"; a mount point does not begin "
+         "with "
+         "'$'; choose another name\n"},
+        {UPSTREAM("security = \"none\";\nmount = \"+/${id}/\";"),
+         "sallyport.conf:5: error: 'mount' of upstream 'broker' is \"+/${id}/\"; a mount point holds no '+' "
+         "or '#'; "
+         "remove them\n"},
+        {UPSTREAM("security = \"none\";\npassword_file = \"tls/gw.key\";"),
+         "sallyport.conf:5: error: upstream 'broker' has a password and no user name, which MQTT 3.1.1 does "
+         "not know; "
+         "add user_name = \"${id}\";\n"},
+        {UPSTREAM("security = \"none\";\nuser_name = \"x\"; password_file = \"tls/none\";"),
+         "sallyport.conf:5: error: 'password_file' names tls/none; it cannot be read: No such file or "
+         "directory; create "
+         "it or correct its name\n"},
+        {UPSTREAM("security = \"none\";\nmout = \"sites/7/\";"),
+         "sallyport.conf:5: error: unknown setting 'mout' in upstream 'broker'; did you mean 'mount'?\n"},
+    };
+    TRY(cases);
+}
+
 static void upstreams(void)
 {
     static const struct mistake cases[] = {
@@ -884,6 +925,7 @@ int main(void)
         {"network (A1, A6)", network},
         {"devices (A6)", devices},
         {"listeners (A2)", listeners},
+        {"shapes (G1, C5)", shapes},
         {"upstreams (B1, B3)", upstreams},
         {"keys of devices (C5)", keys_of_devices},
         {"CoAP", coap},

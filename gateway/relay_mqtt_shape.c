@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The form in which a session goes to its upstream: another client identifier, user name and password of the
+ * gateway's, topics below a mount point (C5); and that no second session of the same name goes there (C3).
+ */
+#include "gateway/relay_mqtt_private.h"
+#include "policy/access/template.h"
+#include "policy/mqtt/mount.h"
+
+static const struct config_upstream *upstream_of(const struct relay *r)
+{
+    return &relay_generation(r)->config->upstreams[r->upstream_index];
+}
+
+/* ---- templates of an upstream ------------------------------------------------------------------------- */
+
+/* The names that gateway_upstream_variable knows. */
+static struct bytes value_of(void *owner, struct bytes name)
+{
+    const struct relay *r = owner;
+    struct bytes value = bytes_of(NULL, 0);
+    if (bytes_equal(name, bytes_of_text("id")))
+        value = bytes_of(r->identity.name, r->identity.name_len);
+    else if (bytes_equal(name, bytes_of_text("client_id")))
+        value = relay_client_id(r);
+    return value.len != 0 ? value : bytes_of(NULL, 0);
+}
+
+/* What stands in a topic must not open others. */
+static struct bytes safe_value_of(void *owner, struct bytes name)
+{
+    struct bytes value = value_of(owner, name);
+    return template_value_safe(value) ? value : bytes_of(NULL, 0);
+}
+
+static bool expand(struct relay *r, const char *text, struct bytes (*value)(void *, struct bytes),
+                   uint8_t **at, size_t *room, struct bytes *out)
+{
+    size_t n;
+    if (!template_expand(bytes_of_text(text), value, r, *at, *room, &n))
+        return false;
+    *out = bytes_of(*at, n);
+    *at += n;
+    *room -= n;
+    return true;
+}
+
+/* ---- mount point -------------------------------------------------------------------------------------- */
+
+static bool keep_mount(struct relay *r, struct bytes mount)
+{
+    uint32_t given;
+    r->mount = packet_buffer_get(r->all->buffers, (uint32_t)(sizeof(*r->mount) + mount.len), &given);
+    if (r->mount == NULL)
+        return false;
+    r->mount->len = (uint16_t)mount.len;
+    memcpy(r->mount->at, mount.at, mount.len);
+    return true;
+}
+
+bool relay_mount_up(struct relay *r, struct mqtt_packet *packet)
+{
+    return r->mount == NULL || mqtt_mount_up(bytes_of(r->mount->at, r->mount->len), packet,
+                                             r->all->shape_scratch, RELAY_SHAPE_SCRATCH_BYTES);
+}
+
+void relay_mount_down(struct relay *r, struct mqtt_packet *packet)
+{
+    if (r->mount == NULL)
+        return;
+    bool under = mqtt_mount_down(bytes_of(r->mount->at, r->mount->len), packet);
+    /* Acknowledged upstream and dropped, like any other message that cannot be delivered (D3). */
+    if (!under && packet->defect == OUTCOME_ALLOWED)
+        packet->defect = OUTCOME_OUTSIDE_MOUNT;
+}
+
+/* ---- CONNECT ------------------------------------------------------------------------------------------ */
+
+static enum outcome shape_names(struct relay *r, struct mqtt_connect *c, uint8_t **at, size_t *room)
+{
+    const struct config_upstream *upstream = upstream_of(r);
+    const struct secret_file *passwords = relay_generation(r)->passwords[r->upstream_index];
+    if (upstream->client_id != NULL && !expand(r, upstream->client_id, value_of, at, room, &c->client_id))
+        return OUTCOME_BAD_CLIENT_ID;
+    if (!utf8_check(c->client_id, UTF8_SPEC))
+        return OUTCOME_BAD_CLIENT_ID;
+    if (upstream->user_name == NULL)
+        return OUTCOME_ALLOWED;
+    /* A password of the device is for the gateway's ears only once the gateway has its own. */
+    c->has_user_name = true;
+    c->has_password = false;
+    c->password = bytes_of(NULL, 0);
+    if (!expand(r, upstream->user_name, value_of, at, room, &c->user_name))
+        return OUTCOME_BAD_CREDENTIALS;
+    if (passwords == NULL)
+        return OUTCOME_ALLOWED;
+    c->password = secret_file_find(passwords, bytes_of(r->identity.name, r->identity.name_len));
+    c->has_password = true;
+    return c->password.at != NULL ? OUTCOME_ALLOWED : OUTCOME_NO_PASSWORD;
+}
+
+static enum claim_result claim(struct relay *r, uint32_t index, struct bytes space, struct bytes name)
+{
+    const struct mqtt_relays_config *config = &r->all->config;
+    uint64_t key = session_claims_key(config->claims, space, name);
+    bool replaces = r->identity.role->session.takeover == POLICY_TAKEOVER_REPLACE;
+    enum claim_result result = session_claims_take(config->claims, key, config->worker_index, replaces);
+    if (result == CLAIM_HELD)
+        r->claims[index] = key;
+    return result;
+}
+
+static enum outcome claim_names(struct relay *r, struct bytes client_id)
+{
+    enum claim_result result = CLAIM_HELD;
+    if (r->all->config.claims == NULL)
+        return OUTCOME_ALLOWED;
+    if (r->identity.role->limits.sessions == 1)
+        result = claim(r, 0, bytes_of_text(""), bytes_of(r->identity.name, r->identity.name_len));
+    if (result == CLAIM_HELD && client_id.len != 0)
+        result = claim(r, 1, bytes_of_text(upstream_of(r)->name), client_id);
+    return result == CLAIM_HELD    ? OUTCOME_ALLOWED
+           : result == CLAIM_TAKEN ? OUTCOME_SESSION_TAKEN
+                                   : OUTCOME_NO_RESOURCES;
+}
+
+void relay_release_claims(struct relay *r)
+{
+    for (uint32_t i = 0; i < RELAY_CLAIMS; i++) {
+        if (r->claims[i] != 0)
+            session_claims_release(r->all->config.claims, r->claims[i], r->all->config.worker_index);
+        r->claims[i] = 0;
+    }
+}
+
+enum outcome relay_shape(struct relay *r, struct mqtt_packet *packet)
+{
+    uint8_t *at = r->all->shape_scratch;
+    size_t room = RELAY_SHAPE_SCRATCH_BYTES;
+    struct bytes mount;
+    r->upstream_index = relay_generation(r)->config->listeners[r->origin.listener].upstream;
+    enum outcome outcome = shape_names(r, &packet->connect, &at, &room);
+    if (outcome == OUTCOME_ALLOWED)
+        outcome = claim_names(r, packet->connect.client_id);
+    const char *template = upstream_of(r)->mount;
+    if (outcome != OUTCOME_ALLOWED || template == NULL)
+        return outcome;
+    if (!expand(r, template, safe_value_of, &at, &room, &mount) || mqtt_mount_check(mount) != NULL)
+        return OUTCOME_UNSAFE_VARIABLE;
+    if (!keep_mount(r, mount))
+        return OUTCOME_NO_RESOURCES;
+    return mqtt_mount_up(mount, packet, at, room) ? OUTCOME_ALLOWED : OUTCOME_TOPIC_TOO_DEEP;
+}
+
+/* ---- names that another worker is to have ------------------------------------------------------------- */
+
+void relay_yield_claims(struct mqtt_relays *all)
+{
+    const struct mqtt_relays_config *config = &all->config;
+    uint32_t contests = session_claims_contests(config->claims), at = 0;
+    struct relay *r;
+    if (contests == all->contests)
+        return;
+    all->contests = contests;
+    while ((r = slab_next(all->slab, &at)) != NULL)
+        for (uint32_t i = 0; i < RELAY_CLAIMS; i++)
+            if (r->claims[i] != 0 &&
+                session_claims_contested(config->claims, r->claims[i], config->worker_index)) {
+                relay_make_current(r);
+                relay_take_over(r);
+            }
+}
