@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/generation.h"
 
+#include "gateway/generation_check.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-/* An expiry nearer than this is worth a warning. */
-#define EXPIRY_WARNING_DAYS 30
 
 /* "${id}" in a path becomes "%s", which the TLS context replaces by the identity. False when it does not fit.
  */
@@ -18,22 +17,6 @@ static bool path_pattern(const char *path, char *out, size_t room)
                 ? snprintf(out, room, "%s", path)
                 : snprintf(out, room, "%.*s%%s%s", (int)(variable - path), path, variable + strlen("${id}"));
     return n > 0 && (size_t)n < room;
-}
-
-static void check_pair(const struct config_upstream *upstream, struct diagnostics *d)
-{
-    struct tls_error error = {.text = ""};
-    int days_left = 0;
-    if (upstream->certificate == NULL || strstr(upstream->certificate, "${id}") != NULL)
-        return;
-    const struct config_origin *at = &upstream->origin;
-    if (tls_check_pair(upstream->certificate, upstream->key, &days_left, &error) != 0)
-        diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line, "upstream '%s': %s", upstream->name,
-                        error.text);
-    else if (days_left < EXPIRY_WARNING_DAYS)
-        diagnostics_add(d, DIAGNOSTIC_WARNING, at->file, at->line,
-                        "upstream '%s': certificate %s ends in %d days; renew it", upstream->name,
-                        upstream->certificate, days_left);
 }
 
 static struct tls_context *make_context(const struct config_upstream *upstream, struct diagnostics *d)
@@ -88,13 +71,17 @@ static void make_contexts(struct generation *generation, struct diagnostics *d)
 {
     for (uint32_t i = 0; i < generation->config->upstreams_n; i++) {
         const struct config_upstream *upstream = &generation->config->upstreams[i];
+        if (!generation_check_complete(upstream))
+            continue;
         if (upstream->security == CONFIG_SECURITY_DTLS)
             generation->upstream_dtls[i] = make_dtls_context(upstream, d);
         if (upstream->password_file != NULL)
             generation->passwords[i] = secret_file_load(upstream->password_file, d);
         if (upstream->security != CONFIG_SECURITY_TLS)
             continue;
-        check_pair(upstream, d);
+        if (!generation_check_pair(upstream, d))
+            continue;
+        generation_check_devices(upstream, d);
         generation->upstream_tls[i] = make_context(upstream, d);
     }
 }
@@ -118,8 +105,7 @@ struct generation *generation_load_with(const char *config_file, const char *pol
     generation->config = gateway_config_read(config_file, d);
     if (generation->config != NULL) {
         bool good = diagnostics_errors(d) == 0;
-        if (good)
-            make_contexts(generation, d);
+        make_contexts(generation, d);
         generation->policy = policy_config_load_with(policy_directory, generation->config, number, d,
                                                      &generation->summary, wishes);
         if (wishes->style == CONFIG_PRINT_KEPT && text->at != NULL)

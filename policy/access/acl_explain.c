@@ -159,10 +159,11 @@ uint32_t acl_nearest(const struct acl *acl, const struct acl_values *values,
 /* ---- rules that can never decide ------------------------------------------------------------------------
  */
 
-/* A rule's own levels as written, looked for among the denies. */
+/* A rule's own levels as written, looked for among the denies, or among rules of its own kind. */
 struct shadow {
     const struct acl *acl;
     struct acl_end rule;
+    bool own_kind;
     uint32_t by;
     struct acl_levels levels;
 };
@@ -173,13 +174,33 @@ static bool is_unconditional_deny(const struct acl_end *end, uint16_t actions)
            (end->flags & ACL_END_OPTIONS) == 0 && (end->actions & actions) == actions;
 }
 
+static bool within(uint8_t inner, uint8_t outer)
+{
+    return (inner & ~outer) == 0;
+}
+
+/* Whatever `inner` says, the other rule says too. */
+static bool says_more(const struct acl_end *outer, const struct acl_end *inner)
+{
+    const uint8_t deny = ACL_END_DENY;
+    if (outer->rule == inner->rule || (outer->flags & deny) != (inner->flags & deny) ||
+        (outer->flags & ACL_END_OPTIONS) != 0 || (outer->actions & inner->actions) != inner->actions)
+        return false;
+    if ((inner->flags & deny) != 0 && (inner->flags & ~outer->flags & ACL_END_ENFORCE) != 0)
+        return false;
+    return within(inner->qos_publish, outer->qos_publish) &&
+           within(inner->qos_subscribe, outer->qos_subscribe) && within(inner->retain, outer->retain) &&
+           within(inner->will, outer->will) && inner->payload_max <= outer->payload_max &&
+           (outer->payload == ACL_PAYLOAD_ANY || outer->payload == inner->payload);
+}
+
 static void shadow_ends(struct shadow *s, const struct acl_node *node, bool hash, bool exact)
 {
     uint32_t n = acl_ends(s->acl, node);
     for (uint32_t i = 0; i < n; i++) {
         const struct acl_end *end = acl_end_at(s->acl, node, i);
-        if (((end->flags & ACL_END_HASH) != 0 ? hash : exact) &&
-            is_unconditional_deny(end, s->rule.actions) && end->rule < s->by)
+        if (((end->flags & ACL_END_HASH) != 0 ? hash : exact) && end->rule < s->by &&
+            (s->own_kind ? says_more(end, &s->rule) : is_unconditional_deny(end, s->rule.actions)))
             s->by = end->rule;
     }
 }
@@ -194,7 +215,8 @@ static void shadow_descend(struct shadow *s, uint32_t id, uint32_t depth, uint64
     struct bytes level = last ? bytes_of(NULL, 0) : s->levels.at[depth];
     bool hash = !last && is_wildcard(level, '#');
     bool wildcards = depth > 0 || !s->levels.dollar;
-    if ((node->denies_below & s->rule.actions) == 0)
+    bool allows = s->own_kind && (s->rule.flags & ACL_END_DENY) == 0;
+    if (((allows ? node->allows_below : node->denies_below) & s->rule.actions) == 0)
         return;
     shadow_ends(s, node, wildcards, last);
     if (last || hash) {
@@ -213,9 +235,10 @@ static void shadow_descend(struct shadow *s, uint32_t id, uint32_t depth, uint64
         shadow_descend(s, node->plus, depth + 1, acl_path_hash(path, ACL_PLUS_HASH));
 }
 
-static uint32_t shadowed_by(const struct acl *acl, uint32_t rule)
+static uint32_t shadowed_by(const struct acl *acl, uint32_t rule, bool own_kind)
 {
-    struct shadow s = {.acl = acl, .rule = acl_end_of(&acl->rules[rule], rule), .by = ACL_RULE_NONE};
+    struct shadow s = {
+        .acl = acl, .rule = acl_end_of(&acl->rules[rule], rule), .own_kind = own_kind, .by = ACL_RULE_NONE};
     struct bytes topic = bytes_of_text(acl->rules[rule].topic);
     if (!acl_levels_split(topic, &s.levels))
         return ACL_RULE_NONE;
@@ -268,10 +291,29 @@ void acl_idle_rules(const struct acl *acl,
                     void *owner)
 {
     for (uint32_t i = 0; i < acl->rules_n; i++) {
-        uint32_t by = acl->rules[i].allow ? shadowed_by(acl, i) : ACL_RULE_NONE;
+        uint32_t by = acl->rules[i].allow ? shadowed_by(acl, i, false) : ACL_RULE_NONE;
         if (by != ACL_RULE_NONE)
             found(owner, i, by, ACL_IDLE_DENIED);
     }
     for (uint32_t id = 0; id < acl->nodes_n; id++)
         tell_duplicates(acl, &acl->nodes[id], found, owner);
+}
+
+void acl_covered_rules(const struct acl *acl, void (*found)(void *owner, uint32_t rule, uint32_t because_of),
+                       void *owner)
+{
+    for (uint32_t i = 0; i < acl->rules_n; i++) {
+        uint32_t by = shadowed_by(acl, i, true);
+        if (by == ACL_RULE_NONE)
+            continue;
+        /* Of two that say the same the later one is told, unless acl_idle_rules tells it. */
+        if (strcmp(acl->rules[i].topic, acl->rules[by].topic) == 0) {
+            struct acl_end a = acl_end_of(&acl->rules[i], i), b = acl_end_of(&acl->rules[by], by);
+            if (says_the_same(&a, &b))
+                continue;
+        }
+        if (i < by && shadowed_by(acl, by, true) == i)
+            continue;
+        found(owner, i, by);
+    }
 }

@@ -141,6 +141,7 @@ struct policy_spec {
 };
 
 struct policy_problem {
+    bool warning;     /* it compiles all the same */
     const char *file; /* borrowed from the spec */
     uint32_t line;
     char text[288];

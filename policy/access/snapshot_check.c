@@ -438,10 +438,25 @@ static void tell_idle(void *owner, uint32_t rule, uint32_t because_of, enum acl_
                      idle->id, by->id, place_of(by->file, by->line, idle->file, place, sizeof(place)));
 }
 
+static void tell_covered(void *owner, uint32_t rule, uint32_t because_of)
+{
+    const struct idle_context *context = owner;
+    const struct acl_rule *covered = acl_rule_at(context->acl, rule),
+                          *by = acl_rule_at(context->acl, because_of);
+    char place[112];
+    struct policy_problem problem = {.warning = true, .file = covered->file, .line = covered->line};
+    place_of(by->file, by->line, covered->file, place, sizeof(place));
+    snprintf(problem.text, sizeof(problem.text),
+             "rule '%.60s' changes nothing; '%.60s' (%s) %s all of it; delete it, or make that one narrower",
+             covered->id, by->id, place, by->allow ? "allows" : "denies");
+    context->problems->told(context->problems->owner, &problem);
+}
+
 void snapshot_check_idle(const struct acl *acl, struct snapshot_problems *problems)
 {
     struct idle_context context = {.acl = acl, .problems = problems};
     acl_idle_rules(acl, tell_idle, &context);
+    acl_covered_rules(acl, tell_covered, &context);
 }
 
 /* ---- devices --------------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@
  * nothing when it told an error (G1). What is accepted is printed (`-T`), and the print is accepted too,
  * means the same policy, and prints as itself.
  *
- * Input: a sallyport.conf with the policy within. A line "@include "file.conf"" finds a file that is there.
+ * Input: up to three files with a NUL between them: sallyport.conf, file.conf, which the others (and itself)
+ * may include, and a file of policy.d, which is read unless sallyport.conf holds the policy.
  */
 #include "config/policy_config.h"
 #include "config/print.h"
@@ -20,7 +21,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char home[64];
-static char config_path[96], printed_path[96], reprinted_path[96], policy_path[96], other_path[96];
+static char config_path[96], printed_path[96], reprinted_path[96], policy_path[96], other_path[96],
+    rules_path[112];
+
+#define FILES 3
+static const char *const names[FILES] = {"sallyport.conf", "file.conf", "policy.d/p.conf"};
+static uint32_t lines_of[FILES];
 
 static void remove_home(void)
 {
@@ -28,6 +34,8 @@ static void remove_home(void)
     unlink(printed_path);
     unlink(reprinted_path);
     unlink(other_path);
+    unlink(rules_path);
+    rmdir(policy_path);
     rmdir(home);
 }
 
@@ -40,7 +48,6 @@ static void write_file(const char *path, const void *bytes, size_t n)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-    static const char other[] = "file = 1;";
     (void)argc;
     (void)argv;
     strcpy(home, "/tmp/sallyport-fuzz-XXXXXX");
@@ -51,13 +58,15 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     snprintf(reprinted_path, sizeof(reprinted_path), "%s/reprinted.conf", home);
     snprintf(policy_path, sizeof(policy_path), "%s/policy.d", home);
     snprintf(other_path, sizeof(other_path), "%s/file.conf", home);
-    write_file(other_path, other, sizeof(other) - 1);
+    snprintf(rules_path, sizeof(rules_path), "%s/p.conf", policy_path);
+    if (mkdir(policy_path, 0700) != 0)
+        abort();
     atexit(remove_home);
     return 0;
 }
 
-/* Every message has a text, and a line of the file. */
-static void check_told(struct diagnostics *d, uint32_t lines)
+/* Every message has a text, and a line of its file. */
+static void check_told(struct diagnostics *d)
 {
     char line[2048];
     diagnostics_sort(d);
@@ -66,13 +75,14 @@ static void check_told(struct diagnostics *d, uint32_t lines)
         if (diagnostic_format(entry, line, sizeof(line)) >= (int)sizeof(line) || entry->text[0] == '\0' ||
             strchr(line, '\n') != NULL)
             abort();
-        if (strcmp(entry->file, "sallyport.conf") == 0 && entry->line > lines)
-            abort();
+        for (int k = 0; k < FILES; k++)
+            if (strcmp(entry->file, names[k]) == 0 && entry->line > lines_of[k])
+                abort();
     }
 }
 
 /* The fingerprint of what a file means; false when it is refused. */
-static bool meaning(const char *path, uint32_t lines, char fingerprint[16])
+static bool meaning(const char *path, char fingerprint[16])
 {
     struct diagnostics *d = diagnostics_create();
     struct gateway_config *config = gateway_config_read(path, d);
@@ -81,7 +91,7 @@ static bool meaning(const char *path, uint32_t lines, char fingerprint[16])
     bool good = diagnostics_errors(d) == 0;
     if ((policy != NULL && config == NULL) || (good && policy == NULL))
         abort();
-    check_told(d, lines);
+    check_told(d);
     if (policy != NULL)
         snprintf(fingerprint, 16, "%s", snapshot_fingerprint(policy));
     if (policy != NULL)
@@ -139,14 +149,26 @@ static void check_same(const char *path_a, const char *path_b)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char first[16] = "", second[16] = "";
-    uint32_t lines = 1;
-    for (size_t i = 0; i < size; i++)
-        lines += data[i] == '\n';
-    write_file(config_path, data, size);
-    if (!meaning(config_path, lines, first))
+    const char *const paths[FILES] = {config_path, other_path, rules_path};
+    static const char other[] = "file = 1;";
+    for (int k = 0; k < FILES; k++) {
+        const uint8_t *end = k + 1 < FILES && size > 0 ? memchr(data, '\0', size) : NULL;
+        size_t len = end == NULL ? size : (size_t)(end - data);
+        lines_of[k] = 1;
+        for (size_t i = 0; i < len; i++)
+            lines_of[k] += data[i] == '\n';
+        if (k == 1 && len == 0)
+            write_file(paths[k], other, sizeof(other) - 1);
+        else
+            write_file(paths[k], data, len);
+        size_t taken = end == NULL ? size : len + 1;
+        data += taken;
+        size -= taken;
+    }
+    if (!meaning(config_path, first))
         return 0;
-    if (!print(config_path, printed_path) || !meaning(printed_path, UINT32_MAX, second) ||
-        strcmp(first, second) != 0)
+    /* What was printed is one file. */
+    if (!print(config_path, printed_path) || !meaning(printed_path, second) || strcmp(first, second) != 0)
         abort();
     if (!print(printed_path, reprinted_path))
         abort();

@@ -221,6 +221,107 @@ static void idle(void)
     acl_destroy(acl);
 }
 
+static void note_covered(void *owner, uint32_t rule, uint32_t by)
+{
+    note_idle(owner, rule, by, ACL_IDLE_DENIED);
+}
+
+static void covered(void)
+{
+    static const struct {
+        const char *rules[3];
+        uint32_t n, rule, by;
+    } t[] = {
+        {{"+p a/b", "+p a/#"}, 1, 0, 1},         {{"+p a", "+p a/#"}, 1, 0, 1},
+        {{"+p a/#", "+p a/b"}, 1, 1, 0},         {{"+p a/${serial}", "+p a/+"}, 1, 0, 1},
+        {{"+p a/+", "+p a/${serial}"}, 1, 1, 0}, {{"+p a/b", "+ps a/b"}, 1, 0, 1},
+        {{"+ps a/b", "+p a/#"}, 0, 0, 0},        {{"-p a/b", "-p a/#"}, 1, 0, 1},
+        {{"+p a/b", "-p a/#"}, 0, 0, 0}, /* another kind: acl_idle_rules */
+        {{"-p a/b", "+p a/#"}, 0, 0, 0},         {{"+p a/b", "+p a/b"}, 0, 0, 0}, /* likewise */
+        {{"+p #", "+p +/#"}, 1, 1, 0}, /* two that say the same: the later one */
+        {{"+p +/#", "+p #"}, 1, 1, 0},           {{"+p $a/b", "+p #"}, 0, 0, 0},
+        {{"+p a/#", "+p a/+"}, 1, 1, 0},         {{"+p a/+/c", "+p a/b/c", "+p a/+/#"}, 2, 0, 2},
+        {{"+p a/+", "+p a/b"}, 1, 1, 0},         {{"+p a/b", "+s a/#"}, 0, 0, 0},
+    };
+    for (size_t i = 0; i < COUNT(t); i++) {
+        uint32_t n = 0;
+        while (n < COUNT(t[i].rules) && t[i].rules[n] != NULL)
+            n++;
+        struct acl *acl = compile_text(t[i].rules, n);
+        struct idle_seen seen = {0};
+        acl_covered_rules(acl, note_covered, &seen);
+        CU_ASSERT_EQUAL(seen.n, t[i].n);
+        if (seen.n != t[i].n)
+            fprintf(stderr, "covered row %zu\n", i);
+        if (t[i].n != 0 && seen.n == t[i].n) {
+            CU_ASSERT_EQUAL(seen.rule[0], t[i].rule);
+            CU_ASSERT_EQUAL(seen.by[0], t[i].by);
+        }
+        acl_destroy(acl);
+    }
+}
+
+/* A condition that only the wider rule has leaves something to the narrower one. */
+static void covered_with_conditions(void)
+{
+    static const struct {
+        const char *what;
+        struct acl_rule_spec narrow, wide;
+        bool covered;
+    } t[] = {
+        {"nothing asked", {.retain = -1, .will = -1}, {.retain = -1, .will = -1}, true},
+        {"QoS of the narrow one",
+         {.qos_mask = 1, .retain = -1, .will = -1},
+         {.retain = -1, .will = -1},
+         true},
+        {"QoS of the wide one", {.retain = -1, .will = -1}, {.qos_mask = 3, .retain = -1, .will = -1}, false},
+        {"QoS of both",
+         {.qos_mask = 1, .retain = -1, .will = -1},
+         {.qos_mask = 3, .retain = -1, .will = -1},
+         true},
+        {"retain", {.retain = -1, .will = -1}, {.retain = 0, .will = -1}, false},
+        {"a Will", {.retain = -1, .will = 1}, {.retain = -1, .will = -1}, false},
+        {"size", {.retain = -1, .will = -1}, {.retain = -1, .will = -1, .payload_max = 9}, false},
+        {"a smaller size",
+         {.retain = -1, .will = -1, .payload_max = 8},
+         {.retain = -1, .will = -1, .payload_max = 9},
+         true},
+        {"content",
+         {.retain = -1, .will = -1},
+         {.retain = -1, .will = -1, .payload = ACL_PAYLOAD_JSON},
+         false},
+        {"content, evaded",
+         {.retain = -1, .will = -1, .payload = ACL_PAYLOAD_JSON},
+         {.retain = -1, .will = -1},
+         true},
+    };
+    for (size_t i = 0; i < COUNT(t); i++) {
+        struct acl_rule_spec rules[] = {t[i].narrow, t[i].wide};
+        for (int k = 0; k < 2; k++) {
+            rules[k].id = k == 0 ? "narrow" : "wide";
+            rules[k].file = "f";
+            rules[k].allow = true;
+            rules[k].actions = 1u << ACL_PUBLISH;
+            rules[k].topic = k == 0 ? "a/b" : "a/#";
+        }
+        struct acl *acl = compile(rules, COUNT(rules));
+        struct idle_seen seen = {0};
+        acl_covered_rules(acl, note_covered, &seen);
+        if (seen.n != (t[i].covered ? 1u : 0u))
+            fprintf(stderr, "covered: %s\n", t[i].what);
+        CU_ASSERT_EQUAL(seen.n, t[i].covered ? 1 : 0);
+        acl_destroy(acl);
+    }
+    struct acl_rule_spec denies[] = {rule_of(false, 1u << ACL_PUBLISH, "a/b"),
+                                     rule_of(false, 1u << ACL_PUBLISH, "a/#")};
+    denies[0].enforce = true; /* holds where the role only observes */
+    struct acl *acl = compile(denies, COUNT(denies));
+    struct idle_seen seen = {0};
+    acl_covered_rules(acl, note_covered, &seen);
+    CU_ASSERT_EQUAL(seen.n, 0);
+    acl_destroy(acl);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -228,6 +329,8 @@ int main(void)
         {"filters that are too wide", wide_filters},
         {"the nearest rule (H1)", nearest},
         {"rules that never decide (G1)", idle},
+        {"rules that change nothing (G1)", covered},
+        {"and their conditions", covered_with_conditions},
     };
     return unit_run("acl_filter", tests, COUNT(tests));
 }

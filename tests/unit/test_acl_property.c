@@ -268,11 +268,74 @@ static void accepted_filters_are_sound(void)
     CU_ASSERT_TRUE(delivered > 100000);
 }
 
+/* ---- what -t says of rules ---------------------------------------------------------------------------- */
+
+static void note_covered(void *owner, uint32_t rule, uint32_t by)
+{
+    (void)by;
+    ((bool *)owner)[rule] = true;
+}
+
+static void note_idle(void *owner, uint32_t rule, uint32_t by, enum acl_idle why)
+{
+    (void)why;
+    note_covered(owner, rule, by);
+}
+
+/* Rules that are told to decide or change nothing are taken out, all at once: every answer stays. */
+static void idle_rules_change_nothing(void)
+{
+    static struct policy p;
+    uint32_t wrong = 0, idle = 0, covered = 0;
+    for (uint32_t i = 0; i < POLICIES; i++) {
+        struct acl_problem problem;
+        struct acl_rule_spec left[RULES_MAX];
+        bool told[2][RULES_MAX] = {{false}};
+        uint32_t n = 0;
+        state = i + 154;
+        random_policy(&p);
+        struct acl *acl = acl_compile(p.rules, p.n, variables, COUNT(variables), &problem);
+        if (acl == NULL)
+            continue;
+        acl_idle_rules(acl, note_idle, told[0]);
+        acl_covered_rules(acl, note_covered, told[1]);
+        for (uint32_t k = 0; k < p.n; k++) {
+            idle += told[0][k];
+            covered += told[1][k];
+            if (!told[0][k] && !told[1][k])
+                left[n++] = p.rules[k];
+        }
+        struct acl *less = n == p.n ? NULL : acl_compile(left, n, variables, COUNT(variables), &problem);
+        for (uint32_t k = 0; less != NULL && k < QUESTIONS; k++) {
+            char topic[TEXT_MAX];
+            bool filter = pick(2) == 0;
+            random_topic(topic, filter);
+            struct acl_values v = random_values();
+            struct acl_request request = random_request(topic);
+            request.action = filter ? ACL_SUBSCRIBE : request.action;
+            struct acl_decision a =
+                filter ? acl_decide_filter(acl, &v, &request, false) : acl_decide(acl, &v, &request);
+            struct acl_decision b =
+                filter ? acl_decide_filter(less, &v, &request, false) : acl_decide(less, &v, &request);
+            if ((a.outcome == OUTCOME_ALLOWED) == (b.outcome == OUTCOME_ALLOWED))
+                continue;
+            if (wrong++ < 3)
+                fprintf(stderr, "policy %u: %s differs for '%s'\n", i, filter ? "filter" : "name", topic);
+        }
+        acl_destroy(less);
+        acl_destroy(acl);
+    }
+    CU_ASSERT_EQUAL(wrong, 0);
+    CU_ASSERT_TRUE(idle > 50);
+    CU_ASSERT_TRUE(covered > 300);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
         {"compiled and reference agree on random policies", random_policies},
         {"what an accepted filter brings is allowed (D5)", accepted_filters_are_sound},
+        {"rules that never decide, or change nothing, can go (G1)", idle_rules_change_nothing},
     };
     return unit_run("acl_property", tests, COUNT(tests));
 }

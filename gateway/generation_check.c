@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/generation_check.h"
+
+#include "dataplane/secure/tls_context.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VARIABLE "${id}"
+#define TOLD_MAX 5 /* of one kind and upstream; the rest is counted */
+
+static bool readable(const char *path)
+{
+    return path == NULL || strstr(path, VARIABLE) != NULL || access(path, R_OK) == 0;
+}
+
+bool generation_check_complete(const struct config_upstream *u)
+{
+    bool psk = u->psk_id != NULL || u->psk_file != NULL;
+    if (u->security == CONFIG_SECURITY_NONE)
+        return true;
+    if ((u->certificate == NULL) != (u->key == NULL) || (u->psk_id == NULL) != (u->psk_file == NULL) ||
+        (!psk && (u->ca == NULL || u->server_name == NULL)))
+        return false;
+    return readable(u->ca) && readable(u->certificate) && readable(u->key) && readable(u->crl) &&
+           readable(u->psk_file);
+}
+
+bool generation_check_pair(const struct config_upstream *upstream, struct diagnostics *d)
+{
+    struct tls_error error = {.text = ""};
+    int days_left = 0;
+    if (upstream->certificate == NULL || strstr(upstream->certificate, VARIABLE) != NULL)
+        return true;
+    const struct config_origin *at = &upstream->origin;
+    if (tls_check_pair(upstream->certificate, upstream->key, &days_left, &error) != 0) {
+        diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line, "upstream '%s': %s", upstream->name,
+                        error.text);
+        return false;
+    }
+    if (days_left < GENERATION_EXPIRY_DAYS)
+        diagnostics_add(d, DIAGNOSTIC_WARNING, at->file, at->line,
+                        "upstream '%s': certificate %s ends in %d days; renew it", upstream->name,
+                        upstream->certificate, days_left);
+    return true;
+}
+
+/* "tls/devices/${id}.pem": its directory, and what stands before and behind the variable in the name. */
+struct pattern {
+    char directory[PATH_MAX];
+    char before[NAME_MAX + 1];
+    const char *behind;
+};
+
+static bool take_pattern(const char *path, struct pattern *out)
+{
+    const char *variable = strstr(path, VARIABLE);
+    const char *slash = variable;
+    while (slash > path && *slash != '/')
+        slash--;
+    out->behind = variable + strlen(VARIABLE);
+    size_t before = (size_t)(variable - slash - (*slash == '/'));
+    if (strchr(out->behind, '/') != NULL || strstr(out->behind, VARIABLE) != NULL || before > NAME_MAX)
+        return false; /* a directory for each device: its files are met as devices come */
+    int n = snprintf(out->directory, sizeof(out->directory), "%.*s", (int)(slash - path + 1), path);
+    memcpy(out->before, variable - before, before);
+    out->before[before] = '\0';
+    return n > 0 && (size_t)n < sizeof(out->directory);
+}
+
+/* The id in a file's name; false when it does not fit the pattern. */
+static bool take_id(const struct pattern *pattern, const char *name, char id[NAME_MAX + 1])
+{
+    size_t len = strlen(name), before = strlen(pattern->before), behind = strlen(pattern->behind);
+    if (len <= before + behind || strncmp(name, pattern->before, before) != 0 ||
+        strcmp(name + len - behind, pattern->behind) != 0)
+        return false;
+    memcpy(id, name + before, len - before - behind);
+    id[len - before - behind] = '\0';
+    return id[0] != '.';
+}
+
+static bool path_of(const char *pattern, const char *id, char path[PATH_MAX])
+{
+    const char *variable = strstr(pattern, VARIABLE);
+    int n = snprintf(path, PATH_MAX, "%.*s%s%s", (int)(variable - pattern), pattern, id,
+                     variable + strlen(VARIABLE));
+    return n > 0 && n < PATH_MAX;
+}
+
+struct devices {
+    const struct config_upstream *upstream;
+    struct diagnostics *d;
+    uint32_t checked, bad, ending;
+};
+
+static void check_device(struct devices *devices, const char *id)
+{
+    char certificate[PATH_MAX], key[PATH_MAX];
+    const struct config_upstream *upstream = devices->upstream;
+    const struct config_origin *at = &upstream->origin;
+    struct tls_error error = {.text = ""};
+    int days_left = 0;
+    if (!path_of(upstream->certificate, id, certificate) || !path_of(upstream->key, id, key))
+        return;
+    devices->checked++;
+    if (tls_check_pair(certificate, key, &days_left, &error) != 0) {
+        if (devices->bad++ < TOLD_MAX)
+            diagnostics_add(devices->d, DIAGNOSTIC_WARNING, at->file, at->line,
+                            "upstream '%s': device '%s' cannot connect; %s", upstream->name, id, error.text);
+    } else if (days_left < GENERATION_EXPIRY_DAYS && devices->ending++ < TOLD_MAX) {
+        diagnostics_add(devices->d, DIAGNOSTIC_WARNING, at->file, at->line,
+                        "upstream '%s': certificate of device '%s' ends in %d days; renew it", upstream->name,
+                        id, days_left);
+    }
+}
+
+void generation_check_devices(const struct config_upstream *upstream, struct diagnostics *d)
+{
+    struct pattern pattern;
+    struct devices devices = {.upstream = upstream, .d = d};
+    char id[NAME_MAX + 1];
+    if (upstream->certificate == NULL || strstr(upstream->certificate, VARIABLE) == NULL ||
+        strstr(upstream->key, VARIABLE) == NULL || !take_pattern(upstream->certificate, &pattern))
+        return;
+    DIR *dir = opendir(pattern.directory);
+    if (dir == NULL) /* only to be entered: files are met as devices come */
+        return;
+    for (struct dirent *entry; devices.checked < GENERATION_PAIRS_MAX && (entry = readdir(dir)) != NULL;)
+        if (take_id(&pattern, entry->d_name, id))
+            check_device(&devices, id);
+    closedir(dir);
+    const struct config_origin *at = &upstream->origin;
+    if (devices.bad > TOLD_MAX)
+        diagnostics_add(d, DIAGNOSTIC_WARNING, at->file, at->line,
+                        "upstream '%s': %u more devices cannot connect for such a reason", upstream->name,
+                        devices.bad - TOLD_MAX);
+    if (devices.ending > TOLD_MAX)
+        diagnostics_add(d, DIAGNOSTIC_WARNING, at->file, at->line,
+                        "upstream '%s': %u more certificates of devices end within %d days", upstream->name,
+                        devices.ending - TOLD_MAX, GENERATION_EXPIRY_DAYS);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What -t and a reload say of the files behind an upstream, beyond whether they can be read (G1, B3): pairs
+ * of certificate and key, one for each device where the names hold ${id}, and how long they last. Control
+ * thread.
+ */
+#ifndef GATEWAY_GENERATION_CHECK_H
+#define GATEWAY_GENERATION_CHECK_H
+
+#include "config/gateway_config.h"
+
+/* An expiry nearer than this is worth a warning. */
+#define GENERATION_EXPIRY_DAYS 30
+/* Pairs of devices that one check reads: about half a second. */
+#define GENERATION_PAIRS_MAX 1000
+
+/* Whether all that a TLS or DTLS context is made of is there and can be read; else that has been told. */
+bool generation_check_complete(const struct config_upstream *upstream);
+/* The one pair of an upstream, if it has one: a key that does not fit is an error, told, and false. */
+bool generation_check_pair(const struct config_upstream *upstream, struct diagnostics *d);
+/* The pairs of devices: one that does not fit keeps its device out and is a warning, so that a fleet does not
+ * wait for it. */
+void generation_check_devices(const struct config_upstream *upstream, struct diagnostics *d);
+
+#endif
