@@ -32,6 +32,17 @@ void snapshot_problem(struct snapshot_problems *problems, const char *file, uint
     problems->told(problems->owner, &problem);
 }
 
+void snapshot_warning(const struct snapshot_problems *problems, const char *file, uint32_t line,
+                      const char *format, ...)
+{
+    struct policy_problem problem = {.warning = true, .file = file, .line = line};
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(problem.text, sizeof(problem.text), format, arguments);
+    va_end(arguments);
+    problems->told(problems->owner, &problem);
+}
+
 #define TELL_ROLE(c, role, ...) snapshot_problem((c)->problems, (role)->file, (role)->line, __VA_ARGS__)
 #define TELL_DEVICE(c, device, ...)                                                                          \
     snapshot_problem((c)->problems, (device)->file, (device)->line, __VA_ARGS__)
@@ -444,12 +455,11 @@ static void tell_covered(void *owner, uint32_t rule, uint32_t because_of)
     const struct acl_rule *covered = acl_rule_at(context->acl, rule),
                           *by = acl_rule_at(context->acl, because_of);
     char place[112];
-    struct policy_problem problem = {.warning = true, .file = covered->file, .line = covered->line};
-    place_of(by->file, by->line, covered->file, place, sizeof(place));
-    snprintf(problem.text, sizeof(problem.text),
-             "rule '%.60s' changes nothing; '%.60s' (%s) %s all of it; delete it, or make that one narrower",
-             covered->id, by->id, place, by->allow ? "allows" : "denies");
-    context->problems->told(context->problems->owner, &problem);
+    snapshot_warning(context->problems, covered->file, covered->line,
+                     "rule '%.60s' changes nothing; '%.60s' (%s) %s all of it; delete it, or make that one "
+                     "narrower",
+                     covered->id, by->id, place_of(by->file, by->line, covered->file, place, sizeof(place)),
+                     by->allow ? "allows" : "denies");
 }
 
 void snapshot_check_idle(const struct acl *acl, struct snapshot_problems *problems)

@@ -114,6 +114,9 @@ struct snapshot_problems {
 };
 void snapshot_problem(struct snapshot_problems *problems, const char *file, uint32_t line, const char *format,
                       ...) __attribute__((format(printf, 4, 5)));
+/* Told, but nothing that keeps it from being compiled. */
+void snapshot_warning(const struct snapshot_problems *problems, const char *file, uint32_t line,
+                      const char *format, ...) __attribute__((format(printf, 4, 5)));
 void snapshot_check(const struct policy_spec *spec, struct snapshot_problems *problems);
 /* What only the compiled rules of a role tell. */
 void snapshot_check_idle(const struct acl *acl, struct snapshot_problems *problems);

@@ -47,6 +47,7 @@ struct world {
     struct peer devices, servers;
     struct worker_shared shared;
     struct generation *generation;
+    uint64_t reload_busy;
     struct worker *worker;
     struct cloud *cloud;
     struct world_device **list;
@@ -410,9 +411,19 @@ bool world_reload(struct world *world, const char *policy)
     struct generation *old = world->generation;
     world->generation = next;
     atomic_store(&world->shared.generation, next);
-    world_turn(world, 10); /* the worker takes it up; nobody else holds the old one */
+    world->reload_busy = world_turn(world, 10); /* the worker takes it up; nobody else holds the old one */
     generation_destroy(old);
     return true;
+}
+
+const struct generation *world_generation(const struct world *world)
+{
+    return world->generation;
+}
+
+uint64_t world_reload_busy(const struct world *world)
+{
+    return world->reload_busy;
 }
 
 static bool gateway_create(struct world *world)

@@ -53,6 +53,10 @@ const struct world_cloud *world_cloud(const struct world *world);
 /* Replaces the policy text and publishes a new generation, as a reload does; false with a message when it is
  * refused. */
 bool world_reload(struct world *world, const char *policy);
+/* The one in force. */
+const struct generation *world_generation(const struct world *world);
+/* The cycles of the worker's iteration in which it took the last generation up. */
+uint64_t world_reload_busy(const struct world *world);
 
 /* A device connects (TCP only) from source address `source` (0..WORLD_SOURCES-1). */
 struct world_device *world_connect(struct world *world, uint32_t source);
