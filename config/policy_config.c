@@ -99,8 +99,8 @@ struct told {
 static void tell_problem(void *owner, const struct policy_problem *problem)
 {
     struct told *told = owner;
-    diagnostics_add(told->d, problem->warning ? DIAGNOSTIC_WARNING : DIAGNOSTIC_ERROR, problem->file != NULL ? problem->file : "policy",
-                    problem->line, "%s", problem->text);
+    diagnostics_add(told->d, problem->warning ? DIAGNOSTIC_WARNING : DIAGNOSTIC_ERROR,
+                    problem->file != NULL ? problem->file : "policy", problem->line, "%s", problem->text);
 }
 
 static bool asks_nothing(const struct policy_match *m)
