@@ -18,6 +18,7 @@
 #define GATEWAY_SERVERS_MAX 8
 #define GATEWAY_ADDRESSES_MAX 8
 #define GATEWAY_ROUTES_MAX 256
+#define GATEWAY_PROXY_HOSTS_MAX 8
 #define GATEWAY_PATHS_MAX 512
 
 /*
@@ -62,6 +63,15 @@ enum config_security {
 #define CONFIG_AUTH_PSK 2U
 #define CONFIG_AUTH_PASSWORD 4U
 
+/* What all devices of one prefix may do together (E3). */
+struct config_prefix {
+    struct rates rates;    /* requests and bytes */
+    uint32_t exchanges;    /* under way, observations apart; 0: unlimited */
+    uint32_t observations; /* 0: unlimited */
+    uint8_t v4_bits;
+    uint8_t v6_bits;
+};
+
 struct config_listener {
     struct config_origin origin;
     const char *name;
@@ -74,8 +84,12 @@ struct config_listener {
     uint8_t address[16];
     uint16_t port;
     uint32_t upstream;
-    struct rates per_source;      /* F1: connects 10/s */
-    struct rates total;           /* of all its clients together */
+    struct rates per_source;     /* F1: connects 10/s */
+    struct rates total;          /* of all its clients together */
+    struct config_prefix prefix; /* CoAP */
+    uint32_t proxy_n;            /* CoAP: whose proxy it is, else nobody's */
+    const char *proxy[GATEWAY_PROXY_HOSTS_MAX];
+    bool multicast;               /* CoAP: requests to groups are answered (E6) */
     uint32_t sessions_per_source; /* 0: unlimited */
 };
 

@@ -87,6 +87,57 @@ static const struct schema_key source_limit_keys[] = {
 };
 static const struct schema_table source_limit_table = {.what = "limits", SCHEMA_KEYS(source_limit_keys)};
 
+#define PREFIX(member) SCHEMA_INTO(struct config_listener, prefix.member)
+
+static const struct schema_key prefix_keys[] = {
+    {.name = "v4",
+     .type = SCHEMA_NUMBER,
+     .min = 1,
+     .max = 32,
+     .fallback = "24",
+     .example = "24",
+     PREFIX(v4_bits)},
+    {.name = "v6",
+     .type = SCHEMA_NUMBER,
+     .min = 1,
+     .max = 128,
+     .fallback = "64",
+     .example = "64",
+     PREFIX(v6_bits)},
+    RATE_KEY("requests", SCHEMA_RATES, "\"200/s\"", PREFIX(rates.of[RATE_REQUESTS])),
+    RATE_KEY("bytes", SCHEMA_BYTE_RATES, "\"64KiB/s\"", PREFIX(rates.of[RATE_BYTES])),
+    RATE_KEYS_OVER(struct config_listener, prefix.rates),
+    {.name = "exchanges",
+     .type = SCHEMA_NUMBER,
+     .min = 0,
+     .max = 1000000,
+     .fallback = "0",
+     .example = "100",
+     PREFIX(exchanges)},
+    {.name = "observations",
+     .type = SCHEMA_NUMBER,
+     .min = 0,
+     .max = 1000000,
+     .fallback = "0",
+     .example = "100",
+     PREFIX(observations)},
+};
+static const struct schema_table prefix_table = {.what = "prefix", SCHEMA_KEYS(prefix_keys)};
+
+static void set_proxy(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_listener *listener = into;
+    if (strpbrk(value->text, "/@?#% ") != NULL)
+        schema_refuse(read, value, "write a host, or a host and a port; for example \"coap.example:5683\"");
+    else if (listener->proxy_n == GATEWAY_PROXY_HOSTS_MAX)
+        schema_refuse(read, value, "a listener is the proxy of at most 8 hosts; remove some");
+    else
+        listener->proxy[listener->proxy_n++] = value->text;
+}
+
+static const char *const multicast_words[] = {"refuse", "answer", NULL};
+static const char *const coap_listener_words[] = {"coap", NULL};
+
 static const struct schema_key listener_keys[] = {
     {.name = "name",
      .type = SCHEMA_NAME,
@@ -118,6 +169,26 @@ static const struct schema_key listener_keys[] = {
      .required = true,
      .example = "\"broker\"",
      .set = set_listener_upstream},
+    {.name = "proxy",
+     .with = "protocol",
+     .with_words = coap_listener_words,
+     .type = SCHEMA_TEXTS,
+     .max = 255,
+     .example = "\"coap.example\"",
+     .set = set_proxy},
+    {.name = "multicast",
+     .with = "protocol",
+     .with_words = coap_listener_words,
+     .type = SCHEMA_WORD,
+     .words = multicast_words,
+     .fallback = "refuse",
+     .example = "\"answer\"",
+     SCHEMA_INTO(struct config_listener, multicast)},
+    {.name = "prefix",
+     .with = "protocol",
+     .with_words = coap_listener_words,
+     .type = SCHEMA_GROUP,
+     .inside = &prefix_table},
     {.name = "limits", .type = SCHEMA_GROUP, .inside = &source_limit_table},
     {.name = "total", .type = SCHEMA_GROUP, .inside = &listener_total_table},
 };

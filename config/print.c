@@ -220,7 +220,8 @@ static void put_settings(struct printer *p, const struct schema_table *table, co
             put_setting(p, key, setting);
         else if (key->fallback != NULL && schema_used(table, key, group))
             put_fallback(p, key);
-        else if (key->type == SCHEMA_GROUP && !key->required && has_defaults(key->inside))
+        else if (key->type == SCHEMA_GROUP && !key->required && has_defaults(key->inside) &&
+                 schema_used(table, key, group))
             put_group(p, key, NULL);
     }
 }

@@ -10,6 +10,7 @@
 #define SECRET_RANDOM 48
 #define FLIGHTS_PER_CLIENT 4
 #define SOURCES_LEAST 65536
+#define PREFIXES 4096
 #define HOUSEKEEPING_US UINT64_C(1000000)
 #define FORGET_BUDGET 256
 
@@ -120,6 +121,8 @@ static void keep(struct coap_flight *flight)
 {
     flight->kept = true;
     flight->client->active--;
+    if (flight->prefix != NULL)
+        flight->prefix->exchanges--;
     flight->client->kept++;
     TAILQ_INSERT_TAIL(&flight->relays->kept, flight, by_age);
 }
@@ -130,6 +133,8 @@ static void unkeep(struct coap_flight *flight)
     flight->client->kept--;
     TAILQ_REMOVE(&flight->relays->kept, flight, by_age);
     flight->client->active++;
+    if (flight->prefix != NULL)
+        flight->prefix->exchanges++;
 }
 
 static bool finished(const struct coap_flight *flight)
@@ -161,10 +166,14 @@ void coap_flight_observing(struct coap_flight *flight, bool observing)
     if (observing) {
         flight->client->observations++;
         flight->leg->observations++;
+        if (flight->prefix != NULL)
+            flight->prefix->observations++;
         coap_count(flight->relays, COAP_COUNT_OBSERVATIONS);
         return;
     }
     flight->client->observations--;
+    if (flight->prefix != NULL)
+        flight->prefix->observations--;
     if (flight->leg != NULL)
         flight->leg->observations--;
     coap_count(flight->relays, COAP_COUNT_OBSERVATIONS_ENDED);
@@ -179,6 +188,8 @@ void coap_flight_free(struct coap_flight *flight)
     if (flight->kept)
         unkeep(flight);
     flight->client->active--;
+    if (flight->prefix != NULL)
+        flight->prefix->exchanges--;
     TAILQ_REMOVE(&flight->client->flights, flight, of_client);
     coap_drop_bytes(r, &flight->request, &flight->request_len);
     coap_drop_bytes(r, &flight->reply, &flight->reply_len);
@@ -456,6 +467,8 @@ static bool create_tables(struct coap_relays *r)
     r->dtls = dtls_worker_create(config->clients);
     r->sessions = slab_create(config->clients, sizeof(struct coap_mqtt));
     r->groups = slab_create(config->clients, sizeof(struct coap_group));
+    r->transfers = slab_create(config->clients, sizeof(struct coap_transfers));
+    r->prefixes = coap_prefixes_create(PREFIXES, config->secret + SECRET_TABLES);
     r->topics = slab_create(config->clients, sizeof(struct coap_mqtt_topic));
     r->repeated = buckets(flights, &r->repeated_mask);
     r->named = buckets(config->clients, &r->named_mask);
@@ -463,8 +476,9 @@ static bool create_tables(struct coap_relays *r)
     r->cache = r->buffers == NULL ? NULL : coap_cache_create(flights, r->buffers, r->key);
     return r->clients != NULL && r->legs != NULL && r->flights != NULL && r->by_client != NULL &&
            r->by_leg != NULL && r->buffers != NULL && r->proofs != NULL && r->dtls != NULL &&
-           r->sessions != NULL && r->topics != NULL && r->groups != NULL && r->repeated != NULL &&
-           r->named != NULL && r->grouped != NULL && r->cache != NULL;
+           r->sessions != NULL && r->topics != NULL && r->groups != NULL && r->transfers != NULL &&
+           r->prefixes != NULL && r->repeated != NULL && r->named != NULL && r->grouped != NULL &&
+           r->cache != NULL;
 }
 
 struct coap_relays *coap_relays_create(const struct coap_relays_config *config)
@@ -517,6 +531,9 @@ void coap_relays_destroy(struct coap_relays *r)
         slab_destroy(r->flights);
     if (r->groups != NULL)
         slab_destroy(r->groups);
+    if (r->transfers != NULL)
+        slab_destroy(r->transfers);
+    coap_prefixes_destroy(r->prefixes);
     if (r->topics != NULL)
         slab_destroy(r->topics);
     if (r->sessions != NULL)

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What devices send: read, matched with what is known, judged, and sent on. */
 #include "policy/coap/build.h"
+#include "policy/coap/proxy.h"
 
 #include "gateway/coap_cache.h"
 #include "gateway/coap_group.h"
-#include "gateway/coap_mqtt.h"
+#include "gateway/relay_coap_request.h"
 
-/* Nothing is said of when to come again. */
-#define NO_AGE UINT32_MAX
+/* RFC 7967 s.2.1: no 4.xx and no 5.xx. */
+#define NO_ERRORS 0x18
 
 /* Answers to pings and to what cannot be read: they prove nothing and mean nothing, so there are few. */
 static const struct rate small_rate = {.amount = 5, .period_us = 1000000, .burst = 10};
@@ -59,19 +60,6 @@ static void take_empty(struct coap_relays *r, const struct coap_arrival *arrival
 /* ---- requests
  * ---------------------------------------------------------------------------------------------- */
 
-struct coap_request {
-    const struct coap_arrival *arrival;
-    const struct coap_message *message;
-    struct coap_client *client;
-    struct coap_leg *leg;
-    struct coap_verdict verdict;
-    struct bytes echo; /* the client's, for the upstream */
-    bool shared;       /* its answer is everybody's */
-    bool broker;       /* the upstream is one: */
-    struct coap_topic topic;
-    bool proved;
-};
-
 /* What an event tells of a client that is refused as such. */
 static const char *why_refused(const struct coap_client *client, enum outcome outcome)
 {
@@ -82,8 +70,8 @@ static const char *why_refused(const struct coap_client *client, enum outcome ou
     return NULL;
 }
 
-static void tell_request(struct coap_relays *r, const struct coap_request *q, enum event_kind kind,
-                         enum outcome outcome, bool enforced, uint8_t code)
+void coap_request_tell(struct coap_relays *r, const struct coap_request *q, enum event_kind kind,
+                       enum outcome outcome, bool enforced, uint8_t code)
 {
     const struct coap_verdict *v = &q->verdict;
     const struct acl_rule *rule = v->rule == ACL_RULE_NONE || q->client->standing != OUTCOME_ALLOWED
@@ -123,18 +111,18 @@ static enum event_kind kind_of(enum outcome outcome)
     }
 }
 
-static void refuse(struct coap_relays *r, const struct coap_request *q, enum outcome outcome, uint8_t code,
-                   uint32_t max_age_s)
+void coap_request_refuse(struct coap_relays *r, const struct coap_request *q, enum outcome outcome,
+                         uint8_t code, uint32_t max_age_s)
 {
     struct coap_refusal refusal = {.code = code,
                                    .no_response = q->verdict.no_response,
-                                   .ages = max_age_s != NO_AGE,
+                                   .ages = max_age_s != COAP_NO_AGE,
                                    .max_age_s = max_age_s};
     r->counters.requests[outcome]++;
-    tell_request(r, q, kind_of(outcome), outcome, true, code);
+    coap_request_tell(r, q, kind_of(outcome), outcome, true, code);
     if (code == COAP_TOO_LARGE && q->client->standing == OUTCOME_ALLOWED)
         refusal.size1 = q->client->identity.role->limits.packet_bytes;
-    if (code != 0)
+    if (code != 0 && !q->arrival->group)
         coap_refuse(r, q->client, q->message, &refusal);
 }
 
@@ -163,7 +151,7 @@ static bool identify(struct coap_relays *r, struct coap_request *q)
     q->verdict.no_response = 0;
     if (standing == OUTCOME_ALLOWED)
         return true;
-    refuse(r, q, standing, standing_code(standing), NO_AGE);
+    coap_request_refuse(r, q, standing, standing_code(standing), COAP_NO_AGE);
     return false;
 }
 
@@ -181,51 +169,6 @@ static void take_echo(struct coap_relays *r, struct coap_request *q)
         coap_ledger_prove(&source->ledger, coap_now(r));
     q->proved = coap_ledger_proved(&source->ledger, coap_now(r));
     q->echo = echo == COAP_ECHO_FOREIGN ? q->verdict.echo : bytes_of(NULL, 0);
-}
-
-static bool rate_good(struct coap_relays *r, struct coap_request *q)
-{
-    const struct policy_limits *limits = &q->client->identity.role->limits;
-    uint64_t now_us = coap_now(r), bytes = q->arrival->payload.len, ready_us;
-    enum outcome outcome;
-    if (!rate_buckets_allow(&q->leg->rates, &limits->rates, RATE_REQUESTS, 1, now_us)) {
-        outcome = OUTCOME_RATE_REQUESTS;
-        ready_us = rate_buckets_ready_us(&q->leg->rates, &limits->rates, RATE_REQUESTS, 1, now_us);
-    } else if (!rate_buckets_allow(&q->leg->rates, &limits->rates, RATE_BYTES, bytes, now_us)) {
-        outcome = OUTCOME_RATE_BYTES;
-        ready_us = rate_buckets_ready_us(&q->leg->rates, &limits->rates, RATE_BYTES, bytes, now_us);
-    } else {
-        rate_buckets_take(&q->leg->rates, &limits->rates, RATE_REQUESTS, 1, now_us);
-        rate_buckets_take(&q->leg->rates, &limits->rates, RATE_BYTES, bytes, now_us);
-        return true;
-    }
-    bool observing = coap_generation(r)->config->observe || q->client->identity.role->mode == POLICY_OBSERVE;
-    if (observing) {
-        r->counters.requests[outcome]++;
-        tell_request(r, q, EVENT_LIMIT_EXCEEDED, outcome, false, 0);
-        return true;
-    }
-    refuse(r, q, outcome,
-           limits->rates.over == POLICY_DELAY || limits->rates.over == POLICY_QUOTA ? COAP_UNAVAILABLE : 0,
-           (uint32_t)((ready_us - now_us + 999999) / 1000000));
-    return false;
-}
-
-static bool caps_good(struct coap_relays *r, struct coap_request *q)
-{
-    const struct policy_limits *limits = &q->client->identity.role->limits;
-    if (q->leg->flights_n - q->leg->observations >= COAP_WAITING_MAX ||
-        q->client->active - q->client->observations >= COAP_ACTIVE_MAX) {
-        refuse(r, q, OUTCOME_EXCHANGE_CAP, COAP_UNAVAILABLE, 1);
-        return false;
-    }
-    if (q->verdict.observe && q->leg->observations >= limits->subscriptions) {
-        /* RFC 7641 s.4.1: it is answered once. */
-        r->counters.requests[OUTCOME_OBSERVATION_CAP]++;
-        tell_request(r, q, EVENT_LIMIT_EXCEEDED, OUTCOME_OBSERVATION_CAP, true, 0);
-        q->verdict.observe = false;
-    }
-    return true;
 }
 
 /* The observation that this request renews or ends: the same endpoint, the same token (RFC 7641 s.3.6). */
@@ -259,6 +202,9 @@ static struct coap_flight *begin(struct coap_relays *r, struct coap_request *q)
         if (flight == NULL)
             return NULL;
         choose_token(r, flight);
+        flight->prefix = q->prefix;
+        if (q->prefix != NULL)
+            q->prefix->exchanges++;
     } else {
         coap_flight_observing(flight, false);
         coap_leg_remove(flight);
@@ -272,6 +218,11 @@ static struct coap_flight *begin(struct coap_relays *r, struct coap_request *q)
     flight->suppressed = false;
     flight->observe = q->verdict.observe;
     flight->mapped = false;
+    flight->transfer = q->transfer;
+    flight->uploads = q->uploads;
+    flight->group_sent = q->arrival->group;
+    if (flight->group_sent)
+        flight->no_response |= NO_ERRORS;
     flight->shared = q->shared;
     flight->cacheable = !q->broker && coap_cache_limit(q->leg) != 0;
     flight->validates = q->verdict.etag_len != 0;
@@ -300,12 +251,12 @@ static void forward(struct coap_relays *r, struct coap_request *q)
 {
     struct coap_flight *flight = begin(r, q);
     if (flight == NULL) {
-        refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
+        coap_request_refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
         return;
     }
     if (!keep_request(r, q, flight)) {
         coap_flight_free(flight);
-        refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
+        coap_request_refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
         return;
     }
     if (q->shared && flight->observe && coap_group_join(flight, q->leg)) {
@@ -338,30 +289,32 @@ static void judge(struct coap_relays *r, struct coap_request *q)
     coap_guard_request(client->identity.role, &client->identity.values, coap_generation(r)->config->observe,
                        client->key.local_port, q->message, v);
     q->broker = to_broker(r, client);
+    if (q->arrival->group)
+        v->observe = v->observe_ends = false; /* RFC 7641 s.1.5: of a group nothing is observed */
     if (q->broker && coap_verdict_passes(v))
         coap_publish_judge(client->identity.role, &client->identity.values,
                            coap_generation(r)->config->observe, q->message, v, &q->topic);
     take_echo(r, q);
     q->leg = coap_leg_get(r, q->client);
     if (q->leg == NULL) {
-        refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
+        coap_request_refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
         return;
     }
-    if (!rate_good(r, q))
+    if (!coap_limits_rates(r, q))
         return;
     if (q->message->token_len > COAP_TOKEN_KEPT_MAX) {
-        refuse(r, q, OUTCOME_PACKET_TOO_LARGE, COAP_BAD_REQUEST, NO_AGE);
+        coap_request_refuse(r, q, OUTCOME_PACKET_TOO_LARGE, COAP_BAD_REQUEST, COAP_NO_AGE);
         return;
     }
     if (!coap_verdict_passes(v)) {
-        refuse(r, q, v->outcome, v->code, NO_AGE);
+        coap_request_refuse(r, q, v->outcome, v->code, COAP_NO_AGE);
         return;
     }
     r->counters.requests[v->outcome]++;
     if (v->outcome != OUTCOME_ALLOWED)
-        tell_request(r, q, EVENT_COAP_REQUEST_DENIED, v->outcome, false, 0);
+        coap_request_tell(r, q, EVENT_COAP_REQUEST_DENIED, v->outcome, false, 0);
     else if (coap_generation(r)->config->events.allowed_all)
-        tell_request(r, q, EVENT_COAP_ALLOWED, OUTCOME_ALLOWED, true, 0);
+        coap_request_tell(r, q, EVENT_COAP_ALLOWED, OUTCOME_ALLOWED, true, 0);
     if (v->observe && !q->proved) {
         /* Notifications are answers that nobody asks for one by one: only to who is there. */
         r->counters.requests[OUTCOME_UNPROVED_ADDRESS]++;
@@ -372,9 +325,10 @@ static void judge(struct coap_relays *r, struct coap_request *q)
     q->shared = !q->broker && coap_verdict_shared(client->identity.role, v);
     if (q->shared && v->observe)
         leave_etags(q->message, v);
-    if (!q->broker && coap_cache_answers(r, q->client, q->leg, q->message, v, q->shared))
+    if (!q->broker && !q->arrival->group &&
+        coap_cache_answers(r, q->client, q->leg, q->message, v, q->shared))
         return;
-    if (caps_good(r, q))
+    if (coap_limits_caps(r, q) && coap_limits_transfers(r, q))
         forward(r, q);
 }
 
@@ -394,8 +348,15 @@ static void take_request(struct coap_relays *r, const struct coap_arrival *arriv
         coap_flight_do(flight, coap_exchange_repeated(&flight->x));
         return;
     }
-    if (identify(r, &q))
-        judge(r, &q);
+    if (!identify(r, &q))
+        return;
+    struct coap_message opened;
+    uint8_t text[COAP_PROXY_URI_MAX];
+    const struct config_listener *listener = &coap_generation(r)->config->listeners[q.client->listener];
+    if (listener->proxy_n != 0 && coap_proxy_asked(message) &&
+        coap_proxy_open(listener->proxy, listener->proxy_n, message, text, &opened))
+        q.message = &opened;
+    judge(r, &q);
 }
 
 /* ---- datagrams
@@ -427,20 +388,55 @@ static void take_message(struct coap_relays *r, const struct coap_arrival *arriv
     }
 }
 
+/* All CoAP nodes: 224.0.1.187, and ff0x::fd of any scope (s.12.8). */
+static bool all_coap_nodes(const struct ip_address *to)
+{
+    static const uint8_t v6_rest[14] = {[13] = 0xFD};
+    if (ip_address_is_v4(to))
+        return ip_address_to_v4(to) == UINT32_C(0xE00001BB);
+    return to->bytes[0] == 0xFF && (to->bytes[1] & 0xF0) == 0 &&
+           memcmp(to->bytes + 2, v6_rest, sizeof(v6_rest)) == 0;
+}
+
+/*
+ * E6: what was sent to many gets no answer, unless the listener says so; then a GET or FETCH that is not
+ * confirmable (s.8.1) is judged like any other and answered from an address of our own, late and only when it
+ * went well (s.8.2). Nothing else is ever said to it: no RST, no error, no challenge.
+ */
+static void take_group(struct coap_relays *r, const struct coap_arrival *arrival)
+{
+    const struct gateway_config *config = coap_generation(r)->config;
+    struct coap_message message;
+    struct coap_arrival own = *arrival;
+    uint32_t path;
+    coap_count(r, COAP_COUNT_GROUP);
+    bool answers = arrival->listener < config->listeners_n && config->listeners[arrival->listener].multicast;
+    if (!answers || !all_coap_nodes(&arrival->key.local) ||
+        coap_parse(&message, arrival->payload) != COAP_PARSE_OK || message.type != COAP_NON ||
+        (message.code != COAP_GET && message.code != COAP_FETCH)) {
+        tell_protocol(r, arrival, OUTCOME_MULTICAST);
+        return;
+    }
+    if (!r->config.route(r->config.worker, &own.key, &path) || own.key.interface != arrival->key.interface) {
+        tell_protocol(r, arrival, OUTCOME_MULTICAST);
+        return;
+    }
+    struct coap_source *source = coap_proofs_get(r->proofs, &own.key.remote, coap_now(r));
+    coap_ledger_received(&source->ledger, coap_packet_bytes(&own.key, own.payload.len), coap_now(r));
+    take_request(r, &own, &message);
+}
+
 void coap_relays_from_device(struct coap_relays *r, const struct coap_arrival *arrival)
 {
     struct coap_message message;
     coap_count(r, COAP_COUNT_DATAGRAMS_UP);
     r->counters.count[COAP_COUNT_BYTES_UP] += arrival->payload.len;
     if (arrival->group) {
-        /* E6: never an answer, of whatever kind, to what was sent to many. */
-        coap_count(r, COAP_COUNT_GROUP);
-        tell_protocol(r, arrival, OUTCOME_MULTICAST);
+        take_group(r, arrival);
         return;
     }
     struct coap_source *source = coap_proofs_get(r->proofs, &arrival->key.remote, coap_now(r));
-    coap_ledger_received(&source->ledger,
-                         (uint32_t)arrival->payload.len + (ip_address_is_v4(&arrival->key.remote) ? 28 : 48),
+    coap_ledger_received(&source->ledger, coap_packet_bytes(&arrival->key, arrival->payload.len),
                          coap_now(r));
     switch (coap_parse(&message, arrival->payload)) {
     case COAP_PARSE_OK:

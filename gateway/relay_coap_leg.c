@@ -86,6 +86,8 @@ void coap_leg_free(struct coap_leg *leg)
     coap_leg_hang_up(leg);
     timer_stop(r->config.timers, &leg->timer);
     unname(leg);
+    if (leg->transfers != NULL)
+        slab_free(r->transfers, leg->transfers);
     TAILQ_REMOVE(&r->silent_legs, leg, by_silence);
     slab_free(r->legs, leg);
 }

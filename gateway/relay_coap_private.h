@@ -11,20 +11,21 @@
 #include "dataplane/secure/dtls_stream.h"
 #include "dataplane/siphash.h"
 #include "dataplane/slab.h"
+#include "gateway/coap_prefix.h"
 #include "gateway/coap_proof.h"
 #include "gateway/packet_buffer.h"
 #include "gateway/relay_coap.h"
 #include "policy/coap/exchange.h"
 #include "policy/coap/guard.h"
+#include "policy/coap/transfer.h"
 
 #include <sys/queue.h>
 
 /* Without any answer, a server is asked whether it is there after this many bytes of NON (s.4.7). */
 #define COAP_UNHEARD_BYTES 512
 #define COAP_PING_EVERY_US UINT64_C(2000000)
-#define COAP_ACTIVE_MAX 16  /* exchanges of a client that are under way, observations apart */
-#define COAP_KEPT_MAX 64    /* exchanges of a client that are only remembered */
-#define COAP_WAITING_MAX 64 /* exchanges of a leg that are under way */
+#define COAP_ACTIVE_MAX 16 /* exchanges of a client that are under way, observations apart */
+#define COAP_KEPT_MAX 64   /* exchanges of a client that are only remembered */
 #define COAP_IDLE_US UINT64_C(300000000)
 #define COAP_UP_TOKEN 8
 #define COAP_KEEP_MAX 16384 /* bytes that are kept in one piece */
@@ -82,7 +83,8 @@ struct coap_leg {
     uint64_t pinged_us;
     uint32_t unheard_bytes; /* of NON requests, since then */
     struct rate_bucket probing;
-    struct rate_buckets rates; /* requests and bytes */
+    struct rate_buckets rates;        /* requests and bytes */
+    struct coap_transfers *transfers; /* NULL until there is one */
     struct dtls_session *dtls;
     struct coap_mqtt *mqtt; /* the upstream is a broker (coap_mqtt.h) */
     bool old_mqtt;          /* which knows 3.1.1 only */
@@ -125,12 +127,16 @@ struct coap_flight {
     struct coap_mqtt_topic *topic;
     struct coap_group *group; /* it observes with others */
     TAILQ_ENTRY(coap_flight) of_group;
-    bool cacheable;   /* what is answered is kept, or makes stale what is */
-    bool shared;      /* the answer is everybody's */
-    bool validates;   /* the request has an ETag of ours */
-    bool has_etag;    /* which the client has too */
-    uint8_t *request; /* as sent upstream */
-    uint8_t *reply;   /* as sent to the client */
+    struct coap_prefix *prefix; /* where it counts as under way, or NULL */
+    uint64_t transfer;          /* it is a block of this; 0: of none */
+    bool uploads;               /* which goes upstream */
+    bool group_sent;            /* it was sent to a group: late, and only good news (s.8.2) */
+    bool cacheable;             /* what is answered is kept, or makes stale what is */
+    bool shared;                /* the answer is everybody's */
+    bool validates;             /* the request has an ETag of ours */
+    bool has_etag;              /* which the client has too */
+    uint8_t *request;           /* as sent upstream */
+    uint8_t *reply;             /* as sent to the client */
 };
 
 struct coap_relays {
@@ -146,6 +152,8 @@ struct coap_relays {
     struct slab *sessions; /* with brokers */
     struct slab *topics;
     struct slab *groups;
+    struct slab *transfers;
+    struct coap_prefixes *prefixes;
     struct coap_cache *cache;
     uint32_t *grouped; /* buckets: digest to group; as many as of `named` */
     TAILQ_HEAD(, coap_group) orphans;
@@ -206,6 +214,8 @@ void coap_flight_settle(struct coap_flight *flight);
 void coap_flight_observing(struct coap_flight *flight, bool observing);
 
 /* relay_coap_reply.c: everything toward devices */
+/* Bytes of an IP packet with a datagram of `n`. */
+uint32_t coap_packet_bytes(const struct flow_key *key, size_t n);
 /* Sends bytes to the client if the ledger allows; true when they were. */
 bool coap_send_down(struct coap_relays *r, const struct flow_key *key, uint32_t *path, const uint8_t *bytes,
                     size_t n);

@@ -13,7 +13,7 @@
 /* Room for a header and the few options of what we answer ourselves. */
 #define SMALL_BYTES 64
 
-static uint32_t packet_bytes(const struct flow_key *key, size_t n)
+uint32_t coap_packet_bytes(const struct flow_key *key, size_t n)
 {
     return (uint32_t)n + (ip_address_is_v4(&key->remote) ? IP4_UDP_BYTES : IP6_UDP_BYTES);
 }
@@ -21,7 +21,7 @@ static uint32_t packet_bytes(const struct flow_key *key, size_t n)
 static bool affordable(struct coap_relays *r, const struct flow_key *key, size_t n)
 {
     struct coap_source *source = coap_proofs_get(r->proofs, &key->remote, coap_now(r));
-    return coap_ledger_allows(&source->ledger, packet_bytes(key, n), coap_now(r));
+    return coap_ledger_allows(&source->ledger, coap_packet_bytes(key, n), coap_now(r));
 }
 
 bool coap_send_down(struct coap_relays *r, const struct flow_key *key, uint32_t *path, const uint8_t *bytes,
@@ -32,7 +32,7 @@ bool coap_send_down(struct coap_relays *r, const struct flow_key *key, uint32_t 
         return false;
     }
     struct coap_source *source = coap_proofs_get(r->proofs, &key->remote, coap_now(r));
-    coap_ledger_sent(&source->ledger, packet_bytes(key, n), coap_now(r));
+    coap_ledger_sent(&source->ledger, coap_packet_bytes(key, n), coap_now(r));
     coap_count(r, COAP_COUNT_DATAGRAMS_DOWN);
     r->counters.count[COAP_COUNT_BYTES_DOWN] += n;
     r->config.send(r->config.worker, path, key, bytes, n);
@@ -96,7 +96,9 @@ static void reply(struct coap_flight *flight, uint8_t *message, size_t n, bool r
     else
         coap_build_retype(message, form.type, form.mid);
     coap_keep_bytes(r, &flight->reply, &flight->reply_len, message, n);
-    if (form.now && !flight->suppressed)
+    if (form.now && !flight->suppressed && flight->group_sent)
+        coap_exchange_delay(&flight->x, coap_now(r) + (COAP_LEISURE_US * (uint16_t)(random >> 16) >> 16));
+    else if (form.now && !flight->suppressed)
         coap_send_down(r, &client->key, &client->path, message, n);
 }
 

@@ -129,6 +129,19 @@ static void take_stray(struct coap_leg *leg, const struct coap_message *message)
         send_empty(leg, COAP_RST, message->mid);
 }
 
+/* The last block, or an upload that is not wanted. */
+static void end_transfer(struct coap_flight *flight, const struct coap_message *message)
+{
+    const struct coap_option *block2 = coap_option_find(message, COAP_BLOCK2);
+    struct coap_block block = {.more = false};
+    if (flight->transfer == 0 || flight->leg == NULL || flight->leg->transfers == NULL)
+        return;
+    if (block2 != NULL)
+        (void)coap_block_parse(block2->value, &block);
+    if (flight->uploads ? COAP_CODE_CLASS(message->code) > 2 : !block.more)
+        coap_transfer_end(flight->leg->transfers, flight->transfer);
+}
+
 static void answer(struct coap_flight *flight, const struct coap_message *message,
                    struct coap_verdict *verdict)
 {
@@ -156,6 +169,7 @@ static void answer(struct coap_flight *flight, const struct coap_message *messag
         coap_reply_own(flight, COAP_BAD_GATEWAY);
         more = false;
     }
+    end_transfer(flight, message);
     coap_group_tell(flight, message, verdict, more);
     if (!more) {
         coap_exchange_stop_up(&flight->x);

@@ -59,6 +59,8 @@
     OUTCOME(OBSERVATION_CAP, "observation-cap", "too many observations", 0x97)                               \
     OUTCOME(RATE_SUBSCRIBES, "rate-subscribes", "too many subscribe packets", 0x96)                          \
     OUTCOME(RATE_PINGS, "rate-pings", "too many pings", 0x96)                                                \
+    OUTCOME(TRANSFER_CAP, "transfer-cap", "too many block-wise transfers at once", 0x97)                     \
+    OUTCOME(TRANSFER_BROKEN, "transfer-broken", "a block is not the next one, or came too late", 0x82)       \
     OUTCOME(UNPROVED_ADDRESS, "unproved-address", "the address has not proved itself", 0x97)                 \
     OUTCOME(AUTH_BUSY, "auth-busy", "too many passwords wait to be checked", 0x89)                           \
     /* protocol law (D1, D2, D3, D6) */                                                                      \

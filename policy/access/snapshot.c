@@ -13,6 +13,9 @@
 #define DEFAULT_KEEPALIVE_MAX_S 3600
 #define DEFAULT_INFLIGHT 20
 #define DEFAULT_QUEUE 100
+#define DEFAULT_EXCHANGES 64
+#define DEFAULT_TRANSFERS 4
+#define DEFAULT_TRANSFER_US UINT64_C(600000000)
 
 static uint32_t or_default(uint32_t value, uint32_t otherwise)
 {
@@ -29,6 +32,10 @@ static struct policy_limits limits_of(const struct policy_limits *spec)
     limits.topic_bytes = or_default(spec->topic_bytes, DEFAULT_TOPIC_BYTES);
     limits.user_properties = or_default(spec->user_properties, DEFAULT_USER_PROPERTIES);
     limits.keepalive_max_s = or_default(spec->keepalive_max_s, DEFAULT_KEEPALIVE_MAX_S);
+    limits.exchanges = or_default(spec->exchanges, DEFAULT_EXCHANGES);
+    limits.observations = or_default(spec->observations, limits.subscriptions);
+    limits.transfers = or_default(spec->transfers, DEFAULT_TRANSFERS);
+    limits.transfer_us = spec->transfer_us == 0 ? DEFAULT_TRANSFER_US : spec->transfer_us;
     return limits;
 }
 

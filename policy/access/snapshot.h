@@ -62,6 +62,10 @@ struct policy_limits {
     uint32_t user_properties; /* per packet; 0: 16 */
     uint32_t keepalive_min_s; /* 0: none */
     uint32_t keepalive_max_s; /* 0: 3600; a client that asks for none gets this */
+    uint32_t exchanges;       /* CoAP, under way per identity; 0: 64 */
+    uint32_t observations;    /* CoAP, per identity; 0: as many as subscriptions */
+    uint32_t transfers;       /* CoAP, block-wise, at once; 0: 4 */
+    uint64_t transfer_us;     /* and how long one may take; 0: 10 minutes */
 };
 
 /* All a role may ask of a client; NULL or n = 0: not asked. Every condition that is set must hold. Text

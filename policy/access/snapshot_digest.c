@@ -90,6 +90,8 @@ static uint64_t of_limits(const struct policy_limits *l)
     d = mix(d, (uint64_t)l->packet_bytes << 32 | l->subscriptions);
     d = mix(d, (uint64_t)l->sessions << 32 | l->topic_levels);
     d = mix(d, (uint64_t)l->topic_bytes << 32 | l->user_properties);
+    d = mix(d, (uint64_t)l->exchanges << 32 | l->observations);
+    d = mix(mix(d, l->transfers), l->transfer_us);
     return mix(d, (uint64_t)l->keepalive_min_s << 32 | l->keepalive_max_s);
 }
 

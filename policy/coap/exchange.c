@@ -42,6 +42,7 @@ void coap_exchange_begin(struct coap_exchange *x, bool confirmable, uint16_t mid
 {
     *x = (struct coap_exchange){.begun_us = now_us,
                                 .confirmed_us = now_us,
+                                .leisure_us = COAP_NEVER_US,
                                 .ack_due_us = confirmable ? now_us + COAP_ACK_DELAY_US : COAP_NEVER_US,
                                 .give_up_us = now_us + COAP_TURN_WAIT_US,
                                 .up = {.due_us = COAP_NEVER_US},
@@ -200,12 +201,18 @@ void coap_exchange_stop_up(struct coap_exchange *x)
     x->up_state = COAP_UP_DONE;
 }
 
+void coap_exchange_delay(struct coap_exchange *x, uint64_t due_us)
+{
+    x->leisure_us = due_us;
+}
+
 /* ---- time ------------------------------------------------------------------------------------------------
  */
 
 static bool over(const struct coap_exchange *x)
 {
-    return x->up_state != COAP_UP_OBSERVING && x->replied && x->down_state == COAP_DOWN_DONE;
+    return x->up_state != COAP_UP_OBSERVING && x->replied && x->down_state == COAP_DOWN_DONE &&
+           x->leisure_us == COAP_NEVER_US;
 }
 
 static uint64_t forget_us(const struct coap_exchange *x)
@@ -237,6 +244,10 @@ static unsigned int fire_down(struct coap_exchange *x, uint64_t now_us)
         x->down_state = COAP_DOWN_ACKED;
         return COAP_DO_DOWN_ACK;
     }
+    if (x->leisure_us <= now_us) {
+        x->leisure_us = COAP_NEVER_US;
+        return COAP_DO_DOWN_REPLY;
+    }
     if (x->down.due_us > now_us)
         return 0;
     if (transmission_again(&x->down, now_us))
@@ -256,7 +267,7 @@ unsigned int coap_exchange_fire(struct coap_exchange *x, uint64_t now_us)
 uint64_t coap_exchange_due_us(const struct coap_exchange *x)
 {
     uint64_t due_us = over(x) ? forget_us(x) : COAP_NEVER_US;
-    const uint64_t others[] = {x->ack_due_us, x->give_up_us, x->up.due_us, x->down.due_us};
+    const uint64_t others[] = {x->leisure_us, x->ack_due_us, x->give_up_us, x->up.due_us, x->down.due_us};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
         if (others[i] < due_us)
             due_us = others[i];

@@ -30,6 +30,8 @@
 /* How long the answer to a NON request is awaited, and how long it counts as outstanding (s.4.7). */
 #define COAP_NON_WAIT_US UINT64_C(30000000)
 #define COAP_NON_EXPECTED_US COAP_ACK_TIMEOUT_US
+/* s.8.2: replies to a multicast request are spread over this. */
+#define COAP_LEISURE_US UINT64_C(5000000)
 /* How long a request may wait for its turn (NSTART): MAX_TRANSMIT_WAIT. */
 #define COAP_TURN_WAIT_US UINT64_C(93000000)
 /* A server confirms at least every 24 hours that an observer is there (RFC 7641 s.4.5); with an hour of grace
@@ -65,6 +67,7 @@ struct coap_transmission {
 struct coap_exchange {
     uint64_t begun_us;
     uint64_t ack_due_us;
+    uint64_t leisure_us; /* when a reply to a multicast request goes out (s.8.2) */
     uint64_t give_up_us; /* on the upstream's response, or its next notification */
     struct coap_transmission up;
     struct coap_transmission down;
@@ -127,6 +130,9 @@ struct coap_reply_form coap_exchange_reply(struct coap_exchange *x, bool reliabl
 /* The client's ACK or RST with message id `mid`; false or 0 when it is not about our last message. */
 bool coap_exchange_down_ack(struct coap_exchange *x, uint16_t mid, uint64_t now_us);
 unsigned int coap_exchange_down_rst(struct coap_exchange *x, uint16_t mid);
+
+/* The reply that is kept is sent at `due_us`, not before (s.8.2). */
+void coap_exchange_delay(struct coap_exchange *x, uint64_t due_us);
 
 /* What is due at `now_us`, and when to ask next. */
 unsigned int coap_exchange_fire(struct coap_exchange *x, uint64_t now_us);

@@ -139,4 +139,5 @@ def main():
     {"syn-flood": syn_flood, "forge": forge, "garbage": garbage}[command](number)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -665,6 +665,45 @@ static void keys_of_devices(void)
     "upstreams = ( { name = \"broker\"; protocol = \"coap\"; servers = [ \"10.30.0.2:5684\" ]; " rest " } "  \
     ");"
 
+#define LISTENER_COAP(rest)                                                                                  \
+    "listeners = ( { name = \"coap\"; port = \"iot\"; protocol = \"coap\"; security = \"none\"; listen = "   \
+    "\":5683\"; upstream = \"up\"; " rest " } );\n"
+#define UPSTREAM_COAP(rest)                                                                                  \
+    "upstreams = ( { name = \"up\"; protocol = \"coap\"; security = \"none\"; servers = [ "                  \
+    "\"10.30.0.2:5683\" ]; " rest " } );\n"
+
+/* What only CoAP has: prefixes, groups, proxies, the cache, NSTART and PROBING_RATE (E1, E3, E5, E6). */
+static void coap_settings(void)
+{
+    files();
+    rig_write(
+        "sallyport.conf",
+        DATAPLANE LISTENER_COAP("multicast = \"answer\"; proxy = [ \"coap.example\", \"[fd30::2]:61616\" ]; "
+                                "prefix = { v4 = 25; requests = \"5/s\"; exchanges = 7; observations = 8; "
+                                "over = \"drop\"; };")
+            UPSTREAM_COAP("cache = \"1MiB\"; nstart = 4; probing = \"2B/s burst 3KiB\";"));
+    struct diagnostics *d = diagnostics_create();
+    struct gateway_config *c = gateway_config_read(rig_path("sallyport.conf"), d);
+    rig_expect("coap settings", rig_told(d), "");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    const struct config_listener *l = &c->listeners[0];
+    CU_ASSERT_TRUE(l->multicast && l->proxy_n == 2);
+    CU_ASSERT_STRING_EQUAL(l->proxy[1], "[fd30::2]:61616");
+    CU_ASSERT_TRUE(l->prefix.v4_bits == 25 && l->prefix.v6_bits == 64 && l->prefix.exchanges == 7 &&
+                   l->prefix.observations == 8 && l->prefix.rates.over == POLICY_DROP);
+    CU_ASSERT_EQUAL(l->prefix.rates.of[RATE_REQUESTS][0].amount, 5);
+    CU_ASSERT_FALSE(rates_limit(&l->prefix.rates, RATE_BYTES));
+    const struct config_upstream *u = &c->upstreams[0];
+    CU_ASSERT_TRUE(u->cache_bytes == 1 << 20 && u->nstart == 4);
+    CU_ASSERT_TRUE(u->probing.amount == 2 && u->probing.burst == 3072);
+    gateway_config_destroy(c);
+    diagnostics_destroy(d);
+    CU_ASSERT(strstr(told_of(DATAPLANE LISTENER_COAP("proxy = \"coap://x/\"; multicast = \"no\";")
+                                 UPSTREAM_COAP("nstart = 0; cache = \"64MiB\";")),
+                     "'proxy' is \"coap://x/\"; write a host, or a host and a port; for example "
+                     "\"coap.example:5683\"\n") != NULL);
+}
+
 /* CoAP reads into the structures, and is refused in one place until its relay is there. */
 static void coap(void)
 {
@@ -929,6 +968,7 @@ int main(void)
         {"upstreams (B1, B3)", upstreams},
         {"keys of devices (C5)", keys_of_devices},
         {"CoAP", coap},
+        {"CoAP settings (E)", coap_settings},
         {"events (H2)", events},
         {"capacities", capacities},
         {"restart only (G2)", restart_only},
