@@ -6,7 +6,15 @@
 #include <stdlib.h>
 
 #define NONE UINT32_MAX
+#define CHANGES 1024 /* sets of ways */
+#define WAYS 4
 #define SECOND_US UINT64_C(1000000)
+
+/* When a resource was last changed through us. */
+struct change {
+    uint64_t resource;
+    uint64_t at_us; /* 0: never */
+};
 
 struct coap_cache {
     struct slab *entries;
@@ -15,6 +23,8 @@ struct coap_cache {
     uint32_t *buckets;
     uint32_t mask;
     uint64_t bytes;
+    uint64_t forgotten_us; /* the latest change that made room for another */
+    struct change changes[CHANGES][WAYS];
     TAILQ_HEAD(, coap_cached) by_use; /* longest ago first */
 };
 
@@ -72,11 +82,12 @@ void coap_cache_name(const struct coap_cache *cache, uint64_t upstream, const ch
     memcpy(name->bytes + sizeof(upstream), identity, scope + 1); /* its NUL parts it from the key */
     memcpy(name->bytes + sizeof(upstream) + scope + 1, key, n);
     name->len = sizeof(upstream) + scope + 1 + n;
+    name->whole = siphash_2_4(cache->key, name->bytes, name->len);
 }
 
-static uint32_t *bucket_of(const struct coap_cache *cache, uint64_t resource)
+static uint32_t *bucket_of(const struct coap_cache *cache, uint64_t whole)
 {
-    return &cache->buckets[resource & cache->mask];
+    return &cache->buckets[whole & cache->mask];
 }
 
 static struct coap_cached *entry_at(const struct coap_cache *cache, uint32_t index)
@@ -92,7 +103,7 @@ static uint64_t entry_bytes(const struct coap_cached *entry)
 static void entry_free(struct coap_cache *cache, struct coap_cached *entry)
 {
     uint32_t own = slab_handle_of(cache->entries, entry).index;
-    uint32_t *link = bucket_of(cache, entry->resource);
+    uint32_t *link = bucket_of(cache, entry->whole);
     while (*link != NONE && *link != own)
         link = &entry_at(cache, *link)->next;
     if (*link == own)
@@ -103,15 +114,26 @@ static void entry_free(struct coap_cache *cache, struct coap_cached *entry)
     slab_free(cache->entries, entry);
 }
 
+static uint64_t changed_us(const struct coap_cache *cache, uint64_t resource)
+{
+    const struct change *set = cache->changes[resource % CHANGES];
+    for (int i = 0; i < WAYS; i++)
+        if (set[i].at_us != 0 && set[i].resource == resource)
+            return set[i].at_us;
+    return cache->forgotten_us;
+}
+
 struct coap_cached *coap_cache_find(struct coap_cache *cache, const struct coap_cache_name *name)
 {
-    uint32_t index = name->len == 0 ? NONE : *bucket_of(cache, name->resource);
+    uint32_t index = name->len == 0 ? NONE : *bucket_of(cache, name->whole);
     while (index != NONE) {
         struct coap_cached *entry = entry_at(cache, index);
-        if (entry->resource == name->resource && entry->name_len == name->len &&
+        if (entry->whole == name->whole && entry->name_len == name->len &&
             memcmp(entry->bytes, name->bytes, name->len) == 0) {
             TAILQ_REMOVE(&cache->by_use, entry, by_use);
             TAILQ_INSERT_TAIL(&cache->by_use, entry, by_use);
+            if (entry->kept_us <= changed_us(cache, entry->resource))
+                entry->fresh_until_us = 0;
             return entry;
         }
         index = entry->next;
@@ -155,31 +177,44 @@ void coap_cache_put(struct coap_cache *cache, const struct coap_cache_name *name
     entry->name_len = (uint16_t)name->len;
     entry->message_len = (uint16_t)n;
     entry->resource = name->resource;
-    entry->kept_us = now_us;
+    entry->whole = name->whole;
     entry->etag_len = freshness->etag_len;
     memcpy(entry->etag, freshness->etag, sizeof(entry->etag));
     coap_cache_renew(entry, freshness->max_age_s, now_us);
-    entry->next = *bucket_of(cache, entry->resource);
-    *bucket_of(cache, entry->resource) = slab_handle_of(cache->entries, entry).index;
+    entry->next = *bucket_of(cache, entry->whole);
+    *bucket_of(cache, entry->whole) = slab_handle_of(cache->entries, entry).index;
     TAILQ_INSERT_TAIL(&cache->by_use, entry, by_use);
     cache->bytes += entry_bytes(entry);
 }
 
 void coap_cache_renew(struct coap_cached *entry, uint32_t max_age_s, uint64_t now_us)
 {
+    entry->kept_us = now_us;
     entry->fresh_until_us = now_us + max_age_s * SECOND_US;
 }
 
-void coap_cache_changed(struct coap_cache *cache, uint64_t upstream, const struct coap_message *request)
+void coap_cache_changed(struct coap_cache *cache, uint64_t upstream, const struct coap_message *request,
+                        uint64_t now_us)
 {
     uint8_t key[COAP_CACHE_KEY_MAX];
     size_t n = coap_cache_resource(request, key);
-    if (n == 0)
+    if (n == 0) {
+        cache->forgotten_us = now_us; /* a path that has no name here: it may be any */
         return;
+    }
     uint64_t resource = resource_digest(cache, upstream, key, n);
-    for (uint32_t index = *bucket_of(cache, resource); index != NONE; index = entry_at(cache, index)->next)
-        if (entry_at(cache, index)->resource == resource)
-            entry_at(cache, index)->fresh_until_us = 0;
+    struct change *set = cache->changes[resource % CHANGES], *slot = &set[0];
+    for (int i = 0; i < WAYS; i++) {
+        if (set[i].at_us != 0 && set[i].resource == resource) {
+            slot = &set[i];
+            break;
+        }
+        if (set[i].at_us < slot->at_us)
+            slot = &set[i];
+    }
+    if (slot->at_us != 0 && slot->resource != resource && slot->at_us > cache->forgotten_us)
+        cache->forgotten_us = slot->at_us;
+    *slot = (struct change){.resource = resource, .at_us = now_us};
 }
 
 void coap_cached_message(const struct coap_cached *entry, struct coap_message *out)

@@ -2,10 +2,12 @@
 /*
  * Responses of CoAP upstreams that are served again (E5): the store behind policy/coap/cache.h.
  *
- * An entry is found by its resource and told from others of that by its whole key, which begins with the
- * upstream and, unless a rule shares it, with whose answer it is: nobody is served what another was
- * authorised for. Bounded in entries and bytes; who was used longest ago makes room. Memory is the relays'
- * pool of buffers. One per worker, no locks.
+ * An entry is found by its whole key, which begins with the upstream and, unless a rule shares it, with whose
+ * answer it is: nobody is served what another was authorised for. When a resource was last changed is
+ * remembered apart, for as many of them as there is room; what was kept before that is not fresh, however
+ * many have it, and what was kept before a change that had to be forgotten is not either. Bounded in entries
+ * and bytes; who was used longest ago makes room. Memory is the relays' pool of buffers. One per worker, no
+ * locks.
  */
 #ifndef GATEWAY_COAP_CACHE_H
 #define GATEWAY_COAP_CACHE_H
@@ -24,6 +26,7 @@ struct coap_cache;
 /* What a response is kept under. */
 struct coap_cache_name {
     uint64_t resource; /* digest */
+    uint64_t whole;    /* likewise */
     size_t len;        /* 0: it is not kept */
     uint8_t bytes[COAP_CACHE_NAME_MAX];
 };
@@ -31,7 +34,8 @@ struct coap_cache_name {
 struct coap_cached {
     TAILQ_ENTRY(coap_cached) by_use;
     uint64_t resource;
-    uint64_t kept_us;
+    uint64_t whole;
+    uint64_t kept_us; /* or validated */
     uint64_t fresh_until_us;
     uint8_t *bytes; /* the name, and behind it the message */
     uint32_t next;
@@ -56,7 +60,8 @@ void coap_cache_put(struct coap_cache *cache, const struct coap_cache_name *name
 /* 2.03 said that it still holds. */
 void coap_cache_renew(struct coap_cached *entry, uint32_t max_age_s, uint64_t now_us);
 /* A resource was changed through us: what is kept of it is not fresh any more, whoever's it is. */
-void coap_cache_changed(struct coap_cache *cache, uint64_t upstream, const struct coap_message *request);
+void coap_cache_changed(struct coap_cache *cache, uint64_t upstream, const struct coap_message *request,
+                        uint64_t now_us);
 /* The message of an entry, parsed; seconds that are left of its Max-Age. */
 void coap_cached_message(const struct coap_cached *entry, struct coap_message *out);
 uint32_t coap_cached_left_s(const struct coap_cached *entry, uint64_t now_us);

@@ -95,6 +95,8 @@ bool coap_group_join(struct coap_flight *flight, struct coap_leg *leg)
         lead(flight, name);
         return false;
     }
+    if (group->members_n >= COAP_GROUP_MAX)
+        return false;
     bool waits = group->leader != NULL && !group->leader->x.replied;
     size_t n = group->leader == NULL || waits ? 0 : last_of(group->leader, flight, message, sizeof(message));
     if (!waits && n == 0)

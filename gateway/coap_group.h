@@ -13,6 +13,9 @@
 
 #include "gateway/relay_coap_private.h"
 
+/* What comes for one goes to all at once: more than so many observe by themselves. */
+#define COAP_GROUP_MAX 1024
+
 struct coap_group {
     uint64_t name[2];
     uint32_t next; /* in its bucket */

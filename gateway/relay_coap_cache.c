@@ -87,7 +87,7 @@ bool coap_cache_takes(struct coap_flight *flight, const struct coap_message *res
         coap_parse(&request, bytes_of(flight->request, flight->request_len)) != COAP_PARSE_OK)
         return false;
     if (coap_cache_changes(flight->method, response->code))
-        coap_cache_changed(r->cache, flight->leg->upstream, &request);
+        coap_cache_changed(r->cache, flight->leg->upstream, &request, coap_now(r));
     if (flight->method != COAP_GET)
         return false;
     name_request(flight->leg, flight->shared, &request, &name);

@@ -202,10 +202,26 @@ static void test_store(void)
     /* A change makes stale what everybody has of it, there and nowhere else. */
     const struct option path[1] = {{COAP_URI_PATH, "p"}};
     struct coap_message put = message_of(COAP_PUT, path, 1, "y");
-    coap_cache_changed(cache, 1, &put);
+    coap_cache_changed(cache, 1, &put, now_us + 1);
     CU_ASSERT_TRUE(coap_cache_find(cache, &a)->fresh_until_us == 0 &&
                    coap_cache_find(cache, &b)->fresh_until_us == 0);
     CU_ASSERT_TRUE(coap_cache_find(cache, &elsewhere)->fresh_until_us > now_us);
+    /* What is kept after the change is fresh, and stays so while others change, until too many have. */
+    coap_cache_put(cache, &a, message, 6, &fresh, 4096, now_us + 2);
+    CU_ASSERT_TRUE(coap_cache_find(cache, &a)->fresh_until_us > now_us);
+    for (int i = 0; i < 20000; i++) {
+        char where[8];
+        snprintf(where, sizeof(where), "q%d", i);
+        const struct option other[1] = {{COAP_URI_PATH, where}};
+        struct coap_message change = message_of(COAP_PUT, other, 1, "y");
+        coap_cache_changed(cache, 1, &change, now_us + 10);
+        if (i == 10)
+            CU_ASSERT_TRUE(coap_cache_find(cache, &a)->fresh_until_us > now_us);
+    }
+    CU_ASSERT_EQUAL(coap_cache_find(cache, &a)->fresh_until_us, 0); /* a change may have been forgotten */
+    coap_cache_put(cache, &a, message, 6, &fresh, 4096, now_us + 11);
+    CU_ASSERT_TRUE(coap_cache_find(cache, &a)->fresh_until_us > now_us);
+    coap_cache_put(cache, &elsewhere, message, 6, &fresh, 4096, now_us + 11);
     /* Bounds: bytes and entries; what was used last stays. */
     for (int i = 0; i < 100; i++) {
         char who[8];

@@ -159,9 +159,45 @@ static void test_mixed(void)
     CU_ASSERT_FALSE(coap_proxy_open(NULL, 0, &message, text, &out));
 }
 
+/* libcoap CVE-2025-34468 (a host above 255 bytes), CVE-2023-30362 (what a proxy sends on): a Proxy-Uri of
+ * 1,034 bytes is read to its end, wherever its parts end; a longer one, and a host or segment above 255, is
+ * not taken apart. */
+static void test_lengths(void)
+{
+    static char uri[1100];
+    uint8_t bytes[COAP_MESSAGE_MAX], text[COAP_PROXY_URI_MAX];
+    struct coap_message message, out;
+    struct coap_writer w;
+    for (size_t n = 16; n <= 1040; n++) {
+        memset(uri, 'x', n);
+        memcpy(uri, "coap://10.30.0.2", 16);
+        for (size_t i = 16; i < n; i += 200)
+            uri[i] = '/';
+        coap_build_start(&w, bytes, sizeof(bytes), COAP_CON, COAP_GET, 1, NULL, 0);
+        coap_build_option(&w, COAP_PROXY_URI, bytes_of(uri, n));
+        CU_ASSERT_TRUE_FATAL(parsed(&message, bytes, &w));
+        CU_ASSERT_EQUAL(coap_proxy_open(hosts, 3, &message, text, &out), n <= COAP_PROXY_URI_MAX);
+    }
+    for (size_t n = 250; n < 300; n++) {
+        memset(uri, 'x', sizeof(uri));
+        memcpy(uri, "coap://", 7);
+        coap_build_start(&w, bytes, sizeof(bytes), COAP_CON, COAP_GET, 1, NULL, 0);
+        coap_build_option(&w, COAP_PROXY_URI, bytes_of(uri, 7 + n)); /* nothing but a host */
+        CU_ASSERT_TRUE_FATAL(parsed(&message, bytes, &w));
+        CU_ASSERT_FALSE(coap_proxy_open(hosts, 3, &message, text, &out));
+        memcpy(uri, "coap://10.30.0.2/", 17);
+        coap_build_start(&w, bytes, sizeof(bytes), COAP_CON, COAP_GET, 1, NULL, 0);
+        coap_build_option(&w, COAP_PROXY_URI, bytes_of(uri, 17 + n)); /* one segment */
+        CU_ASSERT_TRUE_FATAL(parsed(&message, bytes, &w));
+        CU_ASSERT_EQUAL(coap_proxy_open(hosts, 3, &message, text, &out), n <= 255);
+    }
+}
+
 int main(void)
 {
-    static const struct unit_test tests[] = {
-        {"Proxy-Uri", test_uri}, {"Proxy-Scheme", test_scheme}, {"mixed", test_mixed}};
+    static const struct unit_test tests[] = {{"Proxy-Uri", test_uri},
+                                             {"Proxy-Scheme", test_scheme},
+                                             {"mixed", test_mixed},
+                                             {"lengths (CVE-2025-34468)", test_lengths}};
     return unit_run("coap_proxy", tests, sizeof(tests) / sizeof(tests[0]));
 }

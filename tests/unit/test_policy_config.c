@@ -359,6 +359,10 @@ static void rules(void)
            "3: error: 'id' in rule 'a/b' is \"a/b\"; a name is 1 to 63 letters, digits, '.', '_' and '-'\n"},
         {RULE("allow = \"GET\"; topic = \"t\"; format = \"senml+cbor\";"),
          P "2: error: rule 'r' has CoAP methods on a 'topic'; write path = \"/...\";\n"},
+        {RULE("allow = \"PUT\"; path = \"/t\"; shared = true;"),
+         P "2: error: rule 'r' is 'shared', which has no use without an allow of \"GET\" or \"OBSERVE\"; "
+           "remove "
+           "it\n"},
         {RULE("allow = \"publish\"; topic = \"t\"; block = true;"),
          P "2: error: rule 'r' sets 'query', 'format' or 'block', which have no use without a 'path'; remove "
            "them\n"},
