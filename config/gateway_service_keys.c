@@ -137,6 +137,7 @@ static void set_proxy(struct schema_read *read, const struct schema_value *value
 
 static const char *const multicast_words[] = {"refuse", "answer", NULL};
 static const char *const coap_listener_words[] = {"coap", NULL};
+static const char *const mqtt_listener_words[] = {"mqtt", NULL};
 
 static const struct schema_key listener_keys[] = {
     {.name = "name",
@@ -189,8 +190,16 @@ static const struct schema_key listener_keys[] = {
      .with_words = coap_listener_words,
      .type = SCHEMA_GROUP,
      .inside = &prefix_table},
-    {.name = "limits", .type = SCHEMA_GROUP, .inside = &source_limit_table},
-    {.name = "total", .type = SCHEMA_GROUP, .inside = &listener_total_table},
+    {.name = "limits",
+     .with = "protocol",
+     .with_words = mqtt_listener_words,
+     .type = SCHEMA_GROUP,
+     .inside = &source_limit_table},
+    {.name = "total",
+     .with = "protocol",
+     .with_words = mqtt_listener_words,
+     .type = SCHEMA_GROUP,
+     .inside = &listener_total_table},
 };
 const struct schema_table gateway_listener_keys = {
     .what = "listener", .label = "name", SCHEMA_KEYS(listener_keys)};

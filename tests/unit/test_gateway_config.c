@@ -698,6 +698,8 @@ static void coap_settings(void)
     CU_ASSERT_TRUE(u->probing.amount == 2 && u->probing.burst == 3072);
     gateway_config_destroy(c);
     diagnostics_destroy(d);
+    CU_ASSERT(strstr(told_of(DATAPLANE LISTENER_COAP("limits = { connects = \"1/s\"; };") UPSTREAM_COAP("")),
+                     "'limits' in listener 'coap' has no use with protocol = \"coap\"") != NULL);
     CU_ASSERT(strstr(told_of(DATAPLANE LISTENER_COAP("proxy = \"coap://x/\"; multicast = \"no\";")
                                  UPSTREAM_COAP("nstart = 0; cache = \"64MiB\";")),
                      "'proxy' is \"coap://x/\"; write a host, or a host and a port; for example "
