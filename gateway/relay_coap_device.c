@@ -326,8 +326,10 @@ static void judge(struct coap_relays *r, struct coap_request *q)
     if (q->shared && v->observe)
         leave_etags(q->message, v);
     if (!q->broker && !q->arrival->group &&
-        coap_cache_answers(r, q->client, q->leg, q->message, v, q->shared))
+        coap_cache_answers(r, q->client, q->leg, q->message, v, q->shared)) {
+        coap_limits_served(r, q);
         return;
+    }
     if (coap_limits_caps(r, q) && coap_limits_transfers(r, q))
         forward(r, q);
 }

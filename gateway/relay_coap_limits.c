@@ -168,8 +168,8 @@ bool coap_limits_transfers(struct coap_relays *r, struct coap_request *q)
     struct coap_block up = {0}, down = {0};
     bool uploads = block_of(q->message, COAP_BLOCK1, &up) && (up.more || up.number > 0);
     bool downloads = !uploads && block_of(q->message, COAP_BLOCK2, &down) && down.number > 0;
-    if (!uploads && !downloads)
-        return true;
+    if (q->broker || (!uploads && !downloads))
+        return true; /* blocks of a topic's message are cut from memory */
     if (q->leg->transfers == NULL)
         q->leg->transfers = slab_alloc(r->transfers);
     if (q->leg->transfers == NULL) {
@@ -187,4 +187,11 @@ bool coap_limits_transfers(struct coap_relays *r, struct coap_request *q)
     return transfer_good(r, q,
                          coap_transfer_down(q->leg->transfers, q->transfer, limits->transfers,
                                             limits->transfer_us, coap_now(r)));
+}
+
+void coap_limits_served(struct coap_relays *r, struct coap_request *q)
+{
+    struct coap_block block;
+    if (q->leg->transfers != NULL && block_of(q->message, COAP_BLOCK2, &block) && block.number > 0)
+        coap_transfer_end(q->leg->transfers, transfer_name(r, q));
 }

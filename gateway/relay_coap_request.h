@@ -36,5 +36,7 @@ bool coap_limits_rates(struct coap_relays *r, struct coap_request *q);
 /* Exchanges and observations; an observation too many goes on as a plain request (RFC 7641 s.4.1). */
 bool coap_limits_caps(struct coap_relays *r, struct coap_request *q);
 bool coap_limits_transfers(struct coap_relays *r, struct coap_request *q);
+/* A block came from the cache: nothing of its transfer is under way. */
+void coap_limits_served(struct coap_relays *r, struct coap_request *q);
 
 #endif

@@ -134,6 +134,62 @@ static void test_upload(void)
     close_rig();
 }
 
+static void get_block(uint16_t mid, uint32_t number, const char *query)
+{
+    uint8_t bytes[256];
+    struct coap_writer w;
+    coap_build_start(&w, bytes, sizeof(bytes), COAP_CON, COAP_GET, mid, (const uint8_t *)"\x5A", 1);
+    coap_build_option(&w, COAP_URI_PATH, bytes_of_text("conf"));
+    coap_build_option(&w, COAP_URI_PATH, bytes_of_text("probe-1"));
+    coap_build_option(&w, COAP_URI_QUERY, bytes_of_text(query));
+    coap_build_uint(&w, COAP_BLOCK2, number << 4);
+    device_sends(0, 1, bytes, coap_build_end(&w));
+}
+
+static void server_sends_block(uint32_t number, bool more)
+{
+    struct coap_message up;
+    uint8_t copy[256], bytes[256];
+    const struct sent *s = &rig.sent[rig.sent_n - 1];
+    struct coap_writer w;
+    memcpy(copy, s->bytes, s->n);
+    coap_parse(&up, bytes_of(copy, s->n));
+    coap_build_start(&w, bytes, sizeof(bytes), COAP_ACK, COAP_CONTENT, up.mid, up.token, up.token_len);
+    coap_build_uint(&w, COAP_MAX_AGE, 30);
+    coap_build_uint(&w, COAP_BLOCK2, number << 4 | (more ? 8U : 0U));
+    coap_build_payload(&w, bytes_of("0123456789abcdef", 16));
+    coap_relays_from_upstream(rig.relays, &s->key, bytes_of(bytes, coap_build_end(&w)));
+}
+
+/* Downloads: four at once; the last block ends one, wherever it comes from; none goes beyond `packet`. */
+static void test_download(void)
+{
+    static const char *const queries[] = {"a", "b", "c", "d", "e"};
+    open_rig();
+    rig.config.upstreams[0].cache_bytes = 1 << 16;
+    for (uint16_t i = 0; i < 4; i++) {
+        get_block((uint16_t)(1 + i), 1, queries[i]);
+        server_sends_block(1, true);
+        CU_ASSERT_EQUAL(sent(0).code, COAP_CONTENT);
+    }
+    get_block(10, 1, queries[4]);
+    CU_ASSERT_EQUAL(sent(0).code, COAP_UNAVAILABLE);
+    get_block(11, 2, queries[0]);
+    server_sends_block(2, false);
+    get_block(12, 1, queries[4]);
+    server_sends_block(1, true);
+    CU_ASSERT_EQUAL(sent(0).code, COAP_CONTENT);
+    uint32_t before = rig.sent_n;
+    get_block(13, 1, queries[1]); /* from the cache: nothing of it is under way */
+    CU_ASSERT_TRUE(rig.sent_n == before + 1 && counted(COAP_COUNT_CACHE_HITS) == 1);
+    get_block(14, 7, "f");
+    server_sends_block(7, true);
+    CU_ASSERT_EQUAL(sent(0).code, COAP_CONTENT);
+    get_block(15, (256 << 10) / 16, "a");
+    CU_ASSERT_EQUAL(sent(0).code, COAP_FORBIDDEN);
+    close_rig();
+}
+
 /* ---- groups (E6) ---- */
 
 static void ask_group(uint32_t who, enum coap_type type, uint8_t code, uint16_t mid, struct ip_address group,
@@ -243,6 +299,7 @@ int main(void)
     static const struct unit_test tests[] = {{"rates of a prefix (E3)", test_prefix_rate},
                                              {"exchanges of a prefix (E3)", test_prefix_exchanges},
                                              {"uploads in blocks (RFC 7959)", test_upload},
+                                             {"downloads in blocks (RFC 7959)", test_download},
                                              {"groups are refused (E6)", test_group_refused},
                                              {"groups hear nothing bad (E6)", test_group_silent},
                                              {"groups are answered (E6, s.8.2)", test_group_answered}};
