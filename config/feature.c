@@ -13,7 +13,6 @@ static const struct {
     [FEATURE_CERTIFICATE_NAME] = {false, "telling clients by certificate or PSK"},
     [FEATURE_PASSWORDS] = {true, "checking passwords"},
     [FEATURE_METRICS] = {false, "the metrics listener"},
-    [FEATURE_HEALTH_CHECK] = {false, "an active check of upstreams"},
     [FEATURE_FAIL_OPEN] = {false, "passing traffic unjudged when stalled"},
     [FEATURE_EVENT_TOPICS] = {false, "leaving topics out of events"},
     [FEATURE_EVENT_QUIET] = {false, "leaving connections out of events"},

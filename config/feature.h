@@ -17,7 +17,6 @@ enum feature {
     FEATURE_CERTIFICATE_NAME, /* roles by certificate (C1) */
     FEATURE_PASSWORDS,        /* users_file, auth = "password" (C2) */
     FEATURE_METRICS,          /* metrics = { ... } (H3) */
-    FEATURE_HEALTH_CHECK,     /* check = "mqtt-ping" (A7) */
     FEATURE_FAIL_OPEN,        /* on_stall = "open" */
     FEATURE_EVENT_TOPICS,     /* events = { topics = "none"; } (H2) */
     FEATURE_EVENT_QUIET,      /* events = { allowed = "none"; } for MQTT too */

@@ -93,6 +93,18 @@ struct config_listener {
     uint32_t sessions_per_source; /* 0: unlimited */
 };
 
+enum config_balance {
+    CONFIG_ORDER = 0, /* the first that is up */
+    CONFIG_ROUND_ROBIN,
+};
+
+enum config_check { /* of an upstream's servers */
+                    CONFIG_CHECK_NONE = 0,
+                    CONFIG_CHECK_TCP,
+                    CONFIG_CHECK_TLS,
+                    CONFIG_CHECK_MQTT_PING,
+};
+
 struct config_server {
     uint8_t address[16];
     uint16_t port;
@@ -118,7 +130,12 @@ struct config_upstream {
     const char *password_file; /* see gateway/secret_file.h; NULL: none */
     const char *client_id;     /* template; NULL: the device's */
     const char *mount;         /* template, see policy/mqtt/mount.h; NULL: none */
-    const char *psk_id;        /* DTLS */
+    enum config_balance balance;
+    enum config_check check;
+    uint64_t check_interval_us;
+    uint32_t check_fall, check_rise; /* checks in a row */
+    const char *check_id;            /* whose certificate is shown, and the MQTT client identifier */
+    const char *psk_id;              /* DTLS */
     const char *psk_file;
     uint64_t cache_bytes; /* CoAP: what a worker keeps of its responses; 0: nothing (E5) */
     uint32_t nstart;      /* CoAP: outstanding requests of an identity (RFC 7252 s.4.7) */

@@ -244,6 +244,44 @@ static void check_servers(struct schema_read *read, const struct gateway_draft *
     }
 }
 
+/* The certificate that active checks show must be there, or they would call every server sick. */
+static void check_check_file(struct schema_read *read, const struct config_upstream *own,
+                             const config_setting_t *setting, const char *key, const char *pattern)
+{
+    const char *variable = pattern == NULL ? NULL : strstr(pattern, "${id}");
+    if (variable == NULL)
+        return;
+    char *path = arena_format(read->arena, "%.*s%s%s", (int)(variable - pattern), pattern, own->check_id,
+                              variable + strlen("${id}"));
+    if (path != NULL && access(path, R_OK) != 0)
+        schema_error(read, at(read, setting, "check"),
+                     "the %s for checks of upstream '%s' cannot be read: %s: %s; issue one, name another "
+                     "'check_id', or write check = \"tcp\"",
+                     key, own->name, shown(read, path), strerror(errno));
+}
+
+static void check_checks(struct schema_read *read, const struct config_upstream *own,
+                         const config_setting_t *setting)
+{
+    if (own->check == CONFIG_CHECK_NONE)
+        return;
+    if (own->protocol == CONFIG_COAP)
+        schema_error(read, at(read, setting, "check"),
+                     "upstream '%s' speaks CoAP, whose servers are not checked in this version; remove it",
+                     own->name);
+    else if (own->check == CONFIG_CHECK_TLS && own->security != CONFIG_SECURITY_TLS)
+        schema_error(read, at(read, setting, "check"),
+                     "upstream '%s' has no TLS to check; write check = \"tcp\" or \"mqtt-ping\"", own->name);
+    else if (own->check != CONFIG_CHECK_TCP && own->security == CONFIG_SECURITY_TLS) {
+        check_check_file(read, own, setting, "certificate", own->certificate);
+        check_check_file(read, own, setting, "key", own->key);
+    }
+    if (own->check_id != NULL && strchr(own->check_id, '/') != NULL)
+        schema_error(read, at(read, setting, "check_id"),
+                     "'check_id' of upstream '%s' holds a '/', which no name of a device does; remove it",
+                     own->name);
+}
+
 static void check_upstream(struct schema_read *read, struct gateway_draft *draft, uint32_t index)
 {
     const struct config_upstream *own = &draft->config->upstreams[index];
@@ -261,6 +299,7 @@ static void check_upstream(struct schema_read *read, struct gateway_draft *draft
         check_tls(read, own, setting);
     if (!wrong && own->security == CONFIG_SECURITY_DTLS)
         check_dtls(read, own, setting);
+    check_checks(read, own, setting);
     check_servers(read, draft, own, setting);
     if (own->password_file != NULL)
         check_secret(read, at(read, setting, "password_file"), "password_file", own->password_file);

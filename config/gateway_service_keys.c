@@ -258,7 +258,18 @@ static void set_min_version(struct schema_read *read, const struct schema_value 
 }
 
 static const char *const version_words[] = {"1.3", "1.2", NULL};
-static const char *const check_words[] = {"none", "mqtt-ping", "coap-ping", NULL};
+static const char *const balance_words[] = {"order", "round-robin", NULL};
+static const char *const check_words[] = {"none", "tcp", "tls", "mqtt-ping", "coap-ping", NULL};
+static const char *const active_words[] = {"tcp", "tls", "mqtt-ping", NULL};
+#define CHECKED .with = "check", .with_words = active_words
+
+static void set_check(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    if (value->number > CONFIG_CHECK_MQTT_PING)
+        schema_refuse(read, value, "servers of CoAP are not checked in this version; write \"none\"");
+    else
+        ((struct config_upstream *)into)->check = (enum config_check)value->number;
+}
 
 static const char *const secured_words[] = {"tls", "dtls", NULL};
 static const char *const dtls_words[] = {"dtls", NULL};
@@ -398,11 +409,46 @@ static const struct schema_key upstream_keys[] = {
      .fallback = "1B/s burst 1KiB",
      .example = "\"1B/s burst 1KiB\"",
      SCHEMA_INTO(struct config_upstream, probing)},
+    {.name = "balance",
+     .type = SCHEMA_WORD,
+     .words = balance_words,
+     .fallback = "order",
+     .example = "\"round-robin\"",
+     SCHEMA_INTO(struct config_upstream, balance)},
     {.name = "check",
      .type = SCHEMA_WORD,
-     .feature = FEATURE_HEALTH_CHECK,
      .words = check_words,
-     .example = "\"mqtt-ping\""},
+     .fallback = "none",
+     .example = "\"mqtt-ping\"",
+     .set = set_check},
+    {.name = "check_interval",
+     CHECKED,
+     .type = SCHEMA_DURATION,
+     .min = SECOND_US / 2,
+     .max = 3600 * SECOND_US,
+     .fallback = "10s",
+     SCHEMA_INTO(struct config_upstream, check_interval_us)},
+    {.name = "check_fall",
+     CHECKED,
+     .type = SCHEMA_NUMBER,
+     .min = 1,
+     .max = 100,
+     .fallback = "2",
+     SCHEMA_INTO(struct config_upstream, check_fall)},
+    {.name = "check_rise",
+     CHECKED,
+     .type = SCHEMA_NUMBER,
+     .min = 1,
+     .max = 100,
+     .fallback = "2",
+     SCHEMA_INTO(struct config_upstream, check_rise)},
+    {.name = "check_id",
+     CHECKED,
+     .type = SCHEMA_TEXT,
+     .max = 64,
+     .fallback = "sallyport-check",
+     .example = "\"gw-yard-01\"",
+     SCHEMA_INTO(struct config_upstream, check_id)},
 };
 const struct schema_table gateway_upstream_keys = {
     .what = "upstream", .label = "name", SCHEMA_KEYS(upstream_keys)};

@@ -27,15 +27,16 @@ struct stream;
 /* Why a stream ended; the argument of handler->closed. */
 enum stream_end {
     STREAM_END_UNKNOWN = 0,
-    STREAM_END_DONE,        /* both sides closed in order */
-    STREAM_END_RESET,       /* the peer reset it */
-    STREAM_END_REFUSED,     /* the peer refused the connection */
-    STREAM_END_UNREACHABLE, /* no route, no neighbour, ICMP says so */
-    STREAM_END_TIMEOUT,     /* retransmissions or keep-alives without answer */
-    STREAM_END_ABORTED,     /* we gave up: out of memory or told to */
-    STREAM_END_TLS_VERIFY,  /* certificate or name not accepted; stream_reason tells */
-    STREAM_END_TLS_ALERT,   /* the peer sent a fatal alert */
-    STREAM_END_TLS_PROTOCOL /* the peer broke TLS, or no common parameters */
+    STREAM_END_DONE,         /* both sides closed in order */
+    STREAM_END_RESET,        /* the peer reset it */
+    STREAM_END_REFUSED,      /* the peer refused the connection */
+    STREAM_END_UNREACHABLE,  /* no route, no neighbour, ICMP says so */
+    STREAM_END_TIMEOUT,      /* retransmissions or keep-alives without answer */
+    STREAM_END_ABORTED,      /* we gave up: out of memory or told to */
+    STREAM_END_TLS_VERIFY,   /* certificate or name not accepted; stream_reason tells */
+    STREAM_END_TLS_ALERT,    /* the peer sent a fatal alert */
+    STREAM_END_TLS_PROTOCOL, /* the peer broke TLS, or no common parameters */
+    STREAM_END_TLS_IDENTITY  /* our own certificate or key for it is not to be had */
 };
 
 struct stream_handler {

@@ -49,21 +49,36 @@ static int command_ports(struct command *command)
     return 0;
 }
 
+/* What active checks say: "healthy, 1.8 ms", "sick for 12 s: connection refused", "-" without any. */
+static const char *check_text(const struct health_report *health, uint64_t now_us, char *out, size_t room)
+{
+    if (health->verdict == UPSTREAM_SICK)
+        snprintf(out, room, "sick for %llu s: %s",
+                 (unsigned long long)((now_us - health->since_us) / 1000000), health->why);
+    else
+        snprintf(out, room, health->verdict == UPSTREAM_HEALTHY ? "healthy, %.1f ms" : "-",
+                 health->rtt_us / 1e3);
+    return out;
+}
+
 static int command_upstreams(struct command *command)
 {
     const struct gateway_config *config = command->gateway->generation->config;
     struct worker_stats stats;
     if (!gateway_stats(command->gateway, 0, &stats))
         return 1;
-    fprintf(command->out, "%-16s %-46s %s\n", "UPSTREAM", "SERVER", "STATE");
+    fprintf(command->out, "%-16s %-46s %-5s %s\n", "UPSTREAM", "SERVER", "STATE", "CHECK");
     for (uint32_t u = 0; u < config->upstreams_n; u++)
         for (uint32_t s = 0; s < config->upstreams[u].servers_n; s++) {
             char text[IP_ADDRESS_TEXT];
             struct ip_address address;
             memcpy(address.bytes, config->upstreams[u].servers[s].address, sizeof(address.bytes));
-            fprintf(command->out, "%-16s %s:%-6u %s\n", config->upstreams[u].name,
-                    ip_address_format(&address, text), config->upstreams[u].servers[s].port,
-                    stats.upstream_up[u][s] ? "up" : "out");
+            char place[IP_ADDRESS_TEXT + 8], check[HEALTH_REASON_MAX + 32];
+            snprintf(place, sizeof(place), "%s:%u", ip_address_format(&address, text),
+                     config->upstreams[u].servers[s].port);
+            fprintf(command->out, "%-16s %-46s %-5s %s\n", config->upstreams[u].name, place,
+                    stats.upstream_up[u][s] ? "up" : "out",
+                    check_text(&stats.health[u][s], stats.now_us, check, sizeof(check)));
         }
     return 0;
 }

@@ -33,6 +33,8 @@
     EVENT(UNGRACEFUL_END, "session", "ungraceful-end", "session", "end")                                     \
     EVENT(TLS_FAILED, "tls", "tls-handshake", "network", "error")                                            \
     EVENT(UPSTREAM_FAILED, "upstream", "upstream-connect", "network", "error")                               \
+    EVENT(UPSTREAM_DOWN, "upstream", "upstream-down", "network", "error")                                    \
+    EVENT(UPSTREAM_UP, "upstream", "upstream-up", "network", "info")                                         \
     EVENT(POLICY_RELOADED, "policy", "policy-reload", "configuration", "change")                             \
     EVENT(POLICY_REFUSED, "policy", "policy-reload", "configuration", "error")                               \
     EVENT(POLICY_RETURNED, "policy", "policy-return", "configuration", "change")                             \

@@ -48,13 +48,14 @@ struct mqtt_relays_config {
     /*
      * Opens a stream to upstream `upstream` of the current generation for the client called `identity`, TLS
      * included where configured; handler->opened comes when it is ready. `*server` is which of the upstream's
-     * servers was chosen. NULL when it cannot even be tried, with the reason in *why.
+     * servers was chosen, none of those in `*tried`, which gets its bit. NULL when none is left or it cannot
+     * even be tried, with the reason in *why.
      */
     struct stream *(*dial)(void *worker, uint32_t upstream, const char *identity,
                            const struct flow_key *device, const struct stream_handler *handler, void *owner,
-                           uint8_t *server, enum outcome *why);
-    /* What became of a dialled stream: `good` when it opened, false when it closed before (the next dial then
-     * tries the next server). */
+                           uint8_t *tried, uint8_t *server, enum outcome *why);
+    /* What became of a dialled stream: `good` when it opened, false when the server is to blame that it did
+     * not, or that its session is refused. */
     void (*dialled)(void *worker, uint32_t upstream, uint8_t server, bool good);
     /* A relay that was accepted is gone (for counting sessions per source); may be NULL. */
     void (*gone)(void *worker, const struct relay_origin *origin);

@@ -157,12 +157,17 @@ static enum outcome admit(struct relay *r)
 
 /* ---- dialling ----------------------------------------------------------------------------------------- */
 
+/* The next server that was not tried for this CONNECT. */
 static enum outcome dial(struct relay *r)
 {
     const struct mqtt_relays_config *config = &r->all->config;
     enum outcome why = OUTCOME_UPSTREAM_REFUSED;
-    r->upstream.stream = config->dial(config->worker, r->upstream_index, r->identity.name, &r->origin.key,
-                                      &relay_upstream_handler, r, &r->server, &why);
+    uint8_t before;
+    do {
+        before = r->tried;
+        r->upstream.stream = config->dial(config->worker, r->upstream_index, r->identity.name, &r->origin.key,
+                                          &relay_upstream_handler, r, &r->tried, &r->server, &why);
+    } while (r->upstream.stream == NULL && r->tried != before);
     if (r->upstream.stream == NULL)
         return why;
     r->dial_generation = relay_generation(r)->number;
@@ -178,6 +183,12 @@ void relay_dialled(struct relay *r, bool good)
     const struct mqtt_relays_config *config = &r->all->config;
     if (r->dial_generation == relay_generation(r)->number)
         config->dialled(config->worker, r->upstream_index, r->server, good);
+}
+
+/* Not under another configuration: CONNECT was made for an upstream of the old one. */
+bool relay_redial(struct relay *r)
+{
+    return r->dial_generation == relay_generation(r)->number && dial(r) == OUTCOME_ALLOWED;
 }
 
 bool relay_queue_connect(struct relay *r, const struct mqtt_packet *packet)
@@ -269,6 +280,7 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
     struct guard_verdict v;
     r->all->detail[0] = 0;
     r->version = (uint8_t)packet->connect.version;
+    r->tried = 0;
     enum outcome outcome = keep_names(r, &packet->connect);
     if (outcome == OUTCOME_ALLOWED)
         outcome = relay_authenticate(r, packet);

@@ -129,11 +129,25 @@ static void passed_on(struct relay *r, struct relay_side *from, const struct gua
         relay_revoke(r);
 }
 
+/* Whether a server says of itself that it cannot serve: the next client is to try another [MQTT 5
+ * s.2.4, 3.1.1 s.3.2.2.3]. Nothing that a device could bring about by what it does. */
+static bool server_is_to_blame(uint8_t version, bool connack, uint8_t code)
+{
+    if (version != MQTT_5)
+        return connack && code == 3;
+    return code == 0x88 /* server unavailable */ || code == 0x89 /* busy */ ||
+           code == 0x8b /* shutting down */ || code == 0x9c /* use another server */ ||
+           code == 0x9d /* server moved */;
+}
+
 static void after_last(struct relay *r, struct relay_side *from, const struct mqtt_packet *packet)
 {
     enum outcome why = from == &r->device             ? OUTCOME_CLIENT_DISCONNECT
                        : packet->type == MQTT_CONNACK ? OUTCOME_UPSTREAM_REFUSED
                                                       : OUTCOME_UPSTREAM_LOST;
+    bool connack = packet->type == MQTT_CONNACK;
+    if (from == &r->upstream && server_is_to_blame(r->version, connack, packet->reason_code))
+        relay_dialled(r, false);
     relay_end_quietly(r, why, packet->reason_code);
 }
 

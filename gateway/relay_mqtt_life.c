@@ -230,6 +230,7 @@ static enum outcome outcome_of_end(enum stream_end why)
     case STREAM_END_TLS_VERIFY:
     case STREAM_END_TLS_ALERT:
     case STREAM_END_TLS_PROTOCOL:
+    case STREAM_END_TLS_IDENTITY:
         return OUTCOME_UPSTREAM_TLS;
     case STREAM_END_TIMEOUT:
         return OUTCOME_UPSTREAM_TIMEOUT;
@@ -245,17 +246,37 @@ static enum outcome outcome_of_end(enum stream_end why)
     return OUTCOME_UPSTREAM_LOST;
 }
 
+/* Whether it may be this device's certificate, or us, and not the server: then another would do no better,
+ * and one device must not be able to put a server out for all others. */
+static bool is_own_fault(enum stream_end why)
+{
+    return why == STREAM_END_TLS_ALERT || why == STREAM_END_TLS_IDENTITY || why == STREAM_END_ABORTED;
+}
+
 static void upstream_lost(struct relay *r, enum stream_end why, const char *reason)
 {
     enum outcome outcome = outcome_of_end(why);
-    if (r->state == RELAY_DIALLING) {
-        relay_dialled(r, false);
-        if (outcome == OUTCOME_UPSTREAM_LOST)
-            outcome = OUTCOME_UPSTREAM_REFUSED;
-    }
+    bool dialling = r->state == RELAY_DIALLING;
+    if (dialling && outcome == OUTCOME_UPSTREAM_LOST)
+        outcome = OUTCOME_UPSTREAM_REFUSED;
     report_end(r, outcome == OUTCOME_UPSTREAM_TLS ? EVENT_TLS_FAILED : EVENT_UPSTREAM_FAILED, outcome,
                reason);
+    if (dialling && !is_own_fault(why)) {
+        relay_dialled(r, false);
+        if (relay_redial(r))
+            return;
+    }
     relay_end(r, outcome);
+}
+
+/* No connection in time. */
+static void dial_timed_out(struct relay *r)
+{
+    struct stream *stream = r->upstream.stream;
+    r->upstream.stream = NULL;
+    if (stream != NULL)
+        stream_abort(stream);
+    upstream_lost(r, STREAM_END_TIMEOUT, NULL);
 }
 
 void relay_side_closed(struct relay *r, struct relay_side *side, enum stream_end why, const char *reason)
@@ -436,8 +457,9 @@ void relay_fire(struct timer *timer, uint64_t now_us)
     case RELAY_CONNACK:
         if (next_due(r) <= now_us) {
             if (r->state == RELAY_DIALLING)
-                relay_dialled(r, false);
-            time_out(r, EVENT_UPSTREAM_FAILED, OUTCOME_UPSTREAM_TIMEOUT);
+                dial_timed_out(r);
+            else
+                time_out(r, EVENT_UPSTREAM_FAILED, OUTCOME_UPSTREAM_TIMEOUT);
         }
         break;
     case RELAY_RUNNING:

@@ -124,6 +124,7 @@ struct relay {
     uint8_t version;
     uint8_t server;     /* of the upstream */
     uint8_t over_scope; /* enum guard_scope: of a CONNECT over a rate */
+    uint8_t tried;      /* servers that were dialled for this CONNECT, by bit */
     struct relay_side device;
     struct relay_side upstream;
     struct mqtt_guard guard;
@@ -260,6 +261,8 @@ void relay_dialled(struct relay *r, bool good);
 /* What is known of the client, as `generation` names the places; `listener` is an index of it. */
 struct client_facts relay_facts(const struct relay *r, const struct generation *generation,
                                 uint16_t listener);
+/* Dials the next server that was not tried for this CONNECT, which still waits; false when none is left. */
+bool relay_redial(struct relay *r);
 /* Judges who it is, after CONNECT and with every generation. */
 enum outcome relay_identify(struct relay *r);
 /* What an event tells beside that outcome of relay_identify; NULL: nothing. */

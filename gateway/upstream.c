@@ -33,23 +33,51 @@ void upstream_set_update(struct upstream_set *set, const struct gateway_config *
             if (memcmp(state->server.address, server->address, sizeof(server->address)) == 0 &&
                 state->server.port == server->port)
                 continue;
-            *state = (struct upstream_server_state){.server = *server};
+            *state = (struct upstream_server_state){.server = *server}; /* and its verdict is another's */
         }
 }
 
-bool upstream_up(const struct upstream_set *set, uint32_t index, uint8_t server, uint64_t now_us)
+/* Looks at the verdict of active checks: a server that has recovered starts afresh. */
+static bool is_sick(struct upstream_set *set, uint32_t index, uint8_t server)
 {
-    return set->state[index][server].out_until_us <= now_us;
+    struct upstream_server_state *state = &set->state[index][server];
+    uint8_t verdict = set->verdicts == NULL
+                          ? UPSTREAM_UNCHECKED
+                          : atomic_load_explicit(&(*set->verdicts)[index][server], memory_order_relaxed);
+    if (verdict == UPSTREAM_HEALTHY && state->verdict == UPSTREAM_SICK) {
+        state->failures = 0;
+        state->out_until_us = 0;
+    }
+    state->verdict = verdict;
+    return verdict == UPSTREAM_SICK;
 }
 
-uint8_t upstream_pick(const struct upstream_set *set, const struct config_upstream *upstream, uint32_t index,
-                      uint64_t now_us)
+bool upstream_up(struct upstream_set *set, uint32_t index, uint8_t server, uint64_t now_us)
 {
-    uint8_t soonest = 0;
-    for (uint8_t s = 0; s < upstream->servers_n; s++) {
-        if (upstream_up(set, index, s, now_us))
+    return !is_sick(set, index, server) && set->state[index][server].out_until_us <= now_us;
+}
+
+/* Whether `a` is to be tried before `b` when both are out. */
+static bool sooner(const struct upstream_server_state *a, const struct upstream_server_state *b)
+{
+    bool a_sick = a->verdict == UPSTREAM_SICK, b_sick = b->verdict == UPSTREAM_SICK;
+    return a_sick != b_sick ? b_sick : a->out_until_us < b->out_until_us;
+}
+
+uint8_t upstream_pick(struct upstream_set *set, const struct config_upstream *upstream, uint32_t index,
+                      uint8_t tried, uint64_t now_us)
+{
+    uint8_t n = (uint8_t)upstream->servers_n, soonest = UPSTREAM_NONE;
+    uint8_t first = upstream->balance == CONFIG_ROUND_ROBIN && n > 0 ? (uint8_t)(set->turn[index] % n) : 0;
+    for (uint8_t i = 0; i < n; i++) {
+        uint8_t s = (uint8_t)((first + i) % n);
+        if ((tried >> s & 1) != 0)
+            continue;
+        if (upstream_up(set, index, s, now_us)) {
+            set->turn[index] = (uint8_t)(s + 1);
             return s;
-        if (set->state[index][s].out_until_us < set->state[index][soonest].out_until_us)
+        }
+        if (soonest == UPSTREAM_NONE || sooner(&set->state[index][s], &set->state[index][soonest]))
             soonest = s;
     }
     return soonest;

@@ -38,8 +38,12 @@ static void fill_stats(struct worker *w, struct worker_stats *out)
     out->coap_exchanges = coap_relays_exchanges(w->coap);
     const struct gateway_config *config = w->generation->config;
     for (uint32_t u = 0; u < config->upstreams_n; u++)
-        for (uint32_t s = 0; s < config->upstreams[u].servers_n; s++)
+        for (uint32_t s = 0; s < config->upstreams[u].servers_n; s++) {
             out->upstream_up[u][s] = upstream_up(&w->upstreams, u, (uint8_t)s, w->now_us);
+            if (w->checks != NULL)
+                health_checks_report(w->checks, u, (uint8_t)s, &out->health[u][s]);
+        }
+    out->now_us = w->now_us;
 }
 
 static bool answer_mailbox(struct worker *w)
@@ -106,6 +110,8 @@ void worker_take_generation(struct worker *w)
     w->generation = current;
     listener_table_build(&w->listeners, current->config);
     upstream_set_update(&w->upstreams, current->config);
+    if (w->checks != NULL)
+        health_checks_update(w->checks, current->config);
     w->sweeping_mqtt = true;
     w->sweeping_coap = true;
 }

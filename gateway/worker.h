@@ -18,8 +18,10 @@
 #include "dataplane/secure/tls_stream.h"
 #include "dataplane/tcp/tcp.h"
 #include "gateway/clock.h"
+#include "gateway/health_check.h"
 #include "gateway/relay_coap.h"
 #include "gateway/relay_mqtt.h"
+#include "gateway/upstream.h"
 
 #include <rte_rcu_qsbr.h>
 #include <stdatomic.h>
@@ -37,6 +39,7 @@ struct worker_shared {
     struct handshake_pool *handshakes; /* NULL: handshakes run in the worker */
     struct password_pool *passwords;   /* NULL: no password is right */
     bool idle_adaptive;
+    upstream_verdicts verdicts; /* of active checks, by worker 0 */
     atomic_bool stop;
     struct rte_ring *steer[WORKERS_MAX][PORT_MAX]; /* frames for worker w from port p; NULL with one worker */
     struct rte_ring *neighbors[WORKERS_MAX];       /* what worker 0 learned, for the others */
@@ -64,6 +67,8 @@ struct worker_stats {
     uint32_t coap_clients, coap_legs, coap_exchanges;
     struct ip_stack_counters net;
     bool upstream_up[GATEWAY_UPSTREAMS_MAX][GATEWAY_SERVERS_MAX];
+    uint64_t now_us;                                                         /* of what follows */
+    struct health_report health[GATEWAY_UPSTREAMS_MAX][GATEWAY_SERVERS_MAX]; /* worker 0 */
 };
 
 /* A question of the control thread, answered by the worker between two iterations. */

@@ -34,7 +34,16 @@ static uint16_t on_coap_datagram_max(void *owner, const struct flow_key *key, ui
 static uint8_t on_coap_pick(void *owner, uint32_t upstream)
 {
     struct worker *w = owner;
-    return upstream_pick(&w->upstreams, &w->generation->config->upstreams[upstream], upstream, w->now_us);
+    return upstream_pick(&w->upstreams, &w->generation->config->upstreams[upstream], upstream, 0, w->now_us);
+}
+
+/* A session of our own: whoever needs it tries again, and meets the next server then. */
+static struct stream *on_coap_dial(void *owner, uint32_t upstream, const char *identity,
+                                   const struct flow_key *device, const struct stream_handler *handler,
+                                   void *user, uint8_t *server, enum outcome *why)
+{
+    uint8_t tried = 0;
+    return worker_dial(owner, upstream, identity, device, handler, user, &tried, server, why);
 }
 
 static void on_coap_send(void *owner, uint32_t *path, const struct flow_key *key, const uint8_t *payload,
@@ -89,7 +98,7 @@ struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[64
                                         .pick = on_coap_pick,
                                         .result = worker_dialled,
                                         .send = on_coap_send,
-                                        .dial = worker_dial,
+                                        .dial = on_coap_dial,
                                         .worker = w};
     memcpy(config.secret, secret, sizeof(config.secret));
     struct coap_relays *relays = coap_relays_create(&config);

@@ -3,6 +3,7 @@
 #include "gateway/worker_private.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 
 #define REFUSED_EVENT_US 100000
 #define PORT_TRIES 64
@@ -119,16 +120,14 @@ static bool choose_local(struct worker *w, struct flow_key *key)
     return false;
 }
 
-struct stream *worker_dial(void *owner, uint32_t upstream, const char *identity,
-                           const struct flow_key *device, const struct stream_handler *handler, void *user,
-                           uint8_t *server, enum outcome *why)
+/* A stream to that server; `identity` NULL for one without TLS. */
+static struct stream *dial_server(struct worker *w, uint32_t upstream, uint8_t server, bool secure,
+                                  const char *identity, const struct stream_handler *handler, void *user,
+                                  enum outcome *why)
 {
-    (void)device;
-    struct worker *w = owner;
     const struct config_upstream *config = &w->generation->config->upstreams[upstream];
-    *server = upstream_pick(&w->upstreams, config, upstream, w->now_us);
-    struct flow_key key = {.protocol = IPPROTO_TCP, .remote_port = config->servers[*server].port};
-    memcpy(key.remote.bytes, config->servers[*server].address, sizeof(key.remote.bytes));
+    struct flow_key key = {.protocol = IPPROTO_TCP, .remote_port = config->servers[server].port};
+    memcpy(key.remote.bytes, config->servers[server].address, sizeof(key.remote.bytes));
     uint32_t path = ip_stack_path(w->stack, &key.remote);
     *why = OUTCOME_UPSTREAM_REFUSED;
     if (path == IP_STACK_PATH_NONE || !ip_stack_source(w->stack, path, &key.remote, &key.local))
@@ -138,7 +137,7 @@ struct stream *worker_dial(void *owner, uint32_t upstream, const char *identity,
     if (!choose_local(w, &key))
         return NULL;
     struct stream *lower = tcp_connect(w->tcp, &key, path, handler, user, w->now_us);
-    if (lower == NULL || config->security == CONFIG_SECURITY_NONE)
+    if (lower == NULL || !secure)
         return lower;
     struct stream *upper =
         tls_connect(w->tls, w->generation->upstream_tls[upstream],
@@ -148,8 +147,70 @@ struct stream *worker_dial(void *owner, uint32_t upstream, const char *identity,
     return upper;
 }
 
+struct stream *worker_dial(void *owner, uint32_t upstream, const char *identity,
+                           const struct flow_key *device, const struct stream_handler *handler, void *user,
+                           uint8_t *tried, uint8_t *server, enum outcome *why)
+{
+    (void)device;
+    struct worker *w = owner;
+    const struct config_upstream *config = &w->generation->config->upstreams[upstream];
+    *server = upstream_pick(&w->upstreams, config, upstream, *tried, w->now_us);
+    *why = OUTCOME_UPSTREAM_REFUSED;
+    if (*server == UPSTREAM_NONE)
+        return NULL;
+    *tried = (uint8_t)(*tried | 1u << *server);
+    return dial_server(w, upstream, *server, config->security != CONFIG_SECURITY_NONE, identity, handler,
+                       user, why);
+}
+
 void worker_dialled(void *owner, uint32_t upstream, uint8_t server, bool good)
 {
     struct worker *w = owner;
     upstream_result(&w->upstreams, upstream, server, good, w->now_us);
+}
+
+/* ---- active checks ------------------------------------------------------------------- */
+
+static struct stream *on_check_dial(void *owner, uint32_t upstream, uint8_t server, bool secure,
+                                    const char *identity, const struct stream_handler *handler, void *user)
+{
+    enum outcome why;
+    return dial_server(owner, upstream, server, secure, identity, handler, user, &why);
+}
+
+static void on_check_changed(void *owner, uint32_t upstream, uint8_t server, enum upstream_verdict verdict,
+                             const char *why)
+{
+    struct worker *w = owner;
+    const struct config_upstream *config = &w->generation->config->upstreams[upstream];
+    struct event *event = event_ring_begin(w->events);
+    char detail[EVENT_DETAIL_MAX];
+    if (event == NULL)
+        return;
+    event->kind = verdict == UPSTREAM_SICK ? EVENT_UPSTREAM_DOWN : EVENT_UPSTREAM_UP;
+    event->time_us = loop_clock_wall_us(&w->clock, w->now_us);
+    event->outcome = verdict == UPSTREAM_SICK ? OUTCOME_UPSTREAM_REFUSED : OUTCOME_UNDECIDED;
+    event->enforced = true;
+    event->ruleset = w->generation->number;
+    memcpy(event->destination.bytes, config->servers[server].address, sizeof(event->destination.bytes));
+    event->destination_port = config->servers[server].port;
+    snprintf(detail, sizeof(detail), "upstream %s%s%s", config->name, why == NULL ? "" : ": ",
+             why == NULL ? "" : why);
+    event_set_name(event->detail, sizeof(event->detail), bytes_of_text(detail));
+    event_ring_commit(w->events);
+}
+
+bool worker_checks_create(struct worker *w, uint32_t seed)
+{
+    struct health_checks_config config = {.timers = w->timers,
+                                          .now_us = &w->now_us,
+                                          .seed = seed,
+                                          .verdicts = &w->shared->verdicts,
+                                          .dial = on_check_dial,
+                                          .changed = on_check_changed,
+                                          .worker = w};
+    w->checks = health_checks_create(&config);
+    if (w->checks != NULL)
+        health_checks_update(w->checks, w->generation->config);
+    return w->checks != NULL;
 }

@@ -130,11 +130,13 @@ struct worker *worker_create(struct worker_shared *shared, uint32_t index)
     w->now_us = loop_clock_us(&w->clock, w->started_tsc);
     w->last_work_us = w->now_us;
     upstream_set_init(&w->upstreams, index, shared->workers, secrets.seed);
+    w->upstreams.verdicts = &shared->verdicts;
     worker_take_generation(w);
     w->sweeping_mqtt = false; /* nobody is there yet */
     w->sweeping_coap = false;
     bool good = create_stack(w, &secrets) && create_transport(w, &secrets) && create_relays(w, &secrets) &&
-                (w->coap = worker_coap_create(w, secrets.coap)) != NULL;
+                (w->coap = worker_coap_create(w, secrets.coap)) != NULL &&
+                (index != 0 || worker_checks_create(w, secrets.seed));
     explicit_bzero(&secrets, sizeof(secrets));
     if (!good) {
         worker_destroy(w);
@@ -147,6 +149,7 @@ void worker_destroy(struct worker *w)
 {
     if (w == NULL)
         return;
+    health_checks_destroy(w->checks);
     if (w->coap != NULL)
         coap_relays_destroy(w->coap);
     if (w->relays != NULL)

@@ -47,6 +47,7 @@ struct worker {
     struct worker_stats stats; /* the counters that the worker itself keeps */
     struct listener_table listeners;
     struct upstream_set upstreams;
+    struct health_checks *checks; /* worker 0 */
 };
 
 /* How TCP and the IP stack call the worker. */
@@ -56,8 +57,10 @@ extern const struct ip_stack_handler worker_stack_handler;
 /* How MQTT relays call it: see struct mqtt_relays_config. */
 struct stream *worker_dial(void *owner, uint32_t upstream, const char *identity,
                            const struct flow_key *device, const struct stream_handler *handler, void *user,
-                           uint8_t *server, enum outcome *why);
+                           uint8_t *tried, uint8_t *server, enum outcome *why);
 void worker_dialled(void *owner, uint32_t upstream, uint8_t server, bool good);
+/* Active checks of servers: worker 0 alone makes them. False without memory. */
+bool worker_checks_create(struct worker *w, uint32_t seed);
 void worker_gone(void *owner, const struct relay_origin *origin);
 
 /* CoAP: its relays with their way into the worker, NULL without memory; false when a packet is not for a CoAP

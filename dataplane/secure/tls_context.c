@@ -275,7 +275,7 @@ static bool present_identity(struct tls_context *context, const char *name, WOLF
     tls_identity_unref(identity);
     if (good)
         return true;
-    failure->why = STREAM_END_TLS_PROTOCOL;
+    failure->why = STREAM_END_TLS_IDENTITY;
     failure->counter = TLS_FAILED_IDENTITY;
     snprintf(failure->reason, sizeof(failure->reason), "%.*s", (int)sizeof(failure->reason) - 1,
              error.text[0] == 0 ? "client certificate cannot be used" : error.text);

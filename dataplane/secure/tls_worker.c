@@ -303,6 +303,12 @@ static void on_ended(void *owner)
     tls_session_leave(session);
 }
 
+/* The ClientHello is made while TCP still connects: there may have been no server at all. */
+static bool never_opened(enum stream_end why)
+{
+    return why == STREAM_END_REFUSED || why == STREAM_END_UNREACHABLE || why == STREAM_END_TIMEOUT;
+}
+
 static void on_closed(void *owner, enum stream_end why)
 {
     struct tls_session *session = owner;
@@ -326,7 +332,7 @@ static void on_closed(void *owner, enum stream_end why)
     case TLS_STATE_WAITING:
     case TLS_STATE_AWAY:
         fail_protocol(session, why == STREAM_END_DONE ? STREAM_END_RESET : why,
-                      "server closed the connection during the TLS handshake");
+                      never_opened(why) ? reason : "server closed the connection during the TLS handshake");
         break;
     }
     tls_session_leave(session);

@@ -58,10 +58,10 @@ static uint64_t now_us = 10000000;
 static struct mqtt_relays *relays;
 
 static struct stream *on_dial(void *worker, uint32_t index, const char *identity, const struct flow_key *key,
-                              const struct stream_handler *handler, void *owner, uint8_t *server,
-                              enum outcome *why)
+                              const struct stream_handler *handler, void *owner, uint8_t *tried,
+                              uint8_t *server, enum outcome *why)
 {
-    (void)worker, (void)index, (void)identity, (void)key, (void)why;
+    (void)worker, (void)index, (void)identity, (void)key, (void)tried, (void)why;
     *server = 0;
     upstreams[connected].base = (struct stream){.ops = &sink_ops, .handler = handler, .owner = owner};
     return &upstreams[connected].base;

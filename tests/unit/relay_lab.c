@@ -171,14 +171,21 @@ void lab_peer_closes(struct lab_stream *s, enum stream_end why)
 
 static struct stream *on_dial(void *worker, uint32_t upstream, const char *identity,
                               const struct flow_key *device, const struct stream_handler *handler,
-                              void *owner, uint8_t *server, enum outcome *why)
+                              void *owner, uint8_t *tried, uint8_t *server, enum outcome *why)
 {
     struct relay_lab *lab = worker;
     (void)device;
     require(upstream == 0, "there is one upstream");
     snprintf(lab->identity, sizeof(lab->identity), "%s", identity);
+    uint8_t pick = 0;
+    while (pick < lab->servers && (*tried >> pick & 1) != 0)
+        pick++;
+    *why = OUTCOME_UPSTREAM_REFUSED;
+    if (pick == lab->servers)
+        return NULL;
     lab->dials++;
-    *server = 0;
+    *tried = (uint8_t)(*tried | 1u << pick);
+    *server = pick;
     *why = lab->dial_fails;
     if (lab->dial_fails != OUTCOME_ALLOWED)
         return NULL;
@@ -192,7 +199,7 @@ static void on_dialled(void *worker, uint32_t upstream, uint8_t server, bool goo
 {
     struct relay_lab *lab = worker;
     (void)upstream;
-    (void)server;
+    lab->dial_server = server;
     lab->dial_good = good;
     lab->dial_results++;
 }
@@ -272,6 +279,7 @@ void lab_open_with(struct relay_lab *lab, const struct policy_role_spec *roles, 
     lab->users = users;
     lab->now_us = 10000000;
     lab->dial_fails = OUTCOME_ALLOWED;
+    lab->servers = 1;
     lab->out_bytes = LAB_OUT_BYTES;
     lab->config = make_config();
     lab->timers = timer_wheel_create(lab->now_us);

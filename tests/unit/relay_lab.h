@@ -49,6 +49,8 @@ struct relay_lab {
     struct lab_stream *dialled; /* the last */
     char identity[128];         /* it was dialled for */
     enum outcome dial_fails;    /* OUTCOME_ALLOWED: it does not */
+    uint8_t servers;            /* of the upstream; 1 unless set after lab_open */
+    uint8_t dial_server;        /* that the last result was about */
     bool dial_good;
     unsigned int dials, dial_results, gone;
     size_t out_bytes;

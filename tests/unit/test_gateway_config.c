@@ -184,6 +184,11 @@ static void defaults(void)
     CU_ASSERT(!c->upstreams[0].tls_1_2 && c->upstreams[0].resumption); /* B1, B5 */
     CU_ASSERT_PTR_NULL(c->upstreams[0].alpn);
     CU_ASSERT_EQUAL(c->upstreams[0].connect_timeout_us, 5000000);
+    CU_ASSERT(c->upstreams[0].balance == CONFIG_ORDER && c->upstreams[0].check == CONFIG_CHECK_NONE);
+    CU_ASSERT(c->upstreams[0].check_fall == 2 && c->upstreams[0].check_rise == 2);
+    CU_ASSERT_EQUAL(c->upstreams[0].check_interval_us, 10000000);
+    CU_ASSERT_STRING_EQUAL(c->upstreams[0].check_id, "sallyport-check");
+    CU_ASSERT(c->confined);
     CU_ASSERT_STRING_EQUAL(c->control_socket, "/run/sallyport/control.sock");
     CU_ASSERT_PTR_NULL(c->events.file);
     CU_ASSERT(c->events.allowed_connect && !c->events.allowed_all && c->events.topics_full);
@@ -609,9 +614,33 @@ static void upstreams(void)
          "resumption = true;\n"},
         {UPSTREAM("security = \"dtls\";"), "sallyport.conf:4: error: upstream 'broker' speaks mqtt, which is "
                                            "secured by TLS; write security = \"tls\"\n"},
-        {UPSTREAM(TLS "check = \"mqtt-ping\";"), "sallyport.conf:4: error: 'check' in upstream 'broker' is "
-                                                 "refused; an active check of upstreams is not in this "
-                                                 "version, and no line is silently ignored; remove it\n"},
+        {UPSTREAM(TLS "check = \"mqtt-ping\"; certificate = \"tls/devices/${id}.pem\";\n"
+                      "key = \"tls/devices/${id}.key\";"),
+         "sallyport.conf:4: error: the certificate for checks of upstream 'broker' cannot be read: "
+         "tls/devices/sallyport-check.pem: No such file or directory; issue one, name another "
+         "'check_id', or write check = \"tcp\"\n"
+         "sallyport.conf:4: error: the key for checks of upstream 'broker' cannot be read: "
+         "tls/devices/sallyport-check.key: No such file or directory; issue one, name another "
+         "'check_id', or write check = \"tcp\"\n"},
+        {UPSTREAM("security = \"none\"; check = \"tls\"; check_id = \"a/b\"; balance = \"robin\";"),
+         "sallyport.conf:4: error: 'balance' in upstream 'broker' is \"robin\", which it cannot be; write "
+         "one "
+         "of \"order\", \"round-robin\"\n"
+         "sallyport.conf:4: error: 'check_id' of upstream 'broker' holds a '/', which no name of a device "
+         "does; remove it\n"
+         "sallyport.conf:4: error: upstream 'broker' has no TLS to check; write check = \"tcp\" or "
+         "\"mqtt-ping\"\n"},
+        {UPSTREAM("security = \"none\"; check = \"none\"; check_fall = 3; check_interval = \"100ms\";"),
+         "sallyport.conf:4: error: 'check_fall' in upstream 'broker' has no use with check = \"none\"; "
+         "remove "
+         "it or change 'check'\n"
+         "sallyport.conf:4: error: 'check_interval' in upstream 'broker' has no use with check = \"none\"; "
+         "remove it or change 'check'\n"
+         "sallyport.conf:4: error: 'check_interval' in upstream 'broker' is \"100ms\"; it must be from 500ms "
+         "to 1h\n"},
+        {UPSTREAM("security = \"none\"; check = \"coap-ping\";"),
+         "sallyport.conf:4: error: 'check' is \"coap-ping\"; servers of CoAP are not "
+         "checked in this version; write \"none\"\n"},
         {DATAPLANE LISTENERS
          "upstreams = ( { name = \"broker\"; protocol = \"mqtt\"; security = \"none\"; servers = [ "
          "\"10.30.0.2:1883\", \"10.30.0.2:1883\", \"broker:1883\", \"[fd99::1]:1883\", \"10.20.0.1:1\" ]; "

@@ -166,61 +166,6 @@ static void nonsense_goes_to_worker_0(void)
     CU_ASSERT_EQUAL(steer(&p), 0);
 }
 
-/* ---- upstream choice
- * ------------------------------------------------------------------------------------------ */
-
-static void a_failed_server_is_passed_over_with_back_off(void)
-{
-    struct gateway_config *config = make_config();
-    struct upstream_set set;
-    config->upstreams_n = 1;
-    config->upstreams[0].servers_n = 2;
-    config->upstreams[0].servers[0].port = 8883;
-    config->upstreams[0].servers[1].port = 8884;
-    upstream_set_init(&set, 0, 1, 5);
-    upstream_set_update(&set, config);
-    uint64_t now = 1000000;
-    CU_ASSERT_EQUAL(upstream_pick(&set, &config->upstreams[0], 0, now), 0);
-    upstream_result(&set, 0, 0, false, now);
-    CU_ASSERT_EQUAL(upstream_pick(&set, &config->upstreams[0], 0, now), 1);
-    CU_ASSERT_FALSE(upstream_up(&set, 0, 0, now));
-    CU_ASSERT_EQUAL(upstream_pick(&set, &config->upstreams[0], 0, now + 1250000), 0);
-    /* both out: the one that returns first */
-    for (int i = 0; i < 5; i++)
-        upstream_result(&set, 0, 0, false, now);
-    upstream_result(&set, 0, 1, false, now);
-    CU_ASSERT_EQUAL(upstream_pick(&set, &config->upstreams[0], 0, now), 1);
-    for (int i = 0; i < 50; i++)
-        upstream_result(&set, 0, 0, false, now);
-    CU_ASSERT_TRUE(upstream_up(&set, 0, 0, now + 75000001)); /* never longer than 60 s and a quarter */
-    upstream_result(&set, 0, 0, true, now);
-    CU_ASSERT_TRUE(upstream_up(&set, 0, 0, now));
-    /* a reload that keeps a server keeps its state, one that changes it starts afresh */
-    upstream_result(&set, 0, 1, false, now);
-    upstream_set_update(&set, config);
-    CU_ASSERT_FALSE(upstream_up(&set, 0, 1, now));
-    config->upstreams[0].servers[1].port = 8885;
-    upstream_set_update(&set, config);
-    CU_ASSERT_TRUE(upstream_up(&set, 0, 1, now));
-}
-
-static void local_ports_carry_the_worker_and_do_not_repeat_soon(void)
-{
-    static uint8_t used[65536];
-    for (uint32_t worker = 0; worker < 3; worker++) {
-        struct upstream_set set;
-        memset(used, 0, sizeof(used));
-        upstream_set_init(&set, worker, 3, 99);
-        for (uint32_t i = 0; i < (UPSTREAM_PORT_LAST - UPSTREAM_PORT_FIRST + 1) / 3; i++) {
-            uint16_t port = upstream_next_port(&set);
-            CU_ASSERT_TRUE_FATAL(port >= UPSTREAM_PORT_FIRST);
-            CU_ASSERT_EQUAL_FATAL((port - UPSTREAM_PORT_FIRST) % 3u, worker);
-            CU_ASSERT_EQUAL_FATAL(used[port], 0);
-            used[port] = 1;
-        }
-    }
-}
-
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -228,8 +173,6 @@ int main(void)
         {"A6: clients by source, answers by port", clients_go_by_source_and_answers_by_our_port},
         {"A6: fragments and quoted packets", fragments_and_quotes_find_their_worker},
         {"A6: nonsense goes to worker 0", nonsense_goes_to_worker_0},
-        {"A7: failover with back-off", a_failed_server_is_passed_over_with_back_off},
-        {"A6: local ports", local_ports_carry_the_worker_and_do_not_repeat_soon},
     };
-    return unit_run("listener, steering, upstream", tests, sizeof(tests) / sizeof(tests[0]));
+    return unit_run("listener, steering", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -223,7 +223,7 @@ static void test_identity_missing(void)
         lab_settle(lab);
         CU_ASSERT_EQUAL(lab->opened, 0);
         CU_ASSERT_EQUAL(lab->closed, 1);
-        CU_ASSERT_EQUAL(lab->why, STREAM_END_TLS_PROTOCOL);
+        CU_ASSERT_EQUAL(lab->why, STREAM_END_TLS_IDENTITY);
         CU_ASSERT_PTR_NOT_NULL(strstr(lab->reason, cases[i].says));
         CU_ASSERT_EQUAL(tls_worker_counter(lab->worker, TLS_FAILED_IDENTITY), 1);
         CU_ASSERT_EQUAL(lab_pipe_bytes(&lab->to_server), 0);
