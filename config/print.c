@@ -199,15 +199,11 @@ static void put_setting(struct printer *p, const struct schema_key *key, const c
     }
     indent(p);
     fprintf(p->to, "%s = ", key->name);
-    if (key->secret && p->style == CONFIG_PRINT_SHOWN)
-        put_text(p, CONFIG_PRINT_MASK);
-    else if (config_setting_is_aggregate(setting))
+    if (config_setting_is_aggregate(setting))
         put_array(p, setting, key->type);
     else
         put_scalar(p, setting, key->type);
     fputc(';', p->to);
-    if (key->secret)
-        fputs(CONFIG_PRINT_SECRET, p->to);
     put_origin(p, setting);
 }
 
@@ -266,8 +262,6 @@ bool config_text_print(const struct gateway_config *config, struct load *const *
 
 void config_text_fini(struct config_text *text)
 {
-    if (text->at != NULL)
-        explicit_bzero(text->at, text->len);
     free(text->at);
     *text = (struct config_text){.at = NULL};
 }

@@ -4,9 +4,9 @@
  * libconfig text that loads again as a sallyport.conf of its own, with the policy within; file names are
  * absolute so that it may lie anywhere.
  *
- * Shown (`sallyport -T`), each setting has its origin in a comment, and the value of a setting that is itself
- * a secret is masked. Kept (the history of policies), it says only what is meant, secrets included: equal
- * texts, equal settings, wherever they were written. Control thread.
+ * Shown (`sallyport -T`), each setting has its origin in a comment. Kept (the history of policies), it says
+ * only what is meant: equal texts, equal settings, wherever they were written. No setting holds a secret
+ * itself: keys and passwords are in files that settings name (C5). Control thread.
  */
 #ifndef CONFIG_PRINT_H
 #define CONFIG_PRINT_H
@@ -21,13 +21,8 @@ enum config_print_style {
     CONFIG_PRINT_KEPT,
 };
 
-/* What stands for a secret where its setting is shown. */
-#define CONFIG_PRINT_MASK "(secret)"
-/* How a line of a setting that is a secret ends in either, before its origin. */
-#define CONFIG_PRINT_SECRET " # secret"
-
 struct config_text {
-    char *at; /* NULL: none; config_text_fini gives it back, wiped */
+    char *at; /* NULL: none; config_text_fini gives it back */
     size_t len;
     size_t policy_at; /* where the policy begins, which is all that boxes of one site have in common */
 };

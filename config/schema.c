@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config/schema.h"
 
-#include "config/print.h"
 #include "config/suggest.h"
 #include "config/units.h"
 #include "policy/utf8.h"
@@ -30,8 +29,7 @@ void schema_error(struct schema_read *read, struct config_origin origin, const c
 
 void schema_refuse(struct schema_read *read, const struct schema_value *value, const char *problem)
 {
-    schema_error(read, value->origin, "'%s' is \"%.64s\"; %s", value->name,
-                 value->key != NULL && value->key->secret ? CONFIG_PRINT_MASK : value->text, problem);
+    schema_error(read, value->origin, "'%s' is \"%.64s\"; %s", value->name, value->text, problem);
 }
 
 void *schema_grow(struct schema_read *read, const config_setting_t *setting, void *array, uint32_t n,

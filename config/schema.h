@@ -53,7 +53,6 @@ struct schema_key {
     const char *name;
     enum schema_type type;
     bool required;
-    bool secret; /* its value is shown to nobody (C5) */
     enum feature feature;
     int64_t min;
     int64_t max;

@@ -19,7 +19,7 @@ struct command {
     const char *user; /* who asks, for events */
     uint32_t words_n;
     const char *words[COMMAND_WORDS]; /* [0] is the command's name */
-    bool wait;                        /* set by a command: the answer goes out once reload_settled() */
+    bool wait;                        /* set by a command: the answer goes out once all obey */
 };
 
 int command_run(struct command *command);

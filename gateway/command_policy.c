@@ -208,31 +208,12 @@ static bool read_kept(struct command *command, uint32_t number, struct config_te
     return result == 0;
 }
 
-/* A line as it may be shown: the value of a secret is not. */
-static void put_line(FILE *to, const char *text, size_t len)
-{
-    static const char mark[] = CONFIG_PRINT_SECRET;
-    size_t mark_len = sizeof(mark) - 1;
-    const char *equals =
-        len < mark_len || memcmp(text + len - mark_len, mark, mark_len) != 0 ? NULL : memchr(text, '=', len);
-    if (equals == NULL)
-        fwrite(text, 1, len, to);
-    else
-        fprintf(to, "%.*s= \"" CONFIG_PRINT_MASK "\";", (int)(equals - text), text);
-}
-
 static int policy_show(struct command *command, uint32_t number)
 {
     struct config_text text;
     if (!read_kept(command, number, &text))
         return 1;
-    for (size_t at = 0; at < text.len;) {
-        const char *end = memchr(text.at + at, '\n', text.len - at);
-        size_t len = end == NULL ? text.len - at : (size_t)(end - (text.at + at));
-        put_line(command->out, text.at + at, len);
-        fputc('\n', command->out);
-        at += len + 1;
-    }
+    fwrite(text.at, 1, text.len, command->out);
     config_text_fini(&text);
     return 0;
 }
@@ -263,7 +244,7 @@ static int policy_diff(struct command *command, uint32_t from, uint32_t to)
         return 2;
     }
     fprintf(command->out, "--- rev %u\n+++ rev %u\n", from, to);
-    enum text_diff result = text_diff(before.at, before.len, after.at, after.len, put_line, command->out);
+    enum text_diff result = text_diff(before.at, before.len, after.at, after.len, command->out);
     if (result == TEXT_DIFF_TOO_MANY)
         fprintf(command->out, "more than %d lines differ; sallyportctl policy show prints each\n",
                 TEXT_DIFF_EDITS_MAX);

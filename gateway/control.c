@@ -22,13 +22,15 @@
 #define LINE_BYTES 4096
 #define CLIENT_US 10000000
 #define TICK_US 50000
+#define SIGNALS_AT_ONCE 8
 #define DRAIN_US 5000000
 
 struct client {
     int fd; /* -1: free */
     uint64_t until_us;
     size_t line_used;
-    bool waits; /* for reload_settled */
+    bool waits;      /* until its reload is obeyed by all */
+    uint64_t reload; /* which one that is; see gateway_reload.published */
     char *answer;
     size_t answer_len;
     size_t answer_sent;
@@ -120,6 +122,7 @@ static void client_run(struct control *control, struct client *client)
         memcpy(client->answer + n, body, body_len);
         client->answer_len = (size_t)n + body_len;
         client->waits = command.wait && status == 0;
+        client->reload = control->gateway->reload.published;
     }
     free(body);
     if (client->answer == NULL)
@@ -233,21 +236,15 @@ static void accept_client(struct control *control)
 static void tick_clients(struct control *control)
 {
     uint64_t now_us = gateway_wall_us();
-    int settled = -1;
     for (int i = 0; i < CLIENTS_MAX; i++) {
         struct client *client = &control->clients[i];
         if (client->fd < 0)
             continue;
-        if (client->waits) {
-            if (settled < 0)
-                settled = reload_settled(control->gateway);
-            /* What became of the sessions is counted by reload_tick. */
-            if (settled == 1 && !control->gateway->reload.settling) {
-                client->waits = false;
-                client_append(control, client);
-                client_send(client);
-                continue;
-            }
+        if (client->waits && control->gateway->reload.obeyed >= client->reload) {
+            client->waits = false;
+            client_append(control, client);
+            client_send(client);
+            continue;
         }
         if (client->until_us >= now_us)
             continue;
@@ -276,14 +273,18 @@ static void reload_by_signal(struct gateway *gateway)
     free(report);
 }
 
+/* Signals that have come are taken together and acted on once, and then others have their turn: whoever sends
+ * one after the other keeps nobody waiting. */
 static void on_signal(struct control *control)
 {
     struct gateway *gateway = control->gateway;
     struct signalfd_siginfo info;
-    while (read(control->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+    bool reload = false;
+    for (int i = 0;
+         i < SIGNALS_AT_ONCE && read(control->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info); i++) {
         switch (info.ssi_signo) {
         case SIGHUP:
-            reload_by_signal(gateway);
+            reload = true;
             break;
         case SIGUSR1:
             gateway_open_log(gateway);
@@ -298,6 +299,8 @@ static void on_signal(struct control *control)
             break;
         }
     }
+    if (reload && !gateway->stop)
+        reload_by_signal(gateway);
 }
 
 /* Ends sessions, a bounded number at a time, until none is left or time is up. */

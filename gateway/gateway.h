@@ -50,7 +50,7 @@ struct gateway_obeyed {
 struct gateway_reload {
     struct generation *fallback;      /* comes back unless the one in force is confirmed; NULL: it is */
     uint64_t confirm_until_us;        /* gateway_monotonic_us */
-    bool settling;                    /* workers have yet to re-judge their sessions */
+    uint64_t published, obeyed;       /* how many have been put in force; the last one that all obey */
     struct gateway_obeyed base, done; /* counted before it was published; and since, once all obey */
     uint64_t good_at_us;              /* CLOCK_REALTIME of the last one that succeeded; 0: none */
     char away[160];                   /* why what is in force is not what the files say; empty: it is */

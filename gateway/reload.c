@@ -174,12 +174,15 @@ static struct gateway_obeyed count_obeyed(struct gateway *gateway)
     return sum;
 }
 
+static void settle_if_obeyed(struct gateway *gateway);
+
 /* Puts `next` in force; the one before is the caller's to retire, or to keep. */
 static struct generation *publish(struct gateway *gateway, struct generation *next)
 {
     struct generation *old = gateway->generation;
+    settle_if_obeyed(gateway); /* before it is not asked for any more */
     gateway->reload.base = count_obeyed(gateway);
-    gateway->reload.settling = true;
+    gateway->reload.published++;
     gateway->generation = next;
     atomic_store_explicit(&gateway->shared.generation, next, memory_order_release);
     gateway_open_log(gateway);
@@ -214,18 +217,26 @@ static void say_confirm(const struct gateway *gateway, FILE *to)
             gateway->reload.fallback->number, text);
 }
 
+/* Before what may have to go is in force: a restart at any moment loads what was confirmed. */
+static void note_way_back(struct gateway *gateway)
+{
+    const struct generation *back =
+        gateway->reload.fallback != NULL ? gateway->reload.fallback : gateway->generation;
+    note(gateway, back->kept);
+    if (back->kept == 0)
+        snprintf(gateway->reload.unkept, sizeof(gateway->reload.unkept),
+                 "a restart before it is confirmed would load the files: rev %u is not in the history",
+                 back->number);
+}
+
 static void set_confirm(struct gateway *gateway, struct generation *old, uint64_t confirm_us)
 {
+    if (confirm_us != 0)
+        gateway->reload.confirm_until_us = gateway_monotonic_us() + confirm_us;
     if (gateway->reload.fallback == NULL)
         gateway->reload.fallback = old;
     else
         retire(gateway, old);
-    gateway->reload.confirm_until_us = gateway_monotonic_us() + confirm_us;
-    note(gateway, gateway->reload.fallback->kept);
-    if (gateway->reload.fallback->kept == 0)
-        snprintf(gateway->reload.unkept, sizeof(gateway->reload.unkept),
-                 "a restart before it is confirmed would load the files: rev %u is not in the history",
-                 gateway->reload.fallback->number);
 }
 
 /* What is in force is now `away` from the files, or is the files. */
@@ -274,10 +285,7 @@ static void settle_past(struct gateway *gateway, const struct reload_request *re
     snprintf(away, sizeof(away), "rev %u was restored from rev %u by %.40s; the files are not in force",
              gateway->generation->number, request->restore, request->user);
     if (request->confirm_us != 0 || gateway->reload.fallback != NULL) {
-        uint64_t left_us = gateway->reload.fallback == NULL ? 0 : gateway->reload.confirm_until_us;
         set_confirm(gateway, old, request->confirm_us);
-        if (request->confirm_us == 0)
-            gateway->reload.confirm_until_us = left_us;
         snprintf(gateway->reload.away, sizeof(gateway->reload.away), "%s", request->restore != 0 ? away : "");
         return;
     }
@@ -332,7 +340,10 @@ bool reload_run(struct gateway *gateway, const struct reload_request *request, F
     reload_print(d, from, report);
     diagnostics_destroy(d);
     describe(gateway->generation, next, changes, sizeof(changes));
-    keep(gateway, next, request->user, &text, request->confirm_us != 0 || gateway->reload.fallback != NULL);
+    bool to_confirm = request->confirm_us != 0 || gateway->reload.fallback != NULL;
+    keep(gateway, next, request->user, &text, to_confirm);
+    if (to_confirm)
+        note_way_back(gateway);
     config_text_fini(&text);
     gateway->next_number++;
     struct generation *old = publish(gateway, next);
@@ -383,7 +394,7 @@ static void go_back(struct gateway *gateway)
 
 /* ---- after a reload ------------------------------------------------------------------------------------ */
 
-bool reload_settled(struct gateway *gateway)
+static bool settled(struct gateway *gateway)
 {
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
         struct worker_stats stats;
@@ -407,7 +418,7 @@ static void settle(struct gateway *gateway)
     char text[160];
     struct gateway_reload *reload = &gateway->reload;
     struct gateway_obeyed now = count_obeyed(gateway);
-    reload->settling = false;
+    reload->obeyed = reload->published;
     reload->done = (struct gateway_obeyed){.kept = now.kept - reload->base.kept,
                                            .closed = now.closed - reload->base.closed,
                                            .taken_back = now.taken_back - reload->base.taken_back};
@@ -424,12 +435,17 @@ static void settle(struct gateway *gateway)
     gateway_say(gateway, 0, "rev %u is obeyed by all: %s", gateway->generation->number, text);
 }
 
+static void settle_if_obeyed(struct gateway *gateway)
+{
+    if (gateway->reload.obeyed != gateway->reload.published && settled(gateway))
+        settle(gateway);
+}
+
 void reload_tick(struct gateway *gateway)
 {
     if (gateway->reload.fallback != NULL && gateway_monotonic_us() >= gateway->reload.confirm_until_us)
         go_back(gateway);
-    if (gateway->reload.settling && reload_settled(gateway))
-        settle(gateway);
+    settle_if_obeyed(gateway);
     reload_retire(gateway, false);
 }
 

@@ -29,9 +29,8 @@ struct reload_request {
 bool reload_run(struct gateway *gateway, const struct reload_request *request, FILE *report);
 /* What is in force stays. False when nothing waits for it. */
 bool reload_confirm(struct gateway *gateway, const char *user);
-/* True when every worker runs the current generation and has re-judged its sessions. */
-bool reload_settled(struct gateway *gateway);
-/* After that: what became of the sessions, one line. */
+/* Once every worker runs a generation and has re-judged its sessions (gateway_reload.obeyed): what became of
+ * them, one line. */
 void reload_print_settled(const struct gateway *gateway, FILE *to);
 /* Whatever is due: the way back, the event that all obey. */
 void reload_tick(struct gateway *gateway);

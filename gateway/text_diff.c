@@ -23,7 +23,6 @@ struct diff {
     int32_t head;             /* lines that both begin with */
     int32_t *trace;           /* for each number of edits d: how far each of 2d + 1 diagonals came */
     uint8_t *only_a, *only_b; /* marks */
-    void (*put)(FILE *to, const char *text, size_t len);
     FILE *to;
 };
 
@@ -65,9 +64,9 @@ static int32_t step(const struct diff *diff, int32_t d, int32_t k)
 }
 
 /* The least number of edits, or -1 when there are too many. */
-static int32_t search(struct diff *diff)
+static int32_t search(struct diff *diff, int32_t most)
 {
-    for (int32_t d = 0; d <= TEXT_DIFF_EDITS_MAX; d++)
+    for (int32_t d = 0; d <= most; d++)
         for (int32_t k = -d; k <= d; k += 2) {
             int32_t x = d == 0 ? 0 : step(diff, d, k);
             int32_t y = x - k;
@@ -101,10 +100,7 @@ static void mark(struct diff *diff, int32_t d)
 static void put(const struct diff *diff, char sign, const struct line *line)
 {
     fputc(sign, diff->to);
-    if (diff->put != NULL)
-        diff->put(diff->to, line->at, line->len);
-    else
-        fwrite(line->at, 1, line->len, diff->to);
+    fwrite(line->at, 1, line->len, diff->to);
     fputc('\n', diff->to);
 }
 
@@ -144,13 +140,15 @@ static void print(const struct diff *diff, const struct lines *whole_a)
 
 static enum text_diff run(struct diff *diff, const struct lines *whole_a)
 {
-    size_t rows = TEXT_DIFF_EDITS_MAX + 1;
+    int32_t lines = diff->a.n + diff->b.n;
+    int32_t most = lines < TEXT_DIFF_EDITS_MAX ? lines : TEXT_DIFF_EDITS_MAX;
+    size_t rows = (size_t)most + 1;
     diff->trace = malloc(rows * rows * sizeof(*diff->trace));
     diff->only_a = calloc((size_t)diff->a.n + 1, 1);
     diff->only_b = calloc((size_t)diff->b.n + 1, 1);
     enum text_diff result = TEXT_DIFF_NO_MEMORY;
     if (diff->trace != NULL && diff->only_a != NULL && diff->only_b != NULL) {
-        int32_t d = search(diff);
+        int32_t d = search(diff, most);
         result = d < 0 ? TEXT_DIFF_TOO_MANY : d == 0 ? TEXT_DIFF_SAME : TEXT_DIFF_DIFFERENT;
         if (d > 0) {
             mark(diff, d);
@@ -163,13 +161,12 @@ static enum text_diff run(struct diff *diff, const struct lines *whole_a)
     return result;
 }
 
-enum text_diff text_diff(const char *before, size_t before_len, const char *after, size_t after_len,
-                         void (*line)(FILE *to, const char *text, size_t len), FILE *to)
+enum text_diff text_diff(const char *before, size_t before_len, const char *after, size_t after_len, FILE *to)
 {
     struct lines a = {.at = NULL}, b = {.at = NULL};
     enum text_diff result = TEXT_DIFF_NO_MEMORY;
     if (split(before, before_len, &a) && split(after, after_len, &b)) {
-        struct diff diff = {.a = a, .b = b, .put = line, .to = to};
+        struct diff diff = {.a = a, .b = b, .to = to};
         while (diff.a.n > 0 && diff.b.n > 0 && same(diff.a.at, diff.b.at)) {
             diff.a = (struct lines){.at = diff.a.at + 1, .n = diff.a.n - 1};
             diff.b = (struct lines){.at = diff.b.at + 1, .n = diff.b.n - 1};

@@ -19,8 +19,7 @@ enum text_diff {
     TEXT_DIFF_NO_MEMORY,
 };
 
-/* `line` writes one line, without its newline, to `to` behind its sign; NULL: as it is. */
 enum text_diff text_diff(const char *before, size_t before_len, const char *after, size_t after_len,
-                         void (*line)(FILE *to, const char *text, size_t len), FILE *to);
+                         FILE *to);
 
 #endif

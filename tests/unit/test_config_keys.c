@@ -226,11 +226,36 @@ static void overflow_of_every_unit(void)
     CU_ASSERT(walk.overflowed > 80);
 }
 
+/* ---- secrets ------------------------------------------------------------------------------------------- */
+
+static void try_secret(struct walk *walk, const char *path, const struct schema_key *key)
+{
+    static const char *const words[] = {"password", "secret", "token", "passphrase", "credential"};
+    bool text = key->type == SCHEMA_TEXT || key->type == SCHEMA_TEXTS || key->type == SCHEMA_FREE;
+    walk->tried++;
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        if (text && strstr(key->name, words[i]) != NULL) {
+            fprintf(stderr, "  %s.%s would hold a secret\n", path, key->name);
+            CU_FAIL("secrets are in files that settings name, of type SCHEMA_PATH");
+        }
+    if (text && (strcmp(key->name, "key") == 0 || strcmp(key->name, "psk") == 0))
+        CU_FAIL("a key is in a file that a setting names, of type SCHEMA_PATH");
+}
+
+/* -T, the history of policies and messages show every setting: none may hold a secret itself (C5). */
+static void secrets_are_in_files(void)
+{
+    struct walk walk = {.each = try_secret};
+    walk_all(&walk);
+    CU_ASSERT(walk.tried > 150);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
         {"-T of every setting (G1)", printed_settings},
         {"overflow of every unit (G1)", overflow_of_every_unit},
+        {"secrets are in files (C5)", secrets_are_in_files},
     };
     return unit_run("settings", tests, sizeof(tests) / sizeof(tests[0]));
 }

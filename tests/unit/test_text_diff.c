@@ -13,7 +13,7 @@ static enum text_diff diff(const char *a, const char *b)
 {
     FILE *to = fmemopen(said, sizeof(said), "w");
     CU_ASSERT_PTR_NOT_NULL_FATAL(to);
-    enum text_diff result = text_diff(a, strlen(a), b, strlen(b), NULL, to);
+    enum text_diff result = text_diff(a, strlen(a), b, strlen(b), to);
     fputc('\0', to);
     fclose(to);
     return result;
