@@ -84,6 +84,11 @@ struct config_listener {
     uint8_t address[16];
     uint16_t port;
     uint32_t upstream;
+    const char *certificate; /* with security: the listener's own chain; NULL: none */
+    const char *key;
+    const char *client_ca; /* whoever shows a certificate must have it from there */
+    const char *crl;       /* of clients' certificates */
+    const char *psk_file;
     struct rates per_source;     /* F1: connects 10/s */
     struct rates total;          /* of all its clients together */
     struct config_prefix prefix; /* CoAP */

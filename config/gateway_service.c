@@ -344,7 +344,64 @@ static bool clashes(const struct config_listener *a, const struct config_listene
            (!a->has_address || memcmp(a->address, b->address, 16) == 0);
 }
 
-static void check_listener_security(struct schema_read *read, const struct config_listener *own,
+/* A file of a listener: it is there, one for all clients, and wanted by what clients are told by. */
+static void check_listener_file(struct schema_read *read, const struct config_listener *own,
+                                const config_setting_t *setting, const char *key, const char *path,
+                                bool wanted, bool secret)
+{
+    struct config_origin origin = at(read, setting, key);
+    if (path == NULL)
+        return;
+    if (is_pattern(path))
+        schema_error(read, origin, "'%s' in listener '%s' holds a variable; write one file", key, own->name);
+    else if (!wanted)
+        schema_error(read, origin, "'%s' in listener '%s' is of no use with its 'auth'; remove it", key,
+                     own->name);
+    else if (secret)
+        check_secret(read, origin, key, path);
+    else
+        check_file(read, origin, key, path);
+}
+
+static void needs_file(struct schema_read *read, const struct config_listener *own,
+                       const config_setting_t *setting, const char *key, const char *path, const char *why)
+{
+    if (path == NULL)
+        schema_error(read, at(read, setting, NULL),
+                     "'%s' is missing in listener '%s'; %s; add %s = \"FILE\";", key, own->name, why, key);
+}
+
+/* What clients of a DTLS listener are told by: as written, or by the files that are there. */
+static void check_listener_dtls(struct schema_read *read, struct config_listener *own,
+                                const config_setting_t *setting)
+{
+    if (own->auth == 0)
+        own->auth = (uint8_t)((own->client_ca != NULL || own->certificate != NULL ? CONFIG_AUTH_CERT : 0) |
+                              (own->psk_file != NULL ? CONFIG_AUTH_PSK : 0));
+    bool cert = (own->auth & CONFIG_AUTH_CERT) != 0, psk = (own->auth & CONFIG_AUTH_PSK) != 0;
+    if (!cert && !psk) {
+        schema_error(
+            read, at(read, setting, NULL),
+            "listener '%s' could tell no client by anything; add 'psk_file', or 'certificate', 'key' "
+            "and 'client_ca'",
+            own->name);
+        return;
+    }
+    if (cert) {
+        needs_file(read, own, setting, "certificate", own->certificate, "clients verify the gateway by it");
+        needs_file(read, own, setting, "key", own->key, "a certificate is of no use without its key");
+        needs_file(read, own, setting, "client_ca", own->client_ca, "clients are verified by it");
+    }
+    if (psk)
+        needs_file(read, own, setting, "psk_file", own->psk_file, "it holds the clients' keys");
+    check_listener_file(read, own, setting, "certificate", own->certificate, cert, false);
+    check_listener_file(read, own, setting, "key", own->key, cert, true);
+    check_listener_file(read, own, setting, "client_ca", own->client_ca, cert, false);
+    check_listener_file(read, own, setting, "crl", own->crl, cert, false);
+    check_listener_file(read, own, setting, "psk_file", own->psk_file, psk, true);
+}
+
+static void check_listener_security(struct schema_read *read, struct config_listener *own,
                                     const config_setting_t *setting)
 {
     bool coap = own->protocol == CONFIG_COAP;
@@ -361,6 +418,8 @@ static void check_listener_security(struct schema_read *read, const struct confi
     if (own->security == (coap ? CONFIG_SECURITY_DTLS : CONFIG_SECURITY_TLS))
         missing_feature(read, at(read, setting, "security"), "listener", own->name,
                         coap ? FEATURE_LISTENER_DTLS : FEATURE_LISTENER_TLS);
+    if (coap && own->security == CONFIG_SECURITY_DTLS)
+        check_listener_dtls(read, own, setting);
 }
 
 static void check_listener(struct schema_read *read, struct gateway_draft *draft, uint32_t index,

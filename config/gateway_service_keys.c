@@ -42,6 +42,10 @@ static void set_listen(struct schema_read *read, const struct schema_value *valu
 
 static const char *const protocol_words[] = {"mqtt", "coap", NULL};
 static const char *const security_words[] = {"none", "tls", "dtls", NULL};
+static const char *const secured_words[] = {"tls", "dtls", NULL};
+static const char *const tls_words[] = {"tls", NULL};
+static const char *const dtls_words[] = {"dtls", NULL};
+#define SECURED .with = "security", .with_words = secured_words
 static const char *const listener_auth_words[] = {"cert", "psk", "password", NULL};
 
 /* The bits of gateway_config.h are in the order of the words. */
@@ -86,6 +90,22 @@ static const struct schema_key source_limit_keys[] = {
      SCHEMA_INTO(struct config_listener, sessions_per_source)},
 };
 static const struct schema_table source_limit_table = {.what = "limits", SCHEMA_KEYS(source_limit_keys)};
+
+/* Of a DTLS listener: the same two, in the same place, which `limits` has filled with what is taken when
+ * nothing is written. */
+static const struct schema_key session_limit_keys[] = {
+    {.name = "connects",
+     .type = SCHEMA_RATES,
+     .example = "\"10/s burst 20\"",
+     SCHEMA_INTO(struct config_listener, per_source.of[RATE_CONNECTS])},
+    {.name = "sessions",
+     .type = SCHEMA_NUMBER,
+     .min = 0,
+     .max = 1000000,
+     .example = "100",
+     SCHEMA_INTO(struct config_listener, sessions_per_source)},
+};
+static const struct schema_table session_limit_table = {.what = "sources", SCHEMA_KEYS(session_limit_keys)};
 
 #define PREFIX(member) SCHEMA_INTO(struct config_listener, prefix.member)
 
@@ -190,6 +210,32 @@ static const struct schema_key listener_keys[] = {
      .with_words = coap_listener_words,
      .type = SCHEMA_GROUP,
      .inside = &prefix_table},
+    {.name = "certificate",
+     SECURED,
+     .type = SCHEMA_PATH,
+     .example = "\"tls/gw.pem\"",
+     SCHEMA_INTO(struct config_listener, certificate)},
+    {.name = "key",
+     SECURED,
+     .type = SCHEMA_PATH,
+     .example = "\"tls/gw.key\"",
+     SCHEMA_INTO(struct config_listener, key)},
+    {.name = "client_ca",
+     SECURED,
+     .type = SCHEMA_PATH,
+     .example = "\"tls/fleet-ca.pem\"",
+     SCHEMA_INTO(struct config_listener, client_ca)},
+    {.name = "crl",
+     SECURED,
+     .type = SCHEMA_PATH,
+     .example = "\"tls/fleet.crl\"",
+     SCHEMA_INTO(struct config_listener, crl)},
+    {.name = "psk_file",
+     .with = "security",
+     .with_words = dtls_words,
+     .type = SCHEMA_PATH,
+     .example = "\"tls/probes.psk\"",
+     SCHEMA_INTO(struct config_listener, psk_file)},
     {.name = "limits",
      .with = "protocol",
      .with_words = mqtt_listener_words,
@@ -200,6 +246,11 @@ static const struct schema_key listener_keys[] = {
      .with_words = mqtt_listener_words,
      .type = SCHEMA_GROUP,
      .inside = &listener_total_table},
+    {.name = "sources",
+     .with = "security",
+     .with_words = dtls_words,
+     .type = SCHEMA_GROUP,
+     .inside = &session_limit_table},
 };
 const struct schema_table gateway_listener_keys = {
     .what = "listener", .label = "name", SCHEMA_KEYS(listener_keys)};
@@ -271,10 +322,7 @@ static void set_check(struct schema_read *read, const struct schema_value *value
         ((struct config_upstream *)into)->check = (enum config_check)value->number;
 }
 
-static const char *const secured_words[] = {"tls", "dtls", NULL};
-static const char *const dtls_words[] = {"dtls", NULL};
 static const char *const coap_words[] = {"coap", NULL};
-#define SECURED .with = "security", .with_words = secured_words
 static const char *const mqtt_words[] = {"mqtt", NULL};
 #define OF_MQTT .with = "protocol", .with_words = mqtt_words
 
@@ -331,7 +379,8 @@ static const struct schema_key upstream_keys[] = {
      .example = "\"tls/cloud.crl\"",
      SCHEMA_INTO(struct config_upstream, crl)},
     {.name = "min_version",
-     SECURED,
+     .with = "security",
+     .with_words = tls_words,
      .type = SCHEMA_WORD,
      .words = version_words,
      .fallback = "1.3",

@@ -196,7 +196,9 @@ static int make_workers(struct gateway *gateway)
                         gateway->ports[p].name, gateway->ports[p].queues, gateway->workers_n);
             return GATEWAY_EXIT_DEVICE;
         }
-    gateway->shared.handshakes = handshake_pool_create(config->handshake_threads, gateway->workers_n, 1024);
+    /* TLS and DTLS are two that hand over jobs. */
+    gateway->shared.handshakes =
+        handshake_pool_create(config->handshake_threads, 2 * gateway->workers_n, 1024);
     gateway->shared.passwords =
         password_pool_create(config->password_threads, gateway->workers_n, PASSWORD_JOBS);
     if (gateway->shared.handshakes == NULL || gateway->shared.passwords == NULL || !make_rings(gateway))

@@ -19,28 +19,43 @@ static bool path_pattern(const char *path, char *out, size_t room)
     return n > 0 && (size_t)n < room;
 }
 
-static struct tls_context *make_context(const struct config_upstream *upstream, struct diagnostics *d)
-{
+/* Certificate and key with "%s" where they have ${id}; NULL when there is none of them. */
+struct pair_paths {
     char certificate[1024];
     char key[1024];
+};
+
+/* The settings of an upstream with certificates; they borrow from `paths`. False when told. */
+static bool fill_settings(const struct config_upstream *upstream, struct pair_paths *paths,
+                          struct tls_settings *settings, struct diagnostics *d)
+{
+    *settings = (struct tls_settings){.min_version = upstream->tls_1_2 ? TLS_VERSION_1_2 : TLS_VERSION_1_3,
+                                      .ca_file = upstream->ca,
+                                      .server_name = upstream->server_name,
+                                      .alpn = upstream->alpn,
+                                      .crl_file = upstream->crl,
+                                      .resumption = upstream->resumption};
+    if (upstream->certificate == NULL)
+        return true;
+    settings->certificate_file = paths->certificate;
+    settings->key_file = paths->key;
+    if (upstream->key != NULL &&
+        path_pattern(upstream->certificate, paths->certificate, sizeof(paths->certificate)) &&
+        path_pattern(upstream->key, paths->key, sizeof(paths->key)))
+        return true;
+    diagnostics_add(d, DIAGNOSTIC_ERROR, upstream->origin.file, upstream->origin.line,
+                    "upstream '%s': certificate and key paths are incomplete or too long; give both",
+                    upstream->name);
+    return false;
+}
+
+static struct tls_context *make_context(const struct config_upstream *upstream, struct diagnostics *d)
+{
+    struct pair_paths paths;
+    struct tls_settings settings;
     struct tls_error error = {.text = ""};
-    struct tls_settings settings = {.min_version = upstream->tls_1_2 ? TLS_VERSION_1_2 : TLS_VERSION_1_3,
-                                    .ca_file = upstream->ca,
-                                    .server_name = upstream->server_name,
-                                    .alpn = upstream->alpn,
-                                    .crl_file = upstream->crl,
-                                    .resumption = upstream->resumption};
-    if (upstream->certificate != NULL) {
-        if (upstream->key == NULL || !path_pattern(upstream->certificate, certificate, sizeof(certificate)) ||
-            !path_pattern(upstream->key, key, sizeof(key))) {
-            diagnostics_add(d, DIAGNOSTIC_ERROR, upstream->origin.file, upstream->origin.line,
-                            "upstream '%s': certificate and key paths are incomplete or too long; give both",
-                            upstream->name);
-            return NULL;
-        }
-        settings.certificate_file = certificate;
-        settings.key_file = key;
-    }
+    if (!fill_settings(upstream, &paths, &settings, d))
+        return NULL;
     struct tls_context *context = tls_context_create(&settings, &error);
     if (context == NULL)
         diagnostics_add(d, DIAGNOSTIC_ERROR, upstream->origin.file, upstream->origin.line,
@@ -51,15 +66,21 @@ static struct tls_context *make_context(const struct config_upstream *upstream, 
 static struct dtls_context *make_dtls_context(const struct config_upstream *upstream, struct diagnostics *d)
 {
     char psk_id[DTLS_IDENTITY_MAX];
-    struct tls_error error = {.text =
-                                  "DTLS with certificates is not in this version; give psk_id and psk_file"};
+    struct pair_paths paths;
+    struct tls_settings certificates;
+    struct tls_error error = {.text = ""};
+    struct dtls_settings settings = {.psk_file = upstream->psk_file, .psk_id = psk_id};
     struct dtls_context *context = NULL;
-    if (upstream->psk_file != NULL && upstream->psk_id != NULL) {
-        struct dtls_settings settings = {.psk_file = upstream->psk_file, .psk_id = psk_id};
-        if (strchr(upstream->psk_id, '%') != NULL || !path_pattern(upstream->psk_id, psk_id, sizeof(psk_id)))
-            snprintf(error.text, sizeof(error.text), "psk_id is too long or holds '%%'; shorten it");
-        else
-            context = dtls_context_create(&settings, &error);
+    if (upstream->psk_file == NULL) {
+        if (!fill_settings(upstream, &paths, &certificates, d))
+            return NULL;
+        settings = (struct dtls_settings){.certificates = &certificates};
+        context = dtls_context_create(&settings, &error);
+    } else if (upstream->psk_id == NULL || strchr(upstream->psk_id, '%') != NULL ||
+               !path_pattern(upstream->psk_id, psk_id, sizeof(psk_id))) {
+        snprintf(error.text, sizeof(error.text), "psk_id is too long or holds '%%'; shorten it");
+    } else {
+        context = dtls_context_create(&settings, &error);
     }
     if (context == NULL)
         diagnostics_add(d, DIAGNOSTIC_ERROR, upstream->origin.file, upstream->origin.line,
@@ -67,22 +88,45 @@ static struct dtls_context *make_dtls_context(const struct config_upstream *upst
     return context;
 }
 
+static struct dtls_context *make_listener_dtls(const struct config_listener *listener, struct diagnostics *d)
+{
+    struct tls_error error = {.text = ""};
+    bool certificates = (listener->auth & CONFIG_AUTH_CERT) != 0;
+    struct dtls_server_settings settings = {
+        .psk_file = (listener->auth & CONFIG_AUTH_PSK) != 0 ? listener->psk_file : NULL,
+        .certificate_file = certificates ? listener->certificate : NULL,
+        .key_file = listener->key,
+        .client_ca_file = listener->client_ca,
+        .crl_file = listener->crl};
+    if (!generation_check_listener(listener, d))
+        return NULL;
+    struct dtls_context *context = dtls_server_context_create(&settings, &error);
+    if (context == NULL)
+        diagnostics_add(d, DIAGNOSTIC_ERROR, listener->origin.file, listener->origin.line,
+                        "listener '%s': %s", listener->name, error.text);
+    return context;
+}
+
 static void make_contexts(struct generation *generation, struct diagnostics *d)
 {
+    for (uint32_t i = 0; i < generation->config->listeners_n; i++)
+        if (generation->config->listeners[i].security == CONFIG_SECURITY_DTLS)
+            generation->listener_dtls[i] = make_listener_dtls(&generation->config->listeners[i], d);
     for (uint32_t i = 0; i < generation->config->upstreams_n; i++) {
         const struct config_upstream *upstream = &generation->config->upstreams[i];
         if (!generation_check_complete(upstream))
             continue;
-        if (upstream->security == CONFIG_SECURITY_DTLS)
-            generation->upstream_dtls[i] = make_dtls_context(upstream, d);
         if (upstream->password_file != NULL)
             generation->passwords[i] = secret_file_load(upstream->password_file, d);
-        if (upstream->security != CONFIG_SECURITY_TLS)
+        if (upstream->security == CONFIG_SECURITY_NONE)
             continue;
         if (!generation_check_pair(upstream, d))
             continue;
         generation_check_devices(upstream, d);
-        generation->upstream_tls[i] = make_context(upstream, d);
+        if (upstream->security == CONFIG_SECURITY_DTLS)
+            generation->upstream_dtls[i] = make_dtls_context(upstream, d);
+        else
+            generation->upstream_tls[i] = make_context(upstream, d);
     }
 }
 
@@ -154,6 +198,8 @@ void generation_destroy(struct generation *generation)
         secret_file_destroy(generation->passwords[i]);
     }
     rate_totals_destroy(generation->totals);
+    for (uint32_t i = 0; i < GATEWAY_LISTENERS_MAX; i++)
+        dtls_context_unref(generation->listener_dtls[i]);
     if (generation->policy != NULL)
         snapshot_destroy((struct snapshot *)(uintptr_t)generation->policy);
     if (generation->config != NULL)

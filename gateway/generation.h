@@ -26,7 +26,8 @@ struct generation {
     struct tls_context *upstream_tls[GATEWAY_UPSTREAMS_MAX];   /* NULL: plain */
     struct dtls_context *upstream_dtls[GATEWAY_UPSTREAMS_MAX]; /* likewise */
     struct rate_totals *totals;
-    struct secret_file *passwords[GATEWAY_UPSTREAMS_MAX]; /* NULL: none */
+    struct secret_file *passwords[GATEWAY_UPSTREAMS_MAX];      /* NULL: none */
+    struct dtls_context *listener_dtls[GATEWAY_LISTENERS_MAX]; /* NULL: plain, or not CoAP */
     struct policy_summary summary;
     char sha256[DIGEST_HEX]; /* of the policy as it is kept; empty unless it was printed so */
     uint32_t kept;           /* number under which the history has it; 0: not kept */

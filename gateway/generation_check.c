@@ -29,23 +29,39 @@ bool generation_check_complete(const struct config_upstream *u)
            readable(u->psk_file);
 }
 
-bool generation_check_pair(const struct config_upstream *upstream, struct diagnostics *d)
+/* `what` and `name`: whose pair it is. */
+static bool check_pair(const char *what, const char *name, const struct config_origin *at,
+                       const char *certificate, const char *key, struct diagnostics *d)
 {
     struct tls_error error = {.text = ""};
     int days_left = 0;
-    if (upstream->certificate == NULL || strstr(upstream->certificate, VARIABLE) != NULL)
-        return true;
-    const struct config_origin *at = &upstream->origin;
-    if (tls_check_pair(upstream->certificate, upstream->key, &days_left, &error) != 0) {
-        diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line, "upstream '%s': %s", upstream->name,
-                        error.text);
+    if (tls_check_pair(certificate, key, &days_left, &error) != 0) {
+        diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line, "%s '%s': %s", what, name, error.text);
         return false;
     }
     if (days_left < GENERATION_EXPIRY_DAYS)
         diagnostics_add(d, DIAGNOSTIC_WARNING, at->file, at->line,
-                        "upstream '%s': certificate %s ends in %d days; renew it", upstream->name,
-                        upstream->certificate, days_left);
+                        "%s '%s': certificate %s ends in %d days; renew it", what, name, certificate,
+                        days_left);
     return true;
+}
+
+bool generation_check_pair(const struct config_upstream *upstream, struct diagnostics *d)
+{
+    return upstream->certificate == NULL || strstr(upstream->certificate, VARIABLE) != NULL ||
+           check_pair("upstream", upstream->name, &upstream->origin, upstream->certificate, upstream->key, d);
+}
+
+bool generation_check_listener(const struct config_listener *l, struct diagnostics *d)
+{
+    bool cert = (l->auth & CONFIG_AUTH_CERT) != 0, psk = (l->auth & CONFIG_AUTH_PSK) != 0;
+    if ((!cert && !psk) || (psk && (l->psk_file == NULL || !readable(l->psk_file))))
+        return false;
+    if (!cert)
+        return true;
+    return l->certificate != NULL && l->key != NULL && l->client_ca != NULL && readable(l->certificate) &&
+           readable(l->key) && readable(l->client_ca) && readable(l->crl) &&
+           check_pair("listener", l->name, &l->origin, l->certificate, l->key, d);
 }
 
 /* "tls/devices/${id}.pem": its directory, and what stands before and behind the variable in the name. */

@@ -40,6 +40,11 @@ static const char *relay_id(uint32_t i)
     return relay_ids[i];
 }
 
+static const char *dtls_id(uint32_t i)
+{
+    return dtls_server_counter_id((enum dtls_server_counter)i);
+}
+
 static const char *coap_id(uint32_t i)
 {
     return coap_ids[i];
@@ -68,6 +73,7 @@ static const struct group groups[] = {
     {"up", offsetof(struct worker_stats, relays.from_device), OUTCOME_COUNT, outcome_name},
     {"down", offsetof(struct worker_stats, relays.from_upstream), OUTCOME_COUNT, outcome_name},
     {"coap", offsetof(struct worker_stats, coap.count), COAP_COUNTER_COUNT, coap_id},
+    {"dtls-clients", offsetof(struct worker_stats, coap.secure), DTLS_SERVER_COUNTER_COUNT, dtls_id},
     {"coap-request", offsetof(struct worker_stats, coap.requests), OUTCOME_COUNT, outcome_name},
     {"coap-response", offsetof(struct worker_stats, coap.responses), OUTCOME_COUNT, outcome_name},
     {"auth", offsetof(struct worker_stats, auth), sizeof(struct authenticator_counters) / sizeof(uint64_t),

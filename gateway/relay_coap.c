@@ -2,12 +2,14 @@
 #include "gateway/coap_cache.h"
 #include "gateway/coap_group.h"
 #include "gateway/coap_mqtt.h"
+#include "gateway/peer_facts.h"
 
 #include <stdlib.h>
 
 #define SECRET_TABLES 0
 #define SECRET_PROOFS 16
 #define SECRET_RANDOM 48
+#define SECRET_SESSIONS 64
 #define FLIGHTS_PER_CLIENT 4
 #define SOURCES_LEAST 65536
 #define PREFIXES 4096
@@ -241,7 +243,7 @@ struct coap_flight *coap_flight_new(struct coap_relays *r, struct coap_client *c
 /* ---- clients ---------------------------------------------------------------------------------------------
  */
 
-static void client_free(struct coap_relays *r, struct coap_client *client)
+void coap_client_free(struct coap_relays *r, struct coap_client *client)
 {
     struct coap_flight *flight;
     while ((flight = TAILQ_FIRST(&client->flights)) != NULL)
@@ -265,7 +267,7 @@ static void forget_client(struct coap_relays *r)
     TAILQ_FOREACH (client, &r->silent_clients, by_silence) {
         if (client->active == 0) {
             coap_count(r, COAP_COUNT_CLIENTS_FORGOTTEN);
-            client_free(r, client);
+            coap_client_free(r, client);
             return;
         }
         if (++looked == 16)
@@ -276,6 +278,10 @@ static void forget_client(struct coap_relays *r)
 struct coap_client *coap_client_get(struct coap_relays *r, const struct coap_arrival *arrival)
 {
     struct coap_client *client = coap_client_find(r, &arrival->key);
+    if (client != NULL && client->secure != arrival->secure) { /* the listener was made another */
+        coap_client_free(r, client);
+        client = NULL;
+    }
     if (client == NULL) {
         if (slab_used(r->clients) == slab_capacity(r->clients))
             forget_client(r);
@@ -283,6 +289,7 @@ struct coap_client *coap_client_get(struct coap_relays *r, const struct coap_arr
         if (client == NULL)
             return NULL;
         client->key = arrival->key;
+        client->secure = arrival->secure;
         client->next_mid = (uint16_t)coap_random(r);
         TAILQ_INIT(&client->flights);
         if (flow_table_insert(r->by_client, &client->key, flow_table_hash(r->by_client, &client->key),
@@ -322,6 +329,10 @@ static enum outcome identify(struct coap_relays *r, struct coap_client *client)
                                  .vlan = interface->vlan,
                                  .has_mac = client->has_mac,
                                  .client_id = device == NULL ? bytes_of(NULL, 0) : bytes_of_text(device->id)};
+    if (client->secure != NULL) { /* it has shown who it is; its place says less */
+        peer_facts(dtls_endpoint_peer(client->secure), &facts);
+        facts.client_id = facts.psk_id.at != NULL ? facts.psk_id : facts.cert_cn;
+    }
     memcpy(facts.mac, client->mac, sizeof(facts.mac));
     memcpy(facts.source, client->key.remote.bytes, sizeof(facts.source));
     enum outcome outcome = identity_resolve(generation->policy, &facts, &client->identity);
@@ -364,7 +375,7 @@ static void on_housekeeping(struct timer *timer, uint64_t now_us)
             client->heard_us = now_us;
             continue;
         }
-        client_free(r, client);
+        coap_client_free(r, client);
     }
     coap_leg_expire(r);
     timer_start(r->config.timers, timer, now_us + HOUSEKEEPING_US);
@@ -430,7 +441,7 @@ bool coap_relays_sweep(struct coap_relays *r, uint32_t budget)
             coap_leg_hang_up(leg);
         budget--;
     }
-    if (budget == 0)
+    if (budget == 0 || !coap_secure_sweep(r, budget))
         return false;
     r->sweep_client = r->sweep_leg = 0;
     return true;
@@ -464,7 +475,7 @@ static bool create_tables(struct coap_relays *r)
     r->by_leg = flow_table_create(config->clients, config->secret + SECRET_TABLES);
     r->buffers = packet_buffers_create(config->buffer_bytes);
     r->proofs = coap_proofs_create(sources, config->secret + SECRET_PROOFS);
-    r->dtls = dtls_worker_create(config->clients);
+    r->dtls = dtls_worker_create(config->clients, config->pool);
     r->sessions = slab_create(config->clients, sizeof(struct coap_mqtt));
     r->groups = slab_create(config->clients, sizeof(struct coap_group));
     r->transfers = slab_create(config->clients, sizeof(struct coap_transfers));
@@ -494,7 +505,7 @@ struct coap_relays *coap_relays_create(const struct coap_relays_config *config)
     TAILQ_INIT(&r->dirty_sessions);
     TAILQ_INIT(&r->orphans);
     r->housekeeping.fire = on_housekeeping;
-    if (!create_tables(r)) {
+    if (!create_tables(r) || !coap_secure_create(r, config->secret + SECRET_SESSIONS)) {
         coap_relays_destroy(r);
         return NULL;
     }
@@ -510,7 +521,7 @@ void coap_relays_destroy(struct coap_relays *r)
     struct coap_client *client;
     struct coap_leg *leg;
     while (r->clients != NULL && (client = slab_next(r->clients, &at)) != NULL)
-        client_free(r, client);
+        coap_client_free(r, client);
     at = 0;
     while (r->legs != NULL && (leg = slab_next(r->legs, &at)) != NULL)
         coap_leg_free(leg);
@@ -519,6 +530,7 @@ void coap_relays_destroy(struct coap_relays *r)
     free(r->grouped);
     free(r->named);
     free(r->repeated);
+    dtls_server_destroy(r->server);
     dtls_worker_destroy(r->dtls);
     coap_proofs_destroy(r->proofs);
     if (r->buffers != NULL)
@@ -546,6 +558,11 @@ void coap_relays_destroy(struct coap_relays *r)
     free(r);
 }
 
+void coap_relays_poll(struct coap_relays *r)
+{
+    dtls_worker_poll(r->dtls, coap_now(r));
+}
+
 uint32_t coap_relays_clients(const struct coap_relays *r)
 {
     return slab_used(r->clients);
@@ -561,8 +578,15 @@ uint32_t coap_relays_legs(const struct coap_relays *r)
     return slab_used(r->legs);
 }
 
-const struct coap_relays_counters *coap_relays_counters(const struct coap_relays *r)
+uint32_t coap_relays_sessions(const struct coap_relays *r)
 {
+    return dtls_server_endpoints(r->server);
+}
+
+const struct coap_relays_counters *coap_relays_counters(struct coap_relays *r)
+{
+    for (uint32_t i = 0; i < DTLS_SERVER_COUNTER_COUNT; i++)
+        r->counters.secure[i] = dtls_server_counter(r->server, (enum dtls_server_counter)i);
     return &r->counters;
 }
 

@@ -23,22 +23,27 @@
 #define GATEWAY_RELAY_COAP_H
 
 #include "dataplane/address.h"
+#include "dataplane/secure/dtls_server.h"
 #include "dataplane/stream.h"
 #include "dataplane/timer_wheel.h"
 #include "gateway/event.h"
 #include "gateway/generation.h"
 
 struct coap_relays;
+struct dtls_endpoint;
+
+#define COAP_SECRET_BYTES 112
 
 struct coap_relays_config {
     uint32_t clients; /* capacity; of legs too, and four times as many exchanges */
     uint64_t buffer_bytes;
     struct timer_wheel *timers;                 /* borrowed */
+    struct handshake_pool *pool;                /* borrowed; NULL: all handshakes run in the worker */
     struct event_ring *events;                  /* borrowed */
     const struct generation *const *generation; /* the worker's current one, changed only between calls */
     const uint64_t *now_us;                     /* the worker's loop time */
     uint64_t wall_offset_us;                    /* from loop time to CLOCK_REALTIME, for events */
-    uint8_t secret[64];
+    uint8_t secret[COAP_SECRET_BYTES];
     /* Where `remote` is reached: sets local address, interface and *path; false when nowhere. */
     bool (*route)(void *worker, struct flow_key *key, uint32_t *path);
     /* The next candidate for a local port; the largest datagram, UDP payload, that fits a path whole. */
@@ -52,6 +57,10 @@ struct coap_relays_config {
     struct stream *(*dial)(void *worker, uint32_t upstream, const char *identity,
                            const struct flow_key *device, const struct stream_handler *handler, void *owner,
                            uint8_t *server, enum outcome *why);
+    /* Whether a client may begin a DTLS session with a listener (F1), and sessions that begin and end; NULL:
+     * not asked. */
+    bool (*admit)(void *worker, const struct flow_key *key, uint16_t listener);
+    void (*session)(void *worker, const struct flow_key *key, bool begins);
     void *worker;
 };
 
@@ -63,6 +72,7 @@ struct coap_arrival {
     bool has_mac;
     bool group; /* sent to a multicast or broadcast address */
     uint8_t mac[6];
+    struct dtls_endpoint *secure; /* the session that it came in; NULL: none, or a record of one */
     struct bytes payload;
 };
 
@@ -115,10 +125,14 @@ struct coap_relays_counters {
     uint64_t count[COAP_COUNTER_COUNT];
     uint64_t requests[OUTCOME_COUNT];  /* judged requests by outcome */
     uint64_t responses[OUTCOME_COUNT]; /* judged responses by outcome */
+    uint64_t secure[DTLS_SERVER_COUNTER_COUNT];
 };
 
 struct coap_relays *coap_relays_create(const struct coap_relays_config *config);
+/* Only when no handshake is under way on a thread. */
 void coap_relays_destroy(struct coap_relays *relays);
+/* Takes back finished handshakes. Once per loop; costs a load when there is nothing. */
+void coap_relays_poll(struct coap_relays *relays);
 
 void coap_relays_from_device(struct coap_relays *relays, const struct coap_arrival *arrival);
 /* Whether a datagram of this flow (remote: the server) is awaited. */
@@ -137,7 +151,9 @@ bool coap_relays_sweep(struct coap_relays *relays, uint32_t budget);
 uint32_t coap_relays_clients(const struct coap_relays *relays);
 uint32_t coap_relays_exchanges(const struct coap_relays *relays);
 uint32_t coap_relays_legs(const struct coap_relays *relays);
-const struct coap_relays_counters *coap_relays_counters(const struct coap_relays *relays);
+/* DTLS sessions with clients. */
+uint32_t coap_relays_sessions(const struct coap_relays *relays);
+const struct coap_relays_counters *coap_relays_counters(struct coap_relays *relays);
 /* Bytes that one client, leg and exchange take, for people who plan memory. */
 void coap_relays_bytes(size_t *client, size_t *leg, size_t *exchange);
 

@@ -17,8 +17,9 @@ static void answer_small(struct coap_relays *r, const struct coap_arrival *arriv
 {
     struct coap_source *source = coap_proofs_get(r->proofs, &arrival->key.remote, coap_now(r));
     uint32_t path = arrival->path;
+    struct coap_way way = {.key = &arrival->key, .path = &path, .secure = arrival->secure};
     if (rate_limit_take(&source->small, &small_rate, 1, coap_now(r)))
-        coap_send_empty_down(r, &arrival->key, &path, COAP_RST, mid);
+        coap_send_empty_down(r, way, COAP_RST, mid);
 }
 
 static void tell_protocol(struct coap_relays *r, const struct coap_arrival *arrival, enum outcome outcome)
@@ -167,7 +168,7 @@ static void take_echo(struct coap_relays *r, struct coap_request *q)
     }
     if (q->client->pinned)
         coap_ledger_prove(&source->ledger, coap_now(r));
-    q->proved = coap_ledger_proved(&source->ledger, coap_now(r));
+    q->proved = q->client->secure != NULL || coap_ledger_proved(&source->ledger, coap_now(r));
     q->echo = echo == COAP_ECHO_FOREIGN ? q->verdict.echo : bytes_of(NULL, 0);
 }
 
@@ -428,18 +429,11 @@ static void take_group(struct coap_relays *r, const struct coap_arrival *arrival
     take_request(r, &own, &message);
 }
 
-void coap_relays_from_device(struct coap_relays *r, const struct coap_arrival *arrival)
+void coap_take(struct coap_relays *r, const struct coap_arrival *arrival)
 {
     struct coap_message message;
     coap_count(r, COAP_COUNT_DATAGRAMS_UP);
     r->counters.count[COAP_COUNT_BYTES_UP] += arrival->payload.len;
-    if (arrival->group) {
-        take_group(r, arrival);
-        return;
-    }
-    struct coap_source *source = coap_proofs_get(r->proofs, &arrival->key.remote, coap_now(r));
-    coap_ledger_received(&source->ledger, coap_packet_bytes(&arrival->key, arrival->payload.len),
-                         coap_now(r));
     switch (coap_parse(&message, arrival->payload)) {
     case COAP_PARSE_OK:
         take_message(r, arrival, &message);
@@ -459,4 +453,25 @@ void coap_relays_from_device(struct coap_relays *r, const struct coap_arrival *a
     }
     if (message.type == COAP_CON)
         answer_small(r, arrival, message.mid);
+}
+
+void coap_relays_from_device(struct coap_relays *r, const struct coap_arrival *arrival)
+{
+    if (arrival->group && !coap_secure_listener(r, arrival->listener)) {
+        coap_count(r, COAP_COUNT_DATAGRAMS_UP);
+        r->counters.count[COAP_COUNT_BYTES_UP] += arrival->payload.len;
+        take_group(r, arrival);
+        return;
+    }
+    if (coap_secure_listener(r, arrival->listener)) {
+        if (arrival->group)
+            coap_count(r, COAP_COUNT_GROUP); /* there is no session with many */
+        else
+            coap_secure_input(r, arrival);
+        return;
+    }
+    struct coap_source *source = coap_proofs_get(r->proofs, &arrival->key.remote, coap_now(r));
+    coap_ledger_received(&source->ledger, coap_packet_bytes(&arrival->key, arrival->payload.len),
+                         coap_now(r));
+    coap_take(r, arrival);
 }

@@ -127,9 +127,21 @@ static void make_room(struct coap_relays *r)
     }
 }
 
+static void on_dtls_armed(void *owner)
+{
+    struct coap_leg *leg = owner;
+    uint64_t due_us = leg->dtls == NULL ? UINT64_MAX : dtls_session_due_us(leg->dtls);
+    if (due_us == UINT64_MAX)
+        timer_stop(leg->relays->config.timers, &leg->timer);
+    else
+        timer_start(leg->relays->config.timers, &leg->timer, due_us);
+}
+
 static void on_leg_timer(struct timer *timer, uint64_t now_us)
 {
     struct coap_leg *leg = (struct coap_leg *)(void *)((char *)timer - offsetof(struct coap_leg, timer));
+    struct coap_relays *r = leg->relays;
+    struct slab_handle handle = slab_handle_of(r->legs, leg);
     if (leg->mqtt != NULL) {
         coap_mqtt_fire(leg, now_us);
         return;
@@ -137,8 +149,8 @@ static void on_leg_timer(struct timer *timer, uint64_t now_us)
     if (leg->dtls == NULL)
         return;
     dtls_session_fire(leg->dtls, now_us);
-    if (leg->dtls != NULL && dtls_session_due_us(leg->dtls) != UINT64_MAX)
-        timer_start(leg->relays->config.timers, &leg->timer, dtls_session_due_us(leg->dtls));
+    if (slab_resolve(r->legs, handle) != NULL)
+        on_dtls_armed(leg);
 }
 
 static struct coap_leg *leg_new(struct coap_relays *r, const uint64_t name[2], uint64_t upstream,
@@ -241,8 +253,11 @@ static void on_dtls_closed(void *owner, enum dtls_end why, const char *reason)
                       COAP_BAD_GATEWAY, false, reason);
 }
 
-static const struct dtls_handler dtls_handler = {
-    .send = on_dtls_send, .opened = on_dtls_opened, .received = on_dtls_received, .closed = on_dtls_closed};
+static const struct dtls_handler dtls_handler = {.send = on_dtls_send,
+                                                 .opened = on_dtls_opened,
+                                                 .received = on_dtls_received,
+                                                 .closed = on_dtls_closed,
+                                                 .armed = on_dtls_armed};
 
 /* A flow of our own that nobody has yet. */
 static bool take_flow(struct coap_leg *leg)
@@ -282,8 +297,7 @@ bool coap_leg_dial(struct coap_leg *leg)
         uint16_t most = r->config.datagram_max(r->config.worker, &leg->key, leg->path);
         leg->dtls = dtls_connect(r->dtls, context_of(leg), leg->identity, most, &dtls_handler, leg,
                                  coap_now(r), &error);
-        if (leg->dtls != NULL)
-            timer_start(r->config.timers, &leg->timer, dtls_session_due_us(leg->dtls));
+        on_dtls_armed(leg);
     }
     if (!leg->ready && leg->dtls == NULL) {
         coap_leg_fail(leg, OUTCOME_UPSTREAM_REFUSED, COAP_BAD_GATEWAY, false, error.text);
@@ -539,14 +553,8 @@ void coap_relays_from_upstream(struct coap_relays *r, const struct flow_key *key
     }
     struct slab_handle handle = slab_handle_of(r->legs, leg);
     dtls_session_input(leg->dtls, payload.at, payload.len, coap_now(r));
-    leg = slab_resolve(r->legs, handle);
-    if (leg == NULL || leg->dtls == NULL)
-        return;
-    uint64_t due_us = dtls_session_due_us(leg->dtls);
-    if (due_us == UINT64_MAX)
-        timer_stop(r->config.timers, &leg->timer);
-    else
-        timer_start(r->config.timers, &leg->timer, due_us);
+    if (slab_resolve(r->legs, handle) != NULL)
+        on_dtls_armed(leg);
 }
 
 void coap_relays_unreachable(struct coap_relays *r, const struct flow_key *key)

@@ -45,6 +45,7 @@ struct coap_client {
     uint16_t next_mid;
     bool has_mac;
     bool pinned;
+    struct dtls_endpoint *secure; /* whose session is open as long as there is this client; NULL: plain */
     uint8_t mac[6];
     enum outcome standing; /* what resolving the identity answered */
     uint32_t generation;   /* for which it did; 0: never */
@@ -149,6 +150,7 @@ struct coap_relays {
     struct packet_buffers *buffers;
     struct coap_proofs *proofs;
     struct dtls_worker *dtls;
+    struct dtls_server *server;
     struct slab *sessions; /* with brokers */
     struct slab *topics;
     struct slab *groups;
@@ -192,6 +194,7 @@ static inline void coap_count(struct coap_relays *r, enum coap_counter counter)
 
 /* relay_coap.c */
 uint64_t coap_random(struct coap_relays *r);
+void coap_client_free(struct coap_relays *r, struct coap_client *client);
 /* NULL when there is no room; an endpoint that is known is brought up to date. */
 struct coap_client *coap_client_get(struct coap_relays *r, const struct coap_arrival *arrival);
 struct coap_client *coap_client_find(struct coap_relays *r, const struct flow_key *key);
@@ -216,11 +219,19 @@ void coap_flight_observing(struct coap_flight *flight, bool observing);
 /* relay_coap_reply.c: everything toward devices */
 /* Bytes of an IP packet with a datagram of `n`. */
 uint32_t coap_packet_bytes(const struct flow_key *key, size_t n);
-/* Sends bytes to the client if the ledger allows; true when they were. */
-bool coap_send_down(struct coap_relays *r, const struct flow_key *key, uint32_t *path, const uint8_t *bytes,
-                    size_t n);
-void coap_send_empty_down(struct coap_relays *r, const struct flow_key *key, uint32_t *path,
-                          enum coap_type type, uint16_t mid);
+/* Where a client is reached. */
+struct coap_way {
+    const struct flow_key *key;
+    uint32_t *path;
+    struct dtls_endpoint *secure; /* NULL: plain */
+};
+static inline struct coap_way coap_way_to(struct coap_client *client)
+{
+    return (struct coap_way){.key = &client->key, .path = &client->path, .secure = client->secure};
+}
+/* Sends bytes to the client if the ledger allows, which does not ask it of a session; true when they were. */
+bool coap_send_down(struct coap_relays *r, struct coap_way way, const uint8_t *bytes, size_t n);
+void coap_send_empty_down(struct coap_relays *r, struct coap_way way, enum coap_type type, uint16_t mid);
 /* Answers a request of which nothing is remembered. */
 struct coap_refusal {
     uint8_t code;
@@ -295,6 +306,15 @@ void coap_leg_expire(struct coap_relays *r);
 /* relay_coap_upstream.c */
 void coap_leg_received(struct coap_leg *leg, struct bytes payload);
 void coap_flight_do(struct coap_flight *flight, unsigned int todo);
+
+/* relay_coap_device.c: a datagram, or the message of a session. */
+void coap_take(struct coap_relays *r, const struct coap_arrival *arrival);
+
+/* relay_coap_secure.c */
+bool coap_secure_create(struct coap_relays *r, const uint8_t secret[48]);
+bool coap_secure_listener(const struct coap_relays *r, uint16_t listener);
+void coap_secure_input(struct coap_relays *r, const struct coap_arrival *arrival);
+bool coap_secure_sweep(struct coap_relays *r, uint32_t budget);
 
 /* relay_coap_event.c */
 struct coap_report {

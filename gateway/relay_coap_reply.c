@@ -18,32 +18,35 @@ uint32_t coap_packet_bytes(const struct flow_key *key, size_t n)
     return (uint32_t)n + (ip_address_is_v4(&key->remote) ? IP4_UDP_BYTES : IP6_UDP_BYTES);
 }
 
-static bool affordable(struct coap_relays *r, const struct flow_key *key, size_t n)
+/* A session has proved its address before it was one. */
+static bool affordable(struct coap_relays *r, struct coap_way way, size_t n)
 {
-    struct coap_source *source = coap_proofs_get(r->proofs, &key->remote, coap_now(r));
-    return coap_ledger_allows(&source->ledger, coap_packet_bytes(key, n), coap_now(r));
+    if (way.secure != NULL)
+        return true;
+    struct coap_source *source = coap_proofs_get(r->proofs, &way.key->remote, coap_now(r));
+    return coap_ledger_allows(&source->ledger, coap_packet_bytes(way.key, n), coap_now(r));
 }
 
-bool coap_send_down(struct coap_relays *r, const struct flow_key *key, uint32_t *path, const uint8_t *bytes,
-                    size_t n)
+bool coap_send_down(struct coap_relays *r, struct coap_way way, const uint8_t *bytes, size_t n)
 {
-    if (!affordable(r, key, n)) {
+    if (!affordable(r, way, n) || (way.secure != NULL && !dtls_endpoint_write(way.secure, bytes, n))) {
         coap_count(r, COAP_COUNT_HELD_BACK);
         return false;
     }
-    struct coap_source *source = coap_proofs_get(r->proofs, &key->remote, coap_now(r));
-    coap_ledger_sent(&source->ledger, coap_packet_bytes(key, n), coap_now(r));
     coap_count(r, COAP_COUNT_DATAGRAMS_DOWN);
     r->counters.count[COAP_COUNT_BYTES_DOWN] += n;
-    r->config.send(r->config.worker, path, key, bytes, n);
+    if (way.secure != NULL)
+        return true;
+    struct coap_source *source = coap_proofs_get(r->proofs, &way.key->remote, coap_now(r));
+    coap_ledger_sent(&source->ledger, coap_packet_bytes(way.key, n), coap_now(r));
+    r->config.send(r->config.worker, way.path, way.key, bytes, n);
     return true;
 }
 
-void coap_send_empty_down(struct coap_relays *r, const struct flow_key *key, uint32_t *path,
-                          enum coap_type type, uint16_t mid)
+void coap_send_empty_down(struct coap_relays *r, struct coap_way way, enum coap_type type, uint16_t mid)
 {
     uint8_t message[COAP_HEADER_BYTES];
-    coap_send_down(r, key, path, message, coap_build_empty(message, type, mid));
+    coap_send_down(r, way, message, coap_build_empty(message, type, mid));
 }
 
 /* RFC 7967 s.2.1: bit k-1 of the option stands for class k. */
@@ -61,7 +64,7 @@ void coap_refuse(struct coap_relays *r, struct coap_client *client, const struct
     bool confirmable = request->type == COAP_CON;
     if (unwanted(refusal->no_response, refusal->code)) {
         if (confirmable)
-            coap_send_empty_down(r, &client->key, &client->path, COAP_ACK, request->mid);
+            coap_send_empty_down(r, coap_way_to(client), COAP_ACK, request->mid);
         return;
     }
     coap_build_start(&w, message, sizeof(message), confirmable ? COAP_ACK : COAP_NON, refusal->code,
@@ -75,7 +78,7 @@ void coap_refuse(struct coap_relays *r, struct coap_client *client, const struct
         coap_echo_make(r->proofs, &client->key.remote, coap_now(r), value);
         coap_build_option(&w, COAP_ECHO, bytes_of(value, sizeof(value)));
     }
-    coap_send_down(r, &client->key, &client->path, message, coap_build_end(&w));
+    coap_send_down(r, coap_way_to(client), message, coap_build_end(&w));
 }
 
 /* Sends a reply that is written with any type and message id, and keeps it for repeats. */
@@ -99,7 +102,7 @@ static void reply(struct coap_flight *flight, uint8_t *message, size_t n, bool r
     if (form.now && !flight->suppressed && flight->group_sent)
         coap_exchange_delay(&flight->x, coap_now(r) + (COAP_LEISURE_US * (uint16_t)(random >> 16) >> 16));
     else if (form.now && !flight->suppressed)
-        coap_send_down(r, &client->key, &client->path, message, n);
+        coap_send_down(r, coap_way_to(client), message, n);
 }
 
 void coap_reply_own(struct coap_flight *flight, uint8_t code)
@@ -136,6 +139,8 @@ static void reply_challenge(struct coap_flight *flight)
 static bool proof_ends(struct coap_flight *flight)
 {
     struct coap_relays *r = flight->relays;
+    if (flight->client->secure != NULL)
+        return false;
     struct coap_source *source = coap_proofs_get(r->proofs, &flight->client->key.remote, coap_now(r));
     if (flight->client->pinned)
         coap_ledger_prove(&source->ledger, coap_now(r));
@@ -145,7 +150,7 @@ static bool proof_ends(struct coap_flight *flight)
 void coap_reply_message(struct coap_flight *flight, uint8_t *message, size_t n, bool reliable)
 {
     bool ends = proof_ends(flight);
-    if (affordable(flight->relays, &flight->client->key, n))
+    if (affordable(flight->relays, coap_way_to(flight->client), n))
         reply(flight, message, n, reliable || ends);
     else if (repeatable(flight->method))
         reply_challenge(flight);
@@ -158,9 +163,9 @@ void coap_reply_at_once(struct coap_relays *r, struct coap_client *client, const
 {
     if (unwanted(verdict->no_response, message[1])) {
         if (request->type == COAP_CON)
-            coap_send_empty_down(r, &client->key, &client->path, COAP_ACK, request->mid);
-    } else if (affordable(r, &client->key, n)) {
-        coap_send_down(r, &client->key, &client->path, message, n);
+            coap_send_empty_down(r, coap_way_to(client), COAP_ACK, request->mid);
+    } else if (affordable(r, coap_way_to(client), n)) {
+        coap_send_down(r, coap_way_to(client), message, n);
     } else {
         coap_refuse(r, client, request, &(struct coap_refusal){.code = COAP_UNAUTHORIZED, .echo = true});
     }
@@ -189,5 +194,5 @@ void coap_reply_again(struct coap_flight *flight)
     coap_count(flight->relays, COAP_COUNT_SENT_AGAIN_DOWN);
     if (!flight->x.piggybacked && flight->x.down_state == COAP_DOWN_SENT)
         coap_build_retype(flight->reply, COAP_CON, flight->x.down.mid);
-    coap_send_down(flight->relays, &client->key, &client->path, flight->reply, flight->reply_len);
+    coap_send_down(flight->relays, coap_way_to(client), flight->reply, flight->reply_len);
 }

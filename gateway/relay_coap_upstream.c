@@ -48,7 +48,7 @@ void coap_flight_do(struct coap_flight *flight, unsigned int todo)
         return;
     }
     if ((todo & COAP_DO_DOWN_ACK) != 0)
-        coap_send_empty_down(r, &flight->client->key, &flight->client->path, COAP_ACK, flight->x.mid);
+        coap_send_empty_down(r, coap_way_to(flight->client), COAP_ACK, flight->x.mid);
     if ((todo & COAP_DO_DOWN_REPLY) != 0)
         coap_reply_again(flight);
     if ((todo & COAP_DO_UP_REQUEST) != 0 && flight->leg != NULL) {

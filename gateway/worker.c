@@ -122,6 +122,7 @@ bool worker_iterate(struct worker *w, uint64_t tsc)
     worker_take_generation(w);
     uint32_t work = worker_receive(w);
     tls_worker_poll(w->tls, w->now_us);
+    coap_relays_poll(w->coap);
     work += mqtt_relays_poll(w->relays);
     work += timer_wheel_advance(w->timers, w->now_us, TIMER_BUDGET);
     work += worker_take_news(w);

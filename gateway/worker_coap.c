@@ -53,6 +53,20 @@ static void on_coap_send(void *owner, uint32_t *path, const struct flow_key *key
     (void)ip_stack_send_udp(w->stack, path, key, payload, n, w->now_us); /* it counts; nobody waits for it */
 }
 
+static bool on_coap_admit(void *owner, const struct flow_key *key, uint16_t listener)
+{
+    return worker_admit(owner, key, listener);
+}
+
+static void on_coap_session(void *owner, const struct flow_key *key, bool begins)
+{
+    struct worker *w = owner;
+    if (begins)
+        source_table_open(w->sources, &key->remote);
+    else
+        source_table_close(w->sources, &key->remote);
+}
+
 static bool group_address(const struct frame *frame)
 {
     const struct ip_address *to = &frame->destination;
@@ -83,11 +97,12 @@ bool worker_coap_from_device(struct worker *w, const struct ip_packet *packet, c
     return true;
 }
 
-struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[64])
+struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[COAP_SECRET_BYTES])
 {
     struct coap_relays_config config = {.clients = w->generation->config->connections,
                                         .buffer_bytes = UINT64_C(64) << 20,
                                         .timers = w->timers,
+                                        .pool = w->shared->handshakes,
                                         .events = w->events,
                                         .generation = &w->generation,
                                         .now_us = &w->now_us,
@@ -99,6 +114,8 @@ struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[64
                                         .result = worker_dialled,
                                         .send = on_coap_send,
                                         .dial = on_coap_dial,
+                                        .admit = on_coap_admit,
+                                        .session = on_coap_session,
                                         .worker = w};
     memcpy(config.secret, secret, sizeof(config.secret));
     struct coap_relays *relays = coap_relays_create(&config);

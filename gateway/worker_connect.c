@@ -36,6 +36,18 @@ static void report_refused(struct worker *w, const struct flow_key *key, uint16_
     w->refused_event_us = w->now_us + REFUSED_EVENT_US;
 }
 
+bool worker_admit(struct worker *w, const struct flow_key *key, uint16_t index)
+{
+    const struct config_listener *listener = &w->generation->config->listeners[index];
+    enum outcome outcome =
+        source_table_admit(w->sources, &key->remote, listener->per_source.of[RATE_CONNECTS],
+                           listener->sessions_per_source, w->now_us);
+    if (outcome == OUTCOME_ALLOWED)
+        return true;
+    report_refused(w, key, index, outcome);
+    return false;
+}
+
 static enum tcp_admission on_admit(void *owner, const struct flow_key *key, uint32_t path)
 {
     (void)path;
@@ -44,14 +56,7 @@ static enum tcp_admission on_admit(void *owner, const struct flow_key *key, uint
         listener_table_find(&w->listeners, key->interface, IPPROTO_TCP, &key->local, key->local_port);
     if (index == LISTENER_NONE || w->draining)
         return TCP_ADMIT_DROP;
-    const struct config_listener *listener = &w->generation->config->listeners[index];
-    enum outcome outcome =
-        source_table_admit(w->sources, &key->remote, listener->per_source.of[RATE_CONNECTS],
-                           listener->sessions_per_source, w->now_us);
-    if (outcome == OUTCOME_ALLOWED)
-        return TCP_ADMIT_YES;
-    report_refused(w, key, index, outcome);
-    return TCP_ADMIT_DROP;
+    return worker_admit(w, key, index) ? TCP_ADMIT_YES : TCP_ADMIT_DROP;
 }
 
 static void on_accepted(void *owner, const struct flow_key *key, uint32_t path, struct stream *stream)

@@ -10,7 +10,7 @@ struct secrets {
     uint8_t tcp[32];
     uint8_t stack[16];
     uint8_t sources[16];
-    uint8_t coap[64];
+    uint8_t coap[COAP_SECRET_BYTES];
     uint32_t seed;
     uint64_t session;
 };

@@ -65,7 +65,9 @@ void worker_gone(void *owner, const struct relay_origin *origin);
 
 /* CoAP: its relays with their way into the worker, NULL without memory; false when a packet is not for a CoAP
  * listener. */
-struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[64]);
+struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[COAP_SECRET_BYTES]);
+/* Whether a client may begin a session with a listener (F1); told when not. */
+bool worker_admit(struct worker *w, const struct flow_key *key, uint16_t listener);
 bool worker_coap_from_device(struct worker *w, const struct ip_packet *packet, const struct flow_key *key,
                              struct bytes payload);
 

@@ -2,43 +2,24 @@
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/sha256.h>
 
 #include "dataplane/secure/aes_offload.h"
 #include "dataplane/secure/dtls_session.h"
-#include "dataplane/secure/secret_memory.h"
 #include "dataplane/secure/tls_identity.h"
 
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_FILE_MAX (64u * 1024 * 1024)
-#define KEY_MIN 16
+#define FILE_MAX (16u * 1024 * 1024)
 #define SESSIONS_KEPT_LEAST 64
 #define SESSIONS_KEPT_MOST 65536
 
 #define SUITES                                                                                               \
     "PSK-AES128-GCM-SHA256:PSK-AES256-GCM-SHA384:PSK-AES128-CCM:PSK-AES256-CCM:PSK-AES128-CCM-8:"            \
     "PSK-AES256-CCM-8"
-
-struct psk {
-    char identity[DTLS_IDENTITY_MAX];
-    uint8_t key[DTLS_KEY_MAX];
-    uint32_t key_len;
-    uint32_t line;
-};
-
-struct dtls_context {
-    atomic_uint refs;
-    WOLFSSL_CTX *ctx;
-    char *psk_id;
-    struct psk *keys; /* in order of identities, in secret memory */
-    uint32_t keys_n;
-    size_t keys_bytes;
-    struct name_cache *sessions;
-};
 
 __attribute__((format(printf, 2, 3))) static bool fail(struct tls_error *error, const char *format, ...)
 {
@@ -47,109 +28,6 @@ __attribute__((format(printf, 2, 3))) static bool fail(struct tls_error *error, 
     vsnprintf(error->text, sizeof(error->text), format, args);
     va_end(args);
     return false;
-}
-
-/* ---- the key file
- * ------------------------------------------------------------------------------------------ */
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-/* What is wrong with a line, or NULL. */
-static const char *read_line(const char *line, size_t n, struct psk *out)
-{
-    const char *colon = memchr(line, ':', n);
-    size_t name = colon == NULL ? 0 : (size_t)(colon - line);
-    size_t digits = colon == NULL ? 0 : n - name - 1;
-    if (colon == NULL)
-        return "it is not 'identity:key in hex'";
-    if (name == 0 || name >= DTLS_IDENTITY_MAX || memchr(line, '\0', n) != NULL)
-        return "the identity is empty or longer than 127 bytes";
-    if (digits % 2 != 0 || digits < 2 * KEY_MIN || digits > 2 * DTLS_KEY_MAX)
-        return "the key is not of 32 to 128 hex digits";
-    for (size_t i = 0; i < digits / 2; i++) {
-        int high = hex_digit(colon[1 + 2 * i]), low = hex_digit(colon[2 + 2 * i]);
-        if (high < 0 || low < 0)
-            return "the key holds something else than hex digits";
-        out->key[i] = (uint8_t)(high << 4 | low);
-    }
-    memcpy(out->identity, line, name);
-    out->identity[name] = '\0';
-    out->key_len = (uint32_t)(digits / 2);
-    return NULL;
-}
-
-static int by_identity(const void *a, const void *b)
-{
-    return strcmp(((const struct psk *)a)->identity, ((const struct psk *)b)->identity);
-}
-
-static bool parse_keys(struct dtls_context *context, const char *path, const char *file, size_t n,
-                       struct tls_error *error)
-{
-    uint32_t number = 0;
-    for (size_t at = 0; at < n;) {
-        const char *line = file + at;
-        const char *end = memchr(line, '\n', n - at);
-        size_t len = end == NULL ? n - at : (size_t)(end - line);
-        at += len + 1;
-        number++;
-        if (len > 0 && line[len - 1] == '\r')
-            len--;
-        if (len == 0 || line[0] == '#')
-            continue;
-        struct psk *psk = &context->keys[context->keys_n];
-        const char *problem = read_line(line, len, psk);
-        if (problem != NULL)
-            return fail(error, "%.160s line %u: %s", path, number, problem);
-        psk->line = number;
-        context->keys_n++;
-    }
-    qsort(context->keys, context->keys_n, sizeof(*context->keys), by_identity);
-    for (uint32_t i = 1; i < context->keys_n; i++)
-        if (by_identity(&context->keys[i - 1], &context->keys[i]) == 0)
-            return fail(error, "%.160s lines %u and %u are for the same identity", path,
-                        context->keys[i - 1].line, context->keys[i].line);
-    return context->keys_n > 0 || fail(error, "%.160s holds no key", path);
-}
-
-static bool load_keys(struct dtls_context *context, const char *path, struct tls_error *error)
-{
-    size_t n, lines = 1;
-    uint8_t *file = tls_read_file(path, KEY_FILE_MAX, &n, error);
-    if (file == NULL)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        lines += file[i] == '\n';
-    context->keys_bytes = lines * sizeof(*context->keys);
-    context->keys = secret_memory_alloc(context->keys_bytes);
-    bool good = context->keys != NULL ? parse_keys(context, path, (const char *)file, n, error)
-                                      : fail(error, "out of memory");
-    explicit_bzero(file, n);
-    free(file);
-    return good;
-}
-
-static const struct psk *find_key(const struct dtls_context *context, const char *identity)
-{
-    uint32_t low = 0, high = context->keys_n;
-    while (low < high) {
-        uint32_t middle = (low + high) / 2;
-        int order = strcmp(context->keys[middle].identity, identity);
-        if (order == 0)
-            return &context->keys[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
 }
 
 /* The PSK identity of a client; false when it does not fit. */
@@ -163,15 +41,50 @@ static bool psk_identity(const struct dtls_context *context, const char *identit
     return n > 0 && n < DTLS_IDENTITY_MAX;
 }
 
-/* ---- the context
- * -------------------------------------------------------------------------------------------- */
+/* Digest of a file's contents after what is in `out`. */
+static bool add_file(const char *path, uint8_t out[32], struct tls_error *error)
+{
+    wc_Sha256 sha;
+    size_t n;
+    uint8_t *file = tls_read_file(path, FILE_MAX, &n, error);
+    if (file == NULL)
+        return false;
+    bool good = wc_InitSha256(&sha) == 0 && wc_Sha256Update(&sha, out, 32) == 0 &&
+                wc_Sha256Update(&sha, file, (word32)n) == 0 && wc_Sha256Final(&sha, out) == 0;
+    wc_Sha256Free(&sha);
+    free(file);
+    return good || fail(error, "out of memory");
+}
+
+bool dtls_context_digest(struct dtls_context *context, const char *const texts[], size_t texts_n,
+                         const char *const files[], size_t files_n, struct tls_error *error)
+{
+    for (size_t i = 0; i < texts_n; i++) {
+        wc_Sha256 sha;
+        const char *text = texts[i] == NULL ? "" : texts[i];
+        bool good = wc_InitSha256(&sha) == 0 && wc_Sha256Update(&sha, context->trust, 32) == 0 &&
+                    wc_Sha256Update(&sha, (const uint8_t *)text, (word32)strlen(text) + 1) == 0 &&
+                    wc_Sha256Final(&sha, context->trust) == 0;
+        wc_Sha256Free(&sha);
+        if (!good)
+            return fail(error, "out of memory");
+    }
+    for (size_t i = 0; i < files_n; i++)
+        if (files[i] != NULL && !add_file(files[i], context->trust, error))
+            return false;
+    return true;
+}
+
+/* ---- the context -----------------------------------------------------------------------------------------
+ */
 
 static unsigned int on_psk(WOLFSSL *ssl, const char *hint, char *identity, unsigned int identity_room,
                            unsigned char *key, unsigned int key_room)
 {
     struct dtls_session *session = wolfSSL_get_psk_callback_ctx(ssl);
     (void)hint;
-    const struct psk *psk = session == NULL ? NULL : find_key(session->context, session->psk_identity);
+    const struct dtls_key *psk =
+        session == NULL ? NULL : dtls_keys_find(session->context->keys, session->name);
     if (psk == NULL || strlen(psk->identity) >= identity_room || psk->key_len > key_room)
         return 0;
     memcpy(identity, psk->identity, strlen(psk->identity) + 1);
@@ -206,6 +119,27 @@ static bool set_protocol(struct dtls_context *context, struct tls_error *error)
     return true;
 }
 
+static bool set_keys(struct dtls_context *context, const struct dtls_settings *settings,
+                     struct tls_error *error)
+{
+    if (settings->psk_file == NULL || settings->psk_id == NULL)
+        return fail(error, "a PSK file and a PSK identity are needed");
+    context->psk_id = strdup(settings->psk_id);
+    if (context->psk_id == NULL)
+        return fail(error, "out of memory");
+    if (!set_protocol(context, error))
+        return false;
+    context->keys = dtls_keys_load(settings->psk_file, error);
+    if (context->keys == NULL)
+        return false;
+    uint32_t kept = dtls_keys_count(context->keys);
+    kept = kept < SESSIONS_KEPT_LEAST  ? SESSIONS_KEPT_LEAST
+           : kept > SESSIONS_KEPT_MOST ? SESSIONS_KEPT_MOST
+                                       : kept;
+    context->sessions = name_cache_create(kept, &session_type);
+    return context->sessions != NULL || fail(error, "out of memory");
+}
+
 struct dtls_context *dtls_context_create(const struct dtls_settings *settings, struct tls_error *error)
 {
     struct dtls_context *context = calloc(1, sizeof(*context));
@@ -215,19 +149,19 @@ struct dtls_context *dtls_context_create(const struct dtls_settings *settings, s
         return NULL;
     }
     atomic_init(&context->refs, 1);
-    if (settings->psk_file == NULL || settings->psk_id == NULL) {
-        fail(error, "a PSK file and a PSK identity are needed");
-    } else if ((context->psk_id = strdup(settings->psk_id)) == NULL) {
-        fail(error, "out of memory");
-    } else if (set_protocol(context, error) && load_keys(context, settings->psk_file, error)) {
-        uint32_t kept = context->keys_n < SESSIONS_KEPT_LEAST  ? SESSIONS_KEPT_LEAST
-                        : context->keys_n > SESSIONS_KEPT_MOST ? SESSIONS_KEPT_MOST
-                                                               : context->keys_n;
-        context->sessions = name_cache_create(kept, &session_type);
-        if (context->sessions != NULL)
-            return context;
-        fail(error, "out of memory");
+    bool good;
+    if (settings->certificates != NULL) {
+        struct tls_settings own = *settings->certificates;
+        const char *const texts[] = {own.server_name, own.certificate_file, own.key_file, own.alpn};
+        const char *const files[] = {own.ca_file, own.crl_file};
+        own.datagrams = true;
+        context->certificates = tls_context_create(&own, error);
+        good = context->certificates != NULL && dtls_context_digest(context, texts, 4, files, 2, error);
+    } else {
+        good = set_keys(context, settings, error);
     }
+    if (good)
+        return context;
     dtls_context_unref(context);
     return NULL;
 }
@@ -244,7 +178,9 @@ void dtls_context_unref(struct dtls_context *context)
         return;
     name_cache_destroy(context->sessions);
     wolfSSL_CTX_free(context->ctx);
-    secret_memory_free(context->keys, context->keys_bytes);
+    dtls_keys_destroy(context->keys);
+    tls_identity_unref(context->identity);
+    tls_context_unref(context->certificates);
     free(context->psk_id);
     free(context);
 }
@@ -254,39 +190,51 @@ bool dtls_context_same(const struct dtls_context *a, const struct dtls_context *
     char name_a[DTLS_IDENTITY_MAX], name_b[DTLS_IDENTITY_MAX];
     if (a == b)
         return true;
-    if (a == NULL || b == NULL || !psk_identity(a, identity, name_a) || !psk_identity(b, identity, name_b))
+    if (a != NULL && b != NULL && a->certificates != NULL && b->certificates != NULL)
+        return memcmp(a->trust, b->trust, sizeof(a->trust)) == 0;
+    if (a == NULL || b == NULL || a->psk_id == NULL || b->psk_id == NULL ||
+        !psk_identity(a, identity, name_a) || !psk_identity(b, identity, name_b))
         return false;
-    const struct psk *key_a = find_key(a, name_a), *key_b = find_key(b, name_b);
-    return key_a != NULL && key_b != NULL && strcmp(name_a, name_b) == 0 &&
-           key_a->key_len == key_b->key_len && memcmp(key_a->key, key_b->key, key_a->key_len) == 0;
+    const struct dtls_key *key_a = dtls_keys_find(a->keys, name_a), *key_b = dtls_keys_find(b->keys, name_b);
+    return key_a != NULL && key_b != NULL && dtls_key_equal(key_a, key_b);
 }
 
 uint32_t dtls_context_keys(const struct dtls_context *context)
 {
-    return context->keys_n;
+    return context->keys == NULL ? 0 : dtls_keys_count(context->keys);
 }
 
-/* ---- for sessions
- * ------------------------------------------------------------------------------------------- */
+/* ---- for sessions ----------------------------------------------------------------------------------------
+ */
+
+bool dtls_context_name(const struct dtls_context *context, struct dtls_session *session, const char *identity,
+                       struct tls_error *error)
+{
+    if (context->certificates != NULL) {
+        bool fits = strlen(identity) < sizeof(session->name) && tls_identity_name_good(identity);
+        if (!fits)
+            return fail(error, "the identity %.60s cannot name a certificate", identity);
+        memcpy(session->name, identity, strlen(identity) + 1);
+        return true;
+    }
+    if (!psk_identity(context, identity, session->name))
+        return fail(error, "the PSK identity of %.60s is too long", identity);
+    return dtls_keys_find(context->keys, session->name) != NULL ||
+           fail(error, "no key for PSK identity %.100s", session->name);
+}
 
 struct WOLFSSL *dtls_context_session(struct dtls_context *context, struct dtls_session *session,
-                                     const char *identity, struct tls_error *error)
+                                     struct tls_failure *failure)
 {
-    if (!psk_identity(context, identity, session->psk_identity)) {
-        fail(error, "the PSK identity of %.60s is too long", identity);
-        return NULL;
-    }
-    if (find_key(context, session->psk_identity) == NULL) {
-        fail(error, "no key for PSK identity %.100s", session->psk_identity);
-        return NULL;
-    }
+    if (context->certificates != NULL)
+        return tls_context_session(context->certificates, session->name, failure);
     WOLFSSL *ssl = wolfSSL_new(context->ctx);
     if (ssl == NULL) {
-        fail(error, "out of memory");
+        snprintf(failure->reason, sizeof(failure->reason), "out of memory");
         return NULL;
     }
     wolfSSL_set_psk_callback_ctx(ssl, session);
-    WOLFSSL_SESSION *kept = name_cache_take(context->sessions, session->psk_identity);
+    WOLFSSL_SESSION *kept = name_cache_take(context->sessions, session->name);
     if (kept != NULL) {
         wolfSSL_set_session(ssl, kept);
         wolfSSL_SESSION_free(kept);
@@ -294,9 +242,15 @@ struct WOLFSSL *dtls_context_session(struct dtls_context *context, struct dtls_s
     return ssl;
 }
 
-void dtls_context_keep(struct dtls_context *context, const struct dtls_session *session)
+void dtls_context_end(struct dtls_context *context, struct dtls_session *session)
 {
-    WOLFSSL_SESSION *kept = wolfSSL_get1_session(session->ssl);
+    if (session->keep && context->certificates != NULL) {
+        tls_context_end_session(context->certificates, session->name, session->ssl);
+        return;
+    }
+    WOLFSSL_SESSION *kept =
+        session->keep && context->sessions != NULL ? wolfSSL_get1_session(session->ssl) : NULL;
+    wolfSSL_free(session->ssl); /* first, so that the table gets the only reference */
     if (kept != NULL)
-        name_cache_put(context->sessions, session->psk_identity, kept, false);
+        name_cache_put(context->sessions, session->name, kept, false);
 }

@@ -1,12 +1,79 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The inside of dtls_stream.h: a session, and what it takes from its context (dtls_context.c). */
+/*
+ * The inside of dtls_stream.h. dtls_stream.c moves datagrams, dtls_job.c runs steps of a handshake on another
+ * thread, dtls_context.c and dtls_server_context.c are what sessions are made from.
+ *
+ * While a thread has a session (`away`) the worker touches nothing of it but waiting, ended and doomed, and
+ * the thread nothing of it but ssl, birth, flight, name, psk_used, peer and verification.
+ */
 #ifndef DATAPLANE_SECURE_DTLS_SESSION_H
 #define DATAPLANE_SECURE_DTLS_SESSION_H
 
 #include "dataplane/secure/dtls_stream.h"
 #include "dataplane/secure/name_cache.h"
+#include "dataplane/secure/tls_handshake.h"
+#include "dataplane/secure/tls_trust.h"
+
+#include <stdatomic.h>
+#include <sys/queue.h>
 
 struct WOLFSSL;
+struct WOLFSSL_CTX;
+
+#define DTLS_WAIT_BYTES 2032
+#define DTLS_WAIT_MAX 8 /* datagrams that a session may have waiting */
+
+struct dtls_context {
+    atomic_uint refs;
+    bool server;
+    struct WOLFSSL_CTX *ctx; /* NULL for a client with certificates */
+    struct dtls_keys *keys;  /* NULL: none */
+    char *psk_id;
+    struct name_cache *sessions;      /* of a client with keys */
+    struct tls_context *certificates; /* of a client */
+    struct tls_identity *identity;    /* of a server, or NULL: no certificates */
+    uint8_t trust[32];                /* digest of what peers with certificates are verified by */
+};
+
+/* A datagram that came while a thread had the session. */
+struct dtls_wait {
+    STAILQ_ENTRY(dtls_wait) next;
+    uint16_t n;
+    uint8_t at[DTLS_WAIT_BYTES];
+};
+STAILQ_HEAD(dtls_waiting, dtls_wait);
+
+struct dtls_worker {
+    struct aes_offload_cache *keys;
+    struct handshake_pool *pool;
+    int pool_number;
+    uint32_t next_index;
+    struct slab *waits;
+    struct tls_job *jobs; /* all of them */
+    uint32_t jobs_n;
+    struct tls_job *spare;
+    uint64_t lost;
+};
+
+/* What a session with a client of ours is made with, until it is. */
+struct dtls_birth {
+    uint8_t peer[DTLS_PEER_BYTES];
+    uint8_t secret[DTLS_SECRET_BYTES];
+};
+
+/*
+ * The last flight of a handshake, when it was ours: nobody acknowledges it, so it is kept until a message of
+ * the peer shows that it has come, and sent again as it was when the peer repeats its own (RFC 6347 s.4.2.4).
+ * The library keeps it too, but finds no occasion to send it.
+ */
+#define DTLS_FLIGHT_BYTES 250
+#define DTLS_FLIGHT_AGAIN 8 /* times at most */
+struct dtls_flight {
+    uint16_t n; /* 0: too large to be a last one */
+    uint8_t again;
+    bool over;
+    uint8_t at[DTLS_FLIGHT_BYTES];
+};
 
 struct dtls_session {
     struct dtls_worker *worker;
@@ -17,21 +84,77 @@ struct dtls_session {
     const uint8_t *wire; /* the datagram that wolfSSL reads, while it does */
     size_t wire_bytes;
     uint64_t due_us;
+    struct dtls_waiting waiting;
+    struct tls_peer *peer;    /* of a client of ours, once its session is open */
+    struct dtls_birth *birth; /* NULL once it has been used */
+    struct dtls_flight *flight;
     uint32_t index; /* of its keys in the worker's cache */
+    uint16_t datagram_max;
     uint16_t message_max;
+    uint8_t waiting_n;
     uint8_t retries;
     uint8_t depth; /* calls under way on it */
+    bool server;
+    bool threaded; /* handshakes on threads */
+    bool away;     /* a thread has it */
     bool open;
     bool resumed;
     bool ended;  /* closed was told, or is not wanted */
-    bool doomed; /* freed when the outermost call returns */
-    char psk_identity[DTLS_IDENTITY_MAX];
+    bool doomed; /* freed when the outermost call returns and no thread has it */
+    bool psk_used;
+    bool keep; /* it was open: the next one may be resumed from it */
+    struct tls_verification verification;
+    char name[DTLS_IDENTITY_MAX]; /* PSK identity; toward a server with certificates, the device's */
 };
 
-/* A wolfSSL session for `identity`, with what was kept to resume from. NULL with `error`. */
+/* ---- dtls_context.c, dtls_server_context.c ---------------------------------------------------------------
+ */
+
+/* Mixes texts, of which any may be NULL, and the contents of files into `trust`. */
+bool dtls_context_digest(struct dtls_context *context, const char *const texts[], size_t texts_n,
+                         const char *const files[], size_t files_n, struct tls_error *error);
+/* A wolfSSL session, with what was kept to resume from. Any thread. NULL with `failure`. */
 struct WOLFSSL *dtls_context_session(struct dtls_context *context, struct dtls_session *session,
-                                     const char *identity, struct tls_error *error);
-/* Keeps the session of an ending connection for the next one. */
-void dtls_context_keep(struct dtls_context *context, const struct dtls_session *session);
+                                     struct tls_failure *failure);
+struct WOLFSSL *dtls_server_context_session(struct dtls_context *context, struct dtls_session *session,
+                                            struct tls_failure *failure);
+/* Sets the session's name for `identity`; false with `error` when there is no key for it. */
+bool dtls_context_name(const struct dtls_context *context, struct dtls_session *session, const char *identity,
+                       struct tls_error *error);
+/* Frees the library's session and, when it was open, keeps it for the next one. */
+void dtls_context_end(struct dtls_context *context, struct dtls_session *session);
+/* Who the client is, from a handshake that is done; false when it has shown neither key nor certificate. */
+bool dtls_server_identify(struct dtls_session *session);
+
+/* For messages: the name that the server's certificate had to carry. */
+static inline const char *dtls_session_server_name(const struct dtls_session *session)
+{
+    return session->context->certificates != NULL ? tls_context_server_name(session->context->certificates)
+                                                  : session->name;
+}
+
+/* ---- dtls_stream.c ----------------------------------------------------------------------------------------
+ */
+
+/* Takes the handshake one step: WOLFSSL_SUCCESS, or what wolfSSL_get_error says. */
+int dtls_session_step(struct dtls_session *session);
+bool dtls_session_waits(int error);
+/* A thread has done its step. */
+void dtls_session_returned(struct dtls_session *session, struct tls_job *job, uint64_t now_us);
+void dtls_session_set_up(struct dtls_session *session);
+/* A datagram of the handshake leaves. */
+void dtls_flight_note(struct dtls_session *session, const uint8_t *datagram, size_t n);
+
+/* ---- dtls_job.c -------------------------------------------------------------------------------------------
+ */
+
+bool dtls_jobs_create(struct dtls_worker *worker, struct handshake_pool *pool);
+void dtls_jobs_destroy(struct dtls_worker *worker);
+/* Hands the session to a thread with what waits for it. False when there is none to be had: it waits on. */
+bool dtls_job_submit(struct dtls_session *session);
+/* Keeps a datagram for the session; lost when there is no room. */
+void dtls_wait_add(struct dtls_session *session, const uint8_t *datagram, size_t n);
+struct dtls_wait *dtls_wait_take(struct dtls_session *session);
+void dtls_wait_free(struct dtls_session *session, struct dtls_wait *wait);
 
 #endif

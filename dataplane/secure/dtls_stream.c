@@ -7,40 +7,46 @@
 
 #include "dataplane/secure/aes_offload.h"
 #include "dataplane/secure/dtls_session.h"
+#include "dataplane/slab.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SECOND_US UINT64_C(1000000)
-/* 1, 2, 4, 8, 16 s (RFC 6347 s.4.2.4.1); then the server is taken to be silent. */
+/* 1, 2, 4, 8, 16 s (RFC 6347 s.4.2.4.1); then the peer is taken to be silent. */
 #define RETRIES_MAX 5
 #define MESSAGE_MAX 16384
 #define DATAGRAM_MIN 256
 
-struct dtls_worker {
-    struct aes_offload_cache *keys;
-    uint32_t next_index;
-};
-
-struct dtls_worker *dtls_worker_create(uint32_t sessions)
+struct dtls_worker *dtls_worker_create(uint32_t sessions, struct handshake_pool *pool)
 {
     struct dtls_worker *worker = calloc(1, sizeof(*worker));
-    if (worker != NULL)
-        worker->keys = aes_offload_cache_create(sessions);
-    return worker;
+    if (worker == NULL)
+        return NULL;
+    worker->keys = aes_offload_cache_create(sessions);
+    if (dtls_jobs_create(worker, pool))
+        return worker;
+    dtls_worker_destroy(worker);
+    return NULL;
 }
 
 void dtls_worker_destroy(struct dtls_worker *worker)
 {
     if (worker == NULL)
         return;
+    dtls_jobs_destroy(worker);
     aes_offload_cache_destroy(worker->keys);
     free(worker);
 }
 
-/* ---- wolfSSL's view of the network
- * -------------------------------------------------------------------------- */
+uint64_t dtls_worker_lost(const struct dtls_worker *worker)
+{
+    return worker->lost;
+}
+
+/* ---- wolfSSL's view of the network -----------------------------------------------------------------------
+ */
 
 static int on_receive(WOLFSSL *ssl, char *out, int room, void *owner)
 {
@@ -58,12 +64,14 @@ static int on_send(WOLFSSL *ssl, char *datagram, int n, void *owner)
 {
     struct dtls_session *session = owner;
     (void)ssl;
+    if (!session->open)
+        dtls_flight_note(session, (const uint8_t *)datagram, (size_t)n);
     session->handler->send(session->owner, (const uint8_t *)datagram, (size_t)n);
     return n;
 }
 
-/* ---- life
- * --------------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------------------
+ */
 
 static void enter(struct dtls_session *session)
 {
@@ -73,19 +81,26 @@ static void enter(struct dtls_session *session)
 
 static void release(struct dtls_session *session)
 {
+    struct dtls_wait *wait;
+    while ((wait = dtls_wait_take(session)) != NULL)
+        dtls_wait_free(session, wait);
     aes_offload_use(session->worker->keys, session->index);
-    wolfSSL_free(session->ssl);
+    dtls_context_end(session->context, session);
     aes_offload_use(NULL, 0);
     aes_offload_forget(session->worker->keys, session->index);
     dtls_context_unref(session->context);
+    free(session->birth);
+    free(session->flight);
+    tls_peer_unref(session->verification.peer);
+    tls_peer_unref(session->peer);
     free(session);
 }
 
-/* False when the session is no more. */
+/* False when the session is no more, or is to be no more. */
 static bool leave(struct dtls_session *session)
 {
     aes_offload_use(NULL, 0);
-    if (--session->depth > 0 || !session->doomed)
+    if (--session->depth > 0 || !session->doomed || session->away)
         return !session->doomed;
     release(session);
     return false;
@@ -103,18 +118,25 @@ static void end(struct dtls_session *session, enum dtls_end why, const char *rea
 
 static void end_by_error(struct dtls_session *session, int error)
 {
-    char text[WOLFSSL_MAX_ERROR_SZ];
-    char reason[160];
+    struct tls_failure failure = {.reason = ""};
+    char reason[TLS_REASON_BYTES];
     WOLFSSL_ALERT_HISTORY alerts = {0};
+    bool open = session->open;
     wolfSSL_get_alert_history(session->ssl, &alerts);
-    wolfSSL_ERR_error_string_n((unsigned long)error, text, sizeof(text));
     if (alerts.last_rx.level == alert_fatal)
-        snprintf(reason, sizeof(reason), "the server refused with alert %d", alerts.last_rx.code);
-    else
-        snprintf(reason, sizeof(reason), "DTLS: %.120s", text);
+        snprintf(reason, sizeof(reason), "the %s refused with alert %d",
+                 session->server ? "client" : "server", alerts.last_rx.code);
+    else if (session->server && session->name[0] != '\0' && !session->psk_used)
+        snprintf(reason, sizeof(reason), "no key for PSK identity %.100s", session->name);
+    else {
+        tls_failure_from(&failure, session->ssl, error, session->verification.note,
+                         dtls_session_server_name(session));
+        snprintf(reason, sizeof(reason), "%s", failure.reason);
+    }
     end(session,
-        session->open ? (error == WOLFSSL_ERROR_ZERO_RETURN ? DTLS_END_PEER : DTLS_END_ERROR)
-                      : DTLS_END_FAILED,
+        !open                                                                       ? DTLS_END_FAILED
+        : error == WOLFSSL_ERROR_ZERO_RETURN || alerts.last_rx.level == alert_fatal ? DTLS_END_PEER
+                                                                                    : DTLS_END_ERROR,
         reason);
 }
 
@@ -124,26 +146,88 @@ static void arm(struct dtls_session *session, uint64_t now_us)
     session->due_us = now_us + (uint64_t)(seconds < 1 ? 1 : seconds) * SECOND_US;
 }
 
-static bool waits(int error)
+bool dtls_session_waits(int error)
 {
     return error == WOLFSSL_ERROR_WANT_READ || error == WOLFSSL_ERROR_WANT_WRITE;
 }
 
+void dtls_session_set_up(struct dtls_session *session)
+{
+    wolfSSL_SetCertCbCtx(session->ssl, &session->verification);
+    wolfSSL_dtls_set_using_nonblock(session->ssl, 1);
+#ifdef WOLFSSL_DTLS_MTU
+    wolfSSL_dtls_set_mtu(session->ssl, session->datagram_max);
+#endif /* Debian's library cannot be told: its records fit 1,400 bytes, and IP cuts what does not */
+}
+
+void dtls_flight_note(struct dtls_session *session, const uint8_t *datagram, size_t n)
+{
+    struct dtls_flight *flight = session->flight;
+    if (flight == NULL || flight->over)
+        return;
+    flight->over = n > sizeof(flight->at) - flight->n;
+    if (flight->over)
+        return;
+    memcpy(flight->at + flight->n, datagram, n);
+    flight->n = (uint16_t)(flight->n + n);
+}
+
+static void flight_drop(struct dtls_session *session)
+{
+    free(session->flight);
+    session->flight = NULL;
+}
+
+/* The peer repeats its last flight. */
+static void flight_again(struct dtls_session *session)
+{
+    struct dtls_flight *flight = session->flight;
+    if (flight == NULL || flight->n == 0 || flight->again == DTLS_FLIGHT_AGAIN)
+        return;
+    flight->again++;
+    session->handler->send(session->owner, flight->at, flight->n);
+}
+
+int dtls_session_step(struct dtls_session *session)
+{
+    if (session->flight == NULL)
+        session->flight = malloc(sizeof(*session->flight));
+    if (session->flight != NULL)
+        memset(session->flight, 0, offsetof(struct dtls_flight, at));
+    int result = session->server ? wolfSSL_accept(session->ssl) : wolfSSL_connect(session->ssl);
+    if (result == WOLFSSL_SUCCESS && session->server && !dtls_server_identify(session))
+        return NO_PEER_CERT;
+    return result == WOLFSSL_SUCCESS ? result : wolfSSL_get_error(session->ssl, result);
+}
+
+static void take_back(struct dtls_session *session)
+{
+    wolfSSL_SSLSetIORecv(session->ssl, on_receive);
+    wolfSSL_SSLSetIOSend(session->ssl, on_send);
+    wolfSSL_SetIOReadCtx(session->ssl, session);
+    wolfSSL_SetIOWriteCtx(session->ssl, session);
+}
+
+static void opened(struct dtls_session *session)
+{
+    session->open = true;
+    session->due_us = UINT64_MAX;
+    int most = wolfSSL_GetMaxOutputSize(session->ssl);
+    if (most > 0 && most < session->message_max)
+        session->message_max = (uint16_t)most;
+    session->resumed = wolfSSL_session_reused(session->ssl) != 0;
+    /* A client has the last word only when it has resumed. */
+    if (session->flight != NULL && (session->server == session->resumed || session->flight->over))
+        flight_drop(session);
+    session->handler->opened(session->owner);
+}
+
 static void shake_hands(struct dtls_session *session, uint64_t now_us)
 {
-    int result = wolfSSL_connect(session->ssl);
-    if (result == WOLFSSL_SUCCESS) {
-        session->open = true;
-        session->due_us = UINT64_MAX;
-        int most = wolfSSL_GetMaxOutputSize(session->ssl);
-        if (most > 0 && most < session->message_max)
-            session->message_max = (uint16_t)most;
-        session->resumed = wolfSSL_session_reused(session->ssl) != 0;
-        session->handler->opened(session->owner);
-        return;
-    }
-    int error = wolfSSL_get_error(session->ssl, result);
-    if (waits(error))
+    int error = dtls_session_step(session);
+    if (error == WOLFSSL_SUCCESS)
+        opened(session);
+    else if (dtls_session_waits(error))
         arm(session, now_us);
     else
         end_by_error(session, error);
@@ -156,14 +240,52 @@ static void read_messages(struct dtls_session *session)
         aes_offload_use(session->worker->keys, session->index);
         int n = wolfSSL_read(session->ssl, message, sizeof(message));
         if (n > 0) {
+            flight_drop(session);
             session->handler->received(session->owner, message, (size_t)n);
             continue;
         }
         int error = wolfSSL_get_error(session->ssl, n);
-        if (!waits(error))
+        if (!dtls_session_waits(error))
             end_by_error(session, error);
         return;
     }
+}
+
+static struct dtls_session *make(struct dtls_worker *worker, struct dtls_context *context,
+                                 uint16_t datagram_max, const struct dtls_handler *handler, void *owner)
+{
+    struct dtls_session *session = calloc(1, sizeof(*session));
+    if (session == NULL || context == NULL || datagram_max < DATAGRAM_MIN) {
+        free(session);
+        return NULL;
+    }
+    session->worker = worker;
+    session->handler = handler;
+    session->owner = owner;
+    session->due_us = UINT64_MAX;
+    session->index = worker->next_index++;
+    session->datagram_max = datagram_max;
+    session->message_max = (uint16_t)(datagram_max - DTLS_RECORD_OVERHEAD);
+    session->server = context->server;
+    session->threaded = worker->pool != NULL && (context->certificates != NULL || context->identity != NULL);
+    session->context = dtls_context_ref(context);
+    STAILQ_INIT(&session->waiting);
+    return session;
+}
+
+/* The library's session, in the worker. */
+static bool begin_here(struct dtls_session *session, struct tls_error *error)
+{
+    struct tls_failure failure = {.reason = ""};
+    session->ssl = session->server ? dtls_server_context_session(session->context, session, &failure)
+                                   : dtls_context_session(session->context, session, &failure);
+    if (session->ssl == NULL) {
+        snprintf(error->text, sizeof(error->text), "%s", failure.reason);
+        return false;
+    }
+    dtls_session_set_up(session);
+    take_back(session);
+    return true;
 }
 
 struct dtls_session *dtls_connect(struct dtls_worker *worker, struct dtls_context *context,
@@ -171,45 +293,45 @@ struct dtls_session *dtls_connect(struct dtls_worker *worker, struct dtls_contex
                                   const struct dtls_handler *handler, void *owner, uint64_t now_us,
                                   struct tls_error *error)
 {
-    struct dtls_session *session = calloc(1, sizeof(*session));
-    if (session == NULL || context == NULL || datagram_max < DATAGRAM_MIN) {
-        snprintf(error->text, sizeof(error->text), "no memory, context or room for DTLS");
-        free(session);
+    struct dtls_session *session = make(worker, context, datagram_max, handler, owner);
+    snprintf(error->text, sizeof(error->text), "no memory, context or room for DTLS");
+    if (session == NULL)
         return NULL;
-    }
-    session->worker = worker;
-    session->handler = handler;
-    session->owner = owner;
-    session->index = worker->next_index++;
-    session->message_max = (uint16_t)(datagram_max - DTLS_RECORD_OVERHEAD);
-    session->context = dtls_context_ref(context);
     enter(session);
-    session->ssl = dtls_context_session(context, session, identity, error);
-    if (session->ssl == NULL) {
-        session->depth--;
-        aes_offload_use(NULL, 0);
-        dtls_context_unref(context);
-        free(session);
-        return NULL;
-    }
-    wolfSSL_SSLSetIORecv(session->ssl, on_receive);
-    wolfSSL_SSLSetIOSend(session->ssl, on_send);
-    wolfSSL_SetIOReadCtx(session->ssl, session);
-    wolfSSL_SetIOWriteCtx(session->ssl, session);
-    wolfSSL_dtls_set_using_nonblock(session->ssl, 1);
-#ifdef WOLFSSL_DTLS_MTU
-    wolfSSL_dtls_set_mtu(session->ssl, datagram_max);
-#else
-    (void)datagram_max; /* Debian's library cannot be told: its records fit 1,400 bytes, and IP cuts what does
-                           not */
-#endif
     session->ended = true; /* a failure here is the caller's answer */
-    shake_hands(session, now_us);
-    session->ended = false;
-    if (session->due_us == UINT64_MAX) {
-        snprintf(error->text, sizeof(error->text), "the DTLS handshake could not be begun");
-        session->doomed = true;
+    bool good = dtls_context_name(context, session, identity, error);
+    if (good && session->threaded) {
+        good = dtls_job_submit(session);
+        if (!good)
+            snprintf(error->text, sizeof(error->text), "too many DTLS handshakes are under way");
+    } else if (good && (good = begin_here(session, error))) {
+        shake_hands(session, now_us);
+        good = session->due_us != UINT64_MAX;
+        if (!good)
+            snprintf(error->text, sizeof(error->text), "the DTLS handshake could not be begun");
     }
+    session->ended = false;
+    session->doomed = !good;
+    return leave(session) ? session : NULL;
+}
+
+struct dtls_session *dtls_accept(struct dtls_worker *worker, struct dtls_context *context,
+                                 const uint8_t peer[DTLS_PEER_BYTES], const uint8_t secret[DTLS_SECRET_BYTES],
+                                 uint16_t datagram_max, const struct dtls_handler *handler, void *owner)
+{
+    struct tls_error error;
+    struct dtls_session *session = make(worker, context, datagram_max, handler, owner);
+    struct dtls_birth *birth = session == NULL ? NULL : calloc(1, sizeof(*birth));
+    if (session == NULL)
+        return NULL;
+    enter(session);
+    if (birth != NULL) {
+        memcpy(birth->peer, peer, sizeof(birth->peer));
+        memcpy(birth->secret, secret, sizeof(birth->secret));
+    }
+    session->birth = birth;
+    bool good = birth != NULL && (session->threaded || begin_here(session, &error));
+    session->ended = session->doomed = !good;
     return leave(session) ? session : NULL;
 }
 
@@ -219,20 +341,50 @@ void dtls_session_close(struct dtls_session *session)
     session->ended = true;
     session->doomed = true;
     enter(session);
-    if (open) {
-        dtls_context_keep(session->context, session);
+    session->keep = open;
+    if (open)
         wolfSSL_shutdown(session->ssl);
-    }
     session->open = false;
     session->due_us = UINT64_MAX;
     leave(session);
 }
 
-void dtls_session_input(struct dtls_session *session, const uint8_t *datagram, size_t n, uint64_t now_us)
+void dtls_session_drop(struct dtls_session *session)
 {
-    if (session->ended)
+    session->open = false;
+    dtls_session_close(session);
+}
+
+/* Hands it to a thread when something waits for it; with nobody to take it, its input is lost: the peer
+ * repeats it. */
+static void go_on(struct dtls_session *session, uint64_t now_us)
+{
+    struct dtls_wait *wait;
+    if (dtls_job_submit(session))
         return;
-    enter(session);
+    while ((wait = dtls_wait_take(session)) != NULL) {
+        session->worker->lost++;
+        dtls_wait_free(session, wait);
+    }
+    if (session->ssl != NULL)
+        arm(session, now_us);
+    else
+        session->due_us = now_us + SECOND_US;
+}
+
+static void input(struct dtls_session *session, const uint8_t *datagram, size_t n, uint64_t now_us)
+{
+    enum dtls_verdict verdict = dtls_datagram_judge(datagram, n, session->open);
+    if (verdict == DTLS_DATAGRAM_AGAIN)
+        flight_again(session);
+    if (verdict != DTLS_DATAGRAM_GOOD)
+        return;
+    if (!session->open && session->threaded) {
+        dtls_wait_add(session, datagram, n);
+        if (!session->away)
+            go_on(session, now_us);
+        return;
+    }
     session->wire = datagram;
     session->wire_bytes = n;
     if (!session->open)
@@ -241,6 +393,74 @@ void dtls_session_input(struct dtls_session *session, const uint8_t *datagram, s
         read_messages(session);
     session->wire = NULL;
     session->wire_bytes = 0;
+}
+
+void dtls_session_input(struct dtls_session *session, const uint8_t *datagram, size_t n, uint64_t now_us)
+{
+    if (session->ended)
+        return;
+    enter(session);
+    input(session, datagram, n, now_us);
+    leave(session);
+}
+
+/* What came behind the handshake: of the job, then what had to wait. */
+static void catch_up(struct dtls_session *session, const struct tls_job *job, uint64_t now_us)
+{
+    struct dtls_wait *wait;
+    for (uint32_t at = job->in_at; session->open && !session->doomed && at + 2 <= job->in_bytes;) {
+        size_t n = (size_t)(job->in[at] << 8 | job->in[at + 1]);
+        input(session, job->in + at + 2, n, now_us);
+        at += 2 + (uint32_t)n;
+    }
+    while (session->open && !session->doomed && (wait = dtls_wait_take(session)) != NULL) {
+        input(session, wait->at, wait->n, now_us);
+        dtls_wait_free(session, wait);
+    }
+}
+
+static void send_all(struct dtls_session *session, const struct tls_job *job)
+{
+    for (uint32_t at = 0; at < job->out_bytes && !session->doomed;) {
+        size_t n = (size_t)(job->out[at] << 8 | job->out[at + 1]);
+        session->handler->send(session->owner, job->out + at + 2, n);
+        at += 2 + (uint32_t)n;
+    }
+}
+
+static const char *failure_of(const struct dtls_session *session, const struct tls_job *job,
+                              char reason[TLS_REASON_BYTES])
+{
+    if (session->server && session->name[0] != '\0' && !session->psk_used) {
+        snprintf(reason, TLS_REASON_BYTES, "no key for PSK identity %.100s", session->name);
+        return reason;
+    }
+    return job->failure.reason;
+}
+
+void dtls_session_returned(struct dtls_session *session, struct tls_job *job, uint64_t now_us)
+{
+    char reason[TLS_REASON_BYTES];
+    enter(session);
+    if (session->ssl != NULL)
+        take_back(session);
+    if (!session->doomed) {
+        send_all(session, job);
+        if (session->doomed || session->ended) {
+            /* ended while its last words were sent */
+        } else if (job->result == TLS_STEP_DONE) {
+            opened(session);
+            catch_up(session, job, now_us);
+        } else if (job->result == TLS_STEP_FAILED) {
+            end(session, DTLS_END_FAILED, failure_of(session, job, reason));
+        } else if (job->result == TLS_STEP_WANT_OUTPUT || session->waiting_n > 0) {
+            go_on(session, now_us);
+        } else {
+            arm(session, now_us);
+        }
+        if (!session->doomed && session->handler->armed != NULL)
+            session->handler->armed(session->owner);
+    }
     leave(session);
 }
 
@@ -259,7 +479,11 @@ void dtls_session_fire(struct dtls_session *session, uint64_t now_us)
         return;
     enter(session);
     if (++session->retries > RETRIES_MAX) {
-        end(session, DTLS_END_SILENT, "the server does not answer the DTLS handshake");
+        end(session, DTLS_END_SILENT,
+            session->server ? "the client does not finish the DTLS handshake"
+                            : "the server does not answer the DTLS handshake");
+    } else if (session->ssl == NULL) {
+        go_on(session, now_us);
     } else if (wolfSSL_dtls_got_timeout(session->ssl) != WOLFSSL_SUCCESS) {
         end_by_error(session, wolfSSL_get_error(session->ssl, WOLFSSL_FATAL_ERROR));
     } else {
@@ -286,4 +510,19 @@ bool dtls_session_resumed(const struct dtls_session *session)
 const struct dtls_context *dtls_session_context(const struct dtls_session *session)
 {
     return session->context;
+}
+
+bool dtls_session_open(const struct dtls_session *session)
+{
+    return session->open;
+}
+
+const struct tls_peer *dtls_session_peer(const struct dtls_session *session)
+{
+    return session->peer;
+}
+
+size_t dtls_session_bytes(void)
+{
+    return sizeof(struct dtls_session);
 }

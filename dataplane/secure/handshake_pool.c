@@ -111,7 +111,10 @@ static bool serve(struct pool_thread *thread)
         if (job == NULL)
             continue;
         any = true;
-        tls_job_run(job);
+        if (job->run != NULL)
+            job->run(job);
+        else
+            tls_job_run(job);
         ring_put(&from->to_worker, pool->mask, job); /* has room: see handshake_pool_submit */
         if (atomic_load_explicit(&pool->stop, memory_order_relaxed))
             break;

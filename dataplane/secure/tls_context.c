@@ -35,6 +35,7 @@ struct tls_context {
     struct tls_identity *shared_identity; /* when the files are not a pattern */
     struct name_cache *identities;        /* when they are */
     struct name_cache *tickets;           /* NULL: no resumption */
+    bool datagrams;
 };
 
 __attribute__((format(printf, 2, 3))) static bool fail(struct tls_error *error, const char *format, ...)
@@ -93,9 +94,14 @@ static char *name_to_check(const char *name, bool *is_address)
 static bool set_protocol(struct tls_context *context, const struct tls_settings *settings,
                          struct tls_error *error)
 {
-    bool only_1_3 = settings->min_version == TLS_VERSION_1_3;
+    bool only_1_3 = settings->min_version == TLS_VERSION_1_3 && !settings->datagrams;
     int groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1}; /* the share that is sent is of the first */
-    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(only_1_3 ? wolfTLSv1_3_client_method() : wolfSSLv23_client_method());
+    const char *suites = settings->datagrams ? TLS_SUITES_DTLS
+                         : only_1_3          ? SUITES_1_3
+                                             : SUITES_1_3 SUITES_1_2;
+    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(settings->datagrams ? wolfDTLSv1_2_client_method()
+                                       : only_1_3          ? wolfTLSv1_3_client_method()
+                                                           : wolfSSLv23_client_method());
     context->ctx = ctx;
     if (ctx == NULL)
         return fail(error, "out of memory");
@@ -104,9 +110,10 @@ static bool set_protocol(struct tls_context *context, const struct tls_settings 
     size_t name_bytes = strlen(settings->server_name);
     if (context->checked_name == NULL || name_bytes == 0 || name_bytes > 253)
         return fail(error, "server name '%.60s' cannot be used", settings->server_name);
-    if ((!only_1_3 && wolfSSL_CTX_SetMinVersion(ctx, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) ||
-        wolfSSL_CTX_set_cipher_list(ctx, only_1_3 ? SUITES_1_3 : SUITES_1_3 SUITES_1_2) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_set_groups(ctx, groups, 2) != WOLFSSL_SUCCESS ||
+    if ((!only_1_3 && !settings->datagrams &&
+         wolfSSL_CTX_SetMinVersion(ctx, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) ||
+        wolfSSL_CTX_set_cipher_list(ctx, suites) != WOLFSSL_SUCCESS ||
+        (!settings->datagrams && wolfSSL_CTX_set_groups(ctx, groups, 2) != WOLFSSL_SUCCESS) ||
         wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetDevId(ctx, aes_offload_device()) != WOLFSSL_SUCCESS ||
@@ -167,6 +174,7 @@ struct tls_context *tls_context_create(const struct tls_settings *settings, stru
         return NULL;
     }
     atomic_init(&context->refs, 1);
+    context->datagrams = settings->datagrams;
     if (settings->ca_file == NULL || settings->server_name == NULL) {
         fail(error, "a CA file and a server name are needed");
     } else if (!copy_string(&context->server_name, settings->server_name) ||
@@ -317,7 +325,8 @@ void tls_context_end_session(struct tls_context *context, const char *identity, 
         ssl); /* first, so that the table gets the only reference: others use it from other threads */
     if (session == NULL)
         return;
-    if (wolfSSL_SESSION_has_ticket(session))
+    /* A server of DTLS that gives no ticket knows the session by its number. */
+    if (context->datagrams || wolfSSL_SESSION_has_ticket(session))
         name_cache_put(context->tickets, identity == NULL ? "" : identity, session, false);
     else
         wolfSSL_SESSION_free(session);

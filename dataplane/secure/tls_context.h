@@ -37,6 +37,7 @@ struct tls_settings {
     const char *crl_file;  /* or NULL */
     uint32_t identity_cache; /* entries; 0: 1024 */
     bool resumption;         /* keep session tickets per identity */
+    bool datagrams;          /* DTLS 1.2, whatever min_version says */
 };
 
 struct tls_error {

@@ -25,6 +25,8 @@ enum tls_step {
 
 struct tls_job {
     struct tls_job *next; /* the worker's list of spare jobs, or of finished ones without a pool */
+    void (*run)(struct tls_job *job); /* NULL: tls_job_run */
+    void *owner;                      /* of a job that is none of TLS over a stream */
     struct slab_handle session;
     struct tls_context *context; /* a reference, while a session has the job */
     struct WOLFSSL *ssl;         /* NULL before the first step and after a failed one */

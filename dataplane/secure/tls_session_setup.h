@@ -12,6 +12,12 @@
 
 struct WOLFSSL;
 
+/* Suites of DTLS 1.2 with certificates: those of TLS 1.2, and CCM as RFC 7252 s.9.1.3.3 demands. */
+#define TLS_SUITES_DTLS                                                                                      \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384"                \
+    ":ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"                 \
+    ":ECDHE-ECDSA-AES128-CCM:ECDHE-ECDSA-AES128-CCM-8"
+
 #define TLS_IDENTITY_BYTES 129 /* with the NUL */
 
 /* Whether tls_connect takes the name: 1 to 128 bytes, no '/', no leading dot. NULL is a name too: none. */

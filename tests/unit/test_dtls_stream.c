@@ -156,7 +156,7 @@ static void open_lab(const char *keys)
     struct dtls_settings settings = {.psk_file = lab.keys, .psk_id = "dev-%s"};
     lab.context = dtls_context_create(&settings, &error);
     CU_ASSERT_PTR_NOT_NULL_FATAL(lab.context);
-    lab.worker = dtls_worker_create(16);
+    lab.worker = dtls_worker_create(16, NULL);
     lab.server_ctx = wolfSSL_CTX_new(wolfDTLSv1_2_server_method());
     wolfSSL_CTX_set_psk_server_callback(lab.server_ctx, server_psk);
     wolfSSL_CTX_SetIORecv(lab.server_ctx, server_receives);

@@ -484,8 +484,6 @@ static void listeners(void)
          "listeners = ( { name = \"a\"; port = \"iott\"; protocol = \"mqtt\"; security = \"tls\"; listen = "
          "\":8883\"; auth = \"cert\"; upstream = \"brokr\"; } );",
          "sallyport.conf:3: warning: upstream 'broker' is named by no listener; remove it\n"
-         "sallyport.conf:4: error: 'auth' is \"cert\"; telling clients by certificate or PSK is not in this "
-         "version; remove it\n"
          "sallyport.conf:4: error: listener 'a' is refused; TLS toward devices is not in this version; "
          "remove it\n"
          "sallyport.conf:4: error: there is no port 'iott'; did you mean 'iot'?\n"
@@ -787,6 +785,50 @@ static void coap(void)
     rig_end();
 }
 
+#define COAPS(rest)                                                                                          \
+    DATAPLANE "listeners = ( { name = \"coaps\"; port = \"iot\"; protocol = \"coap\"; security = \"dtls\"; " \
+              "listen = \":5684\"; upstream = \"broker\"; " rest " } );\n" UPSTREAMS_COAP("security = "      \
+                                                                                          "\"none\";")
+
+/* B2, B4, C1: what clients of a DTLS listener are told by. */
+static void dtls_listeners(void)
+{
+    static const struct {
+        const char *text;
+        const char *told;
+    } rows[] = {
+        {COAPS(""), "listener 'coaps' could tell no client by anything; add 'psk_file', or 'certificate', "
+                    "'key' and 'client_ca'\n"},
+        {COAPS("auth = \"psk\";"), "'psk_file' is missing in listener 'coaps'; it holds the clients' keys"},
+        {COAPS("auth = \"cert\"; psk_file = \"tls/probes.psk\";"),
+         "'psk_file' in listener 'coaps' is of no use with its 'auth'; remove it\n"},
+        {COAPS("psk_file = \"tls/probes.psk\"; client_ca = \"tls/ca.pem\";"),
+         "'certificate' is missing in listener 'coaps'; clients verify the gateway by it"},
+        {COAPS("certificate = \"tls/ca.pem\"; key = \"tls/ca.pem\";"),
+         "'client_ca' is missing in listener 'coaps'; clients are verified by it"},
+        {COAPS("psk_file = \"tls/nothing.psk\";"), "'psk_file' names tls/nothing.psk; "},
+        {COAPS("psk_file = \"tls/${id}.psk\";"), "'psk_file' in listener 'coaps' holds a variable"},
+        {COAPS("psk_file = \"tls/probes.psk\"; auth = \"pks\";"), "write \"cert\", \"psk\" or \"password\""},
+    };
+    files();
+    rig_write("tls/probes.psk", "x");
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        if (strstr(told_of(rows[i].text), rows[i].told) == NULL)
+            rig_expect(rows[i].text, told_of(rows[i].text), rows[i].told);
+    rig_write("sallyport.conf",
+              COAPS("psk_file = \"tls/probes.psk\"; certificate = \"tls/ca.pem\"; "
+                    "key = \"tls/ca.pem\"; client_ca = \"tls/ca.pem\"; crl = \"tls/ca.pem\";"));
+    struct diagnostics *d = diagnostics_create();
+    struct gateway_config *c = gateway_config_load(rig_path("sallyport.conf"), d);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    CU_ASSERT_EQUAL(c->listeners[0].auth, CONFIG_AUTH_CERT | CONFIG_AUTH_PSK);
+    CU_ASSERT_STRING_EQUAL(c->listeners[0].psk_file, rig_path("tls/probes.psk"));
+    CU_ASSERT_STRING_EQUAL(c->listeners[0].client_ca, rig_path("tls/ca.pem"));
+    gateway_config_destroy(c);
+    diagnostics_destroy(d);
+    rig_end();
+}
+
 static void capacities(void)
 {
     static char text[64 * 1024];
@@ -1001,6 +1043,7 @@ int main(void)
         {"CoAP", coap},
         {"CoAP settings (E)", coap_settings},
         {"events (H2)", events},
+        {"DTLS listeners (B2, B4)", dtls_listeners},
         {"capacities", capacities},
         {"restart only (G2)", restart_only},
         {"A2, G2: ports in another order", ports_in_another_order},

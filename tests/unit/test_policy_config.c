@@ -457,13 +457,6 @@ static void roles(void)
          "rules = ( { id = \"u\"; "
          "allow = \"publish\"; topic = \"t\"; } ); } );",
          P "2: error: role 'b' can never match; role 'a' (line 1) takes its clients first; move it up\n"},
-        {"roles = ( { name = \"a\"; match = { cert_cn = \"x\"; psk_id = \"y\"; }; " OK_RULES " } );",
-         P "1: error: 'cert_cn' in 'match' of role 'a' is refused; telling clients by certificate or PSK is "
-           "not in this "
-           "version, and no line is silently ignored; remove it\n" P
-           "1: error: 'psk_id' in 'match' of role 'a' is refused; telling clients by certificate or PSK is "
-           "not in this "
-           "version, and no line is silently ignored; remove it\n"},
         {"roles = ( { name = \"a\"; match = { user = \"hmi-*\"; }; " OK_RULES " } );",
          P "1: warning: role 'a' believes a user name that listener 'mqtt' does not check; write auth = "
            "\"password\" there, or let the upstream check it\n"},

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <wolfssl/options.h>
+
+#include <wolfssl/wolfcrypt/hmac.h>
+
+#include "dataplane/secure/dtls_cookie.h"
+
+#include <string.h>
+
+static bool hmac(const uint8_t secret[DTLS_SECRET_BYTES], const struct dtls_slice *parts, size_t n,
+                 uint8_t out[DTLS_COOKIE_BYTES])
+{
+    Hmac state;
+    if (wc_HmacInit(&state, NULL, INVALID_DEVID) != 0)
+        return false;
+    bool good = wc_HmacSetKey(&state, WC_SHA256, secret, DTLS_SECRET_BYTES) == 0;
+    for (size_t i = 0; good && i < n; i++)
+        good = wc_HmacUpdate(&state, parts[i].at, (word32)parts[i].n) == 0;
+    good = good && wc_HmacFinal(&state, out) == 0;
+    wc_HmacFree(&state);
+    return good;
+}
+
+static void make_secret(struct dtls_cookies *cookies, int which, uint64_t period)
+{
+    struct dtls_slice part = {.at = (const uint8_t *)&period, .n = sizeof(period)};
+    if (!hmac(cookies->master, &part, 1, cookies->secret[which]))
+        memset(cookies->secret[which], 0, DTLS_SECRET_BYTES);
+}
+
+static void turn(struct dtls_cookies *cookies, uint64_t now_us)
+{
+    uint64_t period = now_us / DTLS_COOKIE_PERIOD_US;
+    if (period == cookies->period)
+        return;
+    cookies->period = period;
+    make_secret(cookies, 0, period);
+    make_secret(cookies, 1, period - 1);
+}
+
+void dtls_cookies_init(struct dtls_cookies *cookies, const uint8_t secret[DTLS_SECRET_BYTES], uint64_t now_us)
+{
+    memcpy(cookies->master, secret, DTLS_SECRET_BYTES);
+    cookies->period = UINT64_MAX;
+    turn(cookies, now_us);
+}
+
+void dtls_peer_bytes(const struct flow_key *key, uint8_t out[DTLS_PEER_BYTES])
+{
+    const uint16_t rest[3] = {key->remote_port, key->local_port, key->interface};
+    memcpy(out, key->remote.bytes, 16);
+    memcpy(out + 16, key->local.bytes, 16);
+    memcpy(out + 32, rest, sizeof(rest));
+}
+
+static bool cookie_of(const uint8_t secret[DTLS_SECRET_BYTES], const struct flow_key *key,
+                      const struct dtls_hello *hello, uint8_t out[DTLS_COOKIE_BYTES])
+{
+    uint8_t peer[DTLS_PEER_BYTES];
+    dtls_peer_bytes(key, peer);
+    const struct dtls_slice parts[] = {
+        {peer, sizeof(peer)}, {hello->version, 2}, {hello->random, DTLS_RANDOM_BYTES},
+        hello->session_id,    hello->suites,       hello->compression};
+    return hmac(secret, parts, sizeof(parts) / sizeof(parts[0]), out);
+}
+
+bool dtls_cookie_make(struct dtls_cookies *cookies, const struct flow_key *key,
+                      const struct dtls_hello *hello, uint64_t now_us, uint8_t out[DTLS_COOKIE_BYTES])
+{
+    turn(cookies, now_us);
+    return cookie_of(cookies->secret[0], key, hello, out);
+}
+
+/* 0 when equal, in a time that does not tell where they differ. */
+static int differ(const uint8_t *a, const uint8_t *b)
+{
+    uint8_t difference = 0;
+    for (int i = 0; i < DTLS_COOKIE_BYTES; i++)
+        difference |= (uint8_t)(a[i] ^ b[i]);
+    return difference;
+}
+
+const uint8_t *dtls_cookie_check(struct dtls_cookies *cookies, const struct flow_key *key,
+                                 const struct dtls_hello *hello, uint64_t now_us)
+{
+    uint8_t cookie[DTLS_COOKIE_BYTES];
+    if (hello->cookie.n != DTLS_COOKIE_BYTES)
+        return NULL;
+    turn(cookies, now_us);
+    for (int i = 0; i < 2; i++)
+        if (cookie_of(cookies->secret[i], key, hello, cookie) && differ(cookie, hello->cookie.at) == 0)
+            return cookies->secret[i];
+    return NULL;
+}

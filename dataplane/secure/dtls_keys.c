@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "dataplane/secure/dtls_keys.h"
+
+#include "dataplane/secure/secret_memory.h"
+#include "dataplane/secure/tls_identity.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEY_FILE_MAX (64u * 1024 * 1024)
+#define KEY_MIN 16
+
+struct dtls_keys {
+    struct dtls_key *keys; /* in order of identities, in secret memory */
+    uint32_t n;
+    size_t bytes;
+};
+
+__attribute__((format(printf, 2, 3))) static bool fail(struct tls_error *error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(error->text, sizeof(error->text), format, args);
+    va_end(args);
+    return false;
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* What is wrong with a line, or NULL. */
+static const char *read_line(const char *line, size_t n, struct dtls_key *out)
+{
+    const char *colon = memchr(line, ':', n);
+    size_t name = colon == NULL ? 0 : (size_t)(colon - line);
+    size_t digits = colon == NULL ? 0 : n - name - 1;
+    if (colon == NULL)
+        return "it is not 'identity:key in hex'";
+    if (name == 0 || name >= DTLS_IDENTITY_MAX || memchr(line, '\0', n) != NULL)
+        return "the identity is empty or longer than 127 bytes";
+    if (digits % 2 != 0 || digits < 2 * KEY_MIN || digits > 2 * DTLS_KEY_MAX)
+        return "the key is not of 32 to 128 hex digits";
+    for (size_t i = 0; i < digits / 2; i++) {
+        int high = hex_digit(colon[1 + 2 * i]), low = hex_digit(colon[2 + 2 * i]);
+        if (high < 0 || low < 0)
+            return "the key holds something else than hex digits";
+        out->key[i] = (uint8_t)(high << 4 | low);
+    }
+    memcpy(out->identity, line, name);
+    out->identity[name] = '\0';
+    out->key_len = (uint32_t)(digits / 2);
+    return NULL;
+}
+
+static int by_identity(const void *a, const void *b)
+{
+    return strcmp(((const struct dtls_key *)a)->identity, ((const struct dtls_key *)b)->identity);
+}
+
+static bool parse(struct dtls_keys *keys, const char *path, const char *file, size_t n,
+                  struct tls_error *error)
+{
+    uint32_t number = 0;
+    for (size_t at = 0; at < n;) {
+        const char *line = file + at;
+        const char *end = memchr(line, '\n', n - at);
+        size_t len = end == NULL ? n - at : (size_t)(end - line);
+        at += len + 1;
+        number++;
+        if (len > 0 && line[len - 1] == '\r')
+            len--;
+        if (len == 0 || line[0] == '#')
+            continue;
+        struct dtls_key *psk = &keys->keys[keys->n];
+        const char *problem = read_line(line, len, psk);
+        if (problem != NULL)
+            return fail(error, "%.160s line %u: %s", path, number, problem);
+        psk->line = number;
+        keys->n++;
+    }
+    qsort(keys->keys, keys->n, sizeof(*keys->keys), by_identity);
+    for (uint32_t i = 1; i < keys->n; i++)
+        if (by_identity(&keys->keys[i - 1], &keys->keys[i]) == 0)
+            return fail(error, "%.160s lines %u and %u are for the same identity", path,
+                        keys->keys[i - 1].line, keys->keys[i].line);
+    return keys->n > 0 || fail(error, "%.160s holds no key", path);
+}
+
+static bool load(struct dtls_keys *keys, const char *path, struct tls_error *error)
+{
+    size_t n, lines = 1;
+    uint8_t *file = tls_read_file(path, KEY_FILE_MAX, &n, error);
+    if (file == NULL)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        lines += file[i] == '\n';
+    keys->bytes = lines * sizeof(*keys->keys);
+    keys->keys = secret_memory_alloc(keys->bytes);
+    bool good =
+        keys->keys != NULL ? parse(keys, path, (const char *)file, n, error) : fail(error, "out of memory");
+    explicit_bzero(file, n);
+    free(file);
+    return good;
+}
+
+const struct dtls_key *dtls_keys_find(const struct dtls_keys *keys, const char *identity)
+{
+    uint32_t low = 0, high = keys->n;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        int order = strcmp(keys->keys[middle].identity, identity);
+        if (order == 0)
+            return &keys->keys[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+struct dtls_keys *dtls_keys_load(const char *path, struct tls_error *error)
+{
+    struct dtls_keys *keys = calloc(1, sizeof(*keys));
+    if (keys == NULL) {
+        fail(error, "out of memory");
+        return NULL;
+    }
+    if (load(keys, path, error))
+        return keys;
+    dtls_keys_destroy(keys);
+    return NULL;
+}
+
+void dtls_keys_destroy(struct dtls_keys *keys)
+{
+    if (keys == NULL)
+        return;
+    secret_memory_free(keys->keys, keys->bytes);
+    free(keys);
+}
+
+uint32_t dtls_keys_count(const struct dtls_keys *keys)
+{
+    return keys->n;
+}
+
+bool dtls_key_equal(const struct dtls_key *a, const struct dtls_key *b)
+{
+    return strcmp(a->identity, b->identity) == 0 && a->key_len == b->key_len &&
+           memcmp(a->key, b->key, a->key_len) == 0;
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a DTLS listener takes clients with, and who they are once they have shown it (B2, B4, C1). */
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
+#include "dataplane/secure/aes_offload.h"
+#include "dataplane/secure/dtls_session.h"
+#include "dataplane/secure/tls_identity.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SUITES_PSK                                                                                           \
+    "PSK-AES128-GCM-SHA256:PSK-AES256-GCM-SHA384:PSK-AES128-CCM:PSK-AES256-CCM:PSK-AES128-CCM-8:"            \
+    "PSK-AES256-CCM-8"
+
+static bool say(struct tls_error *error, const char *text)
+{
+    snprintf(error->text, sizeof(error->text), "%s", text);
+    return false;
+}
+
+static unsigned int on_psk(WOLFSSL *ssl, const char *identity, unsigned char *out, unsigned int room)
+{
+    struct dtls_session *session = wolfSSL_get_psk_callback_ctx(ssl);
+    if (session == NULL || session->context->keys == NULL)
+        return 0;
+    snprintf(session->name, sizeof(session->name), "%s", identity);
+    const struct dtls_key *key =
+        strlen(identity) < sizeof(session->name) ? dtls_keys_find(session->context->keys, identity) : NULL;
+    if (key == NULL || key->key_len > room)
+        return 0;
+    memcpy(out, key->key, key->key_len);
+    session->psk_used = true;
+    return key->key_len;
+}
+
+static bool set_protocol(struct dtls_context *context, bool keys, bool certificates, struct tls_error *error)
+{
+    const char *suites = keys && certificates ? TLS_SUITES_DTLS ":" SUITES_PSK
+                         : keys               ? SUITES_PSK
+                                              : TLS_SUITES_DTLS;
+    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfDTLSv1_2_server_method());
+    context->ctx = ctx;
+    if (ctx == NULL)
+        return say(error, "out of memory");
+    if (wolfSSL_CTX_set_cipher_list(ctx, suites) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_NoTicketTLSv12(ctx) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_SetDevId(ctx, aes_offload_device()) != WOLFSSL_SUCCESS)
+        return say(error, "this wolfSSL refuses the DTLS parameters");
+    /* A resumed session would not show the certificate again, and a revoked one would live on. */
+    wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
+    /* Without keys too: with it the library makes sessions whose certificate is given to each by itself, from
+     * secret memory. No suite with keys is in its list. */
+    wolfSSL_CTX_set_psk_server_callback(ctx, on_psk);
+    if (certificates)
+        wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER | WOLFSSL_VERIFY_FAIL_EXCEPT_PSK, tls_verify);
+    return true;
+}
+
+static bool set_certificates(struct dtls_context *context, const struct dtls_server_settings *settings,
+                             struct tls_error *error)
+{
+    if (settings->certificate_file == NULL)
+        return true;
+    if (settings->key_file == NULL || settings->client_ca_file == NULL)
+        return say(error, "a certificate needs its key and the CA of the clients");
+    const char *const files[] = {settings->client_ca_file};
+    context->identity = tls_identity_load(settings->certificate_file, settings->key_file, error);
+    return context->identity != NULL && tls_trust_load_ca(context->ctx, settings->client_ca_file, error) &&
+           dtls_context_digest(context, NULL, 0, files, 1, error) &&
+           (settings->crl_file == NULL || tls_trust_load_crl(context->ctx, settings->crl_file, error));
+}
+
+struct dtls_context *dtls_server_context_create(const struct dtls_server_settings *settings,
+                                                struct tls_error *error)
+{
+    struct dtls_context *context = calloc(1, sizeof(*context));
+    error->text[0] = '\0';
+    if (context == NULL) {
+        say(error, "out of memory");
+        return NULL;
+    }
+    atomic_init(&context->refs, 1);
+    context->server = true;
+    bool keys = settings->psk_file != NULL, certificates = settings->certificate_file != NULL;
+    bool good = keys || certificates ? set_protocol(context, keys, certificates, error)
+                                     : say(error, "a PSK file or a certificate is needed");
+    if (good && keys)
+        good = (context->keys = dtls_keys_load(settings->psk_file, error)) != NULL;
+    if (good && set_certificates(context, settings, error))
+        return context;
+    dtls_context_unref(context);
+    return NULL;
+}
+
+/* ---- for sessions ----------------------------------------------------------------------------------------
+ */
+
+struct WOLFSSL *dtls_server_context_session(struct dtls_context *context, struct dtls_session *session,
+                                            struct tls_failure *failure)
+{
+    struct dtls_birth *birth = session->birth;
+    WOLFSSL *ssl = birth == NULL ? NULL : wolfSSL_new(context->ctx);
+    snprintf(failure->reason, sizeof(failure->reason), "out of memory");
+    if (ssl == NULL)
+        return NULL;
+    wolfSSL_set_psk_callback_ctx(ssl, session);
+    bool good = wolfSSL_dtls_set_peer(ssl, birth->peer, sizeof(birth->peer)) == WOLFSSL_SUCCESS &&
+                wolfSSL_DTLS_SetCookieSecret(ssl, birth->secret, sizeof(birth->secret)) == 0 &&
+                (context->identity == NULL || tls_identity_apply(context->identity, ssl));
+    explicit_bzero(birth, sizeof(*birth));
+    free(birth);
+    session->birth = NULL;
+    if (good)
+        return ssl;
+    wolfSSL_free(ssl);
+    return NULL;
+}
+
+bool dtls_server_identify(struct dtls_session *session)
+{
+    tls_peer_unref(session->peer);
+    if (session->psk_used) {
+        session->peer = tls_peer_of_psk(session->name);
+    } else {
+        session->peer = session->verification.peer;
+        session->verification.peer = NULL;
+    }
+    return session->peer != NULL;
+}
+
+/* Whether the revocation lists of a context name the certificate. */
+static bool revoked(const struct dtls_context *context, const struct dtls_session *session)
+{
+    int bytes = 0;
+    WOLFSSL_X509 *x509 = wolfSSL_get_peer_certificate(session->ssl);
+    const unsigned char *der = x509 == NULL ? NULL : wolfSSL_X509_get_der(x509, &bytes);
+    WOLFSSL_CERT_MANAGER *manager = wolfSSL_CTX_GetCertManager(context->ctx);
+    bool bad =
+        der == NULL || manager == NULL ||
+        wolfSSL_CertManagerCheckCRL(manager, (unsigned char *)(uintptr_t)der, bytes) != WOLFSSL_SUCCESS;
+    wolfSSL_X509_free(x509);
+    return bad;
+}
+
+bool dtls_context_accepts(const struct dtls_context *next, const struct dtls_session *session)
+{
+    const struct dtls_context *own = session->context;
+    if (next == own)
+        return true;
+    if (next == NULL || !session->open)
+        return false;
+    if (session->psk_used) {
+        const struct dtls_key *was = dtls_keys_find(own->keys, session->name);
+        const struct dtls_key *is = next->keys == NULL ? NULL : dtls_keys_find(next->keys, session->name);
+        return was != NULL && is != NULL && dtls_key_equal(was, is);
+    }
+    return next->identity != NULL && memcmp(own->trust, next->trust, sizeof(own->trust)) == 0 &&
+           !revoked(next, session);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Clients that speak DTLS (A5, B2): what dtls_server.h asks and tells. A message of a session goes the way of
+ * a datagram, with the session it came in; the client of a session ends with it, and with it what was under
+ * way, since a response belongs into the session of its request (RFC 7252 s.9.1.2).
+ */
+#include "gateway/relay_coap_private.h"
+
+static struct dtls_context *context_at(const struct coap_relays *r, uint32_t listener)
+{
+    const struct generation *generation = coap_generation(r);
+    return listener < generation->config->listeners_n ? generation->listener_dtls[listener] : NULL;
+}
+
+static void place_of(const struct dtls_endpoint *endpoint, struct coap_arrival *arrival)
+{
+    const uint8_t *mac = dtls_endpoint_mac(endpoint);
+    *arrival = (struct coap_arrival){.key = *dtls_endpoint_key(endpoint),
+                                     .path = dtls_endpoint_path(endpoint),
+                                     .listener = (uint16_t)dtls_endpoint_listener(endpoint),
+                                     .has_mac = mac != NULL};
+    if (mac != NULL)
+        memcpy(arrival->mac, mac, sizeof(arrival->mac));
+}
+
+static void on_send(void *owner, uint32_t *path, const struct flow_key *key, const uint8_t *datagram,
+                    size_t n)
+{
+    struct coap_relays *r = owner;
+    r->config.send(r->config.worker, path, key, datagram, n);
+}
+
+static bool on_admit(void *owner, const struct flow_key *key, uint32_t listener)
+{
+    struct coap_relays *r = owner;
+    return r->config.admit == NULL || r->config.admit(r->config.worker, key, (uint16_t)listener);
+}
+
+static void on_opened(void *owner, struct dtls_endpoint *endpoint)
+{
+    struct coap_relays *r = owner;
+    struct coap_arrival arrival;
+    struct coap_report report = {.kind = EVENT_CONNECTION_ACCEPTED,
+                                 .outcome = OUTCOME_ALLOWED,
+                                 .enforced = true,
+                                 .detail = dtls_endpoint_cipher(endpoint)};
+    place_of(endpoint, &arrival);
+    if (coap_generation(r)->config->events.allowed_connect)
+        coap_tell_arrival(r, &arrival, &report);
+    if (r->config.session != NULL)
+        r->config.session(r->config.worker, &arrival.key, true);
+}
+
+static void on_received(void *owner, struct dtls_endpoint *endpoint, const uint8_t *message, size_t n)
+{
+    struct coap_relays *r = owner;
+    struct coap_arrival arrival;
+    place_of(endpoint, &arrival);
+    arrival.secure = endpoint;
+    arrival.payload = bytes_of(message, n);
+    coap_take(r, &arrival);
+}
+
+static void on_closed(void *owner, struct dtls_endpoint *endpoint)
+{
+    struct coap_relays *r = owner;
+    struct coap_client *client = coap_client_find(r, dtls_endpoint_key(endpoint));
+    if (client != NULL && client->secure == endpoint)
+        coap_client_free(r, client);
+    if (r->config.session != NULL)
+        r->config.session(r->config.worker, dtls_endpoint_key(endpoint), false);
+}
+
+static void on_failed(void *owner, const struct dtls_endpoint *endpoint, enum dtls_end why,
+                      const char *reason)
+{
+    struct coap_relays *r = owner;
+    struct coap_arrival arrival;
+    struct coap_report report = {
+        .kind = EVENT_TLS_FAILED, .outcome = OUTCOME_CLIENT_TLS, .enforced = true, .detail = reason};
+    (void)why;
+    place_of(endpoint, &arrival);
+    coap_tell_arrival(r, &arrival, &report);
+}
+
+static void on_capped(void *owner, const struct flow_key *key, uint32_t listener,
+                      enum dtls_server_limit limit)
+{
+    static const char *const words[] = {[DTLS_LIMIT_ALL] = "too many DTLS handshakes are under way",
+                                        [DTLS_LIMIT_SOURCE] =
+                                            "too many DTLS handshakes of this address are under way",
+                                        [DTLS_LIMIT_TABLE] = "there are too many DTLS sessions"};
+    struct coap_relays *r = owner;
+    struct coap_arrival arrival = {.key = *key, .listener = (uint16_t)listener};
+    struct coap_report report = {.kind = EVENT_LIMIT_EXCEEDED,
+                                 .outcome = OUTCOME_HANDSHAKE_CAP,
+                                 .enforced = true,
+                                 .detail = words[limit]};
+    coap_tell_arrival(r, &arrival, &report);
+}
+
+static const struct dtls_server_handler server_handler = {.send = on_send,
+                                                          .admit = on_admit,
+                                                          .opened = on_opened,
+                                                          .received = on_received,
+                                                          .closed = on_closed,
+                                                          .failed = on_failed,
+                                                          .capped = on_capped};
+
+bool coap_secure_create(struct coap_relays *r, const uint8_t secret[48])
+{
+    struct dtls_server_config config = {.endpoints = r->config.clients,
+                                        .worker = r->dtls,
+                                        .timers = r->config.timers,
+                                        .now_us = r->config.now_us,
+                                        .handler = &server_handler,
+                                        .owner = r};
+    memcpy(config.secret, secret, sizeof(config.secret));
+    r->server = dtls_server_create(&config);
+    explicit_bzero(config.secret, sizeof(config.secret));
+    return r->server != NULL;
+}
+
+bool coap_secure_listener(const struct coap_relays *r, uint16_t listener)
+{
+    const struct gateway_config *config = coap_generation(r)->config;
+    return listener < config->listeners_n && config->listeners[listener].security == CONFIG_SECURITY_DTLS;
+}
+
+void coap_secure_input(struct coap_relays *r, const struct coap_arrival *arrival)
+{
+    struct dtls_context *context = context_at(r, arrival->listener);
+    struct dtls_arrival in = {.key = arrival->key,
+                              .path = arrival->path,
+                              .listener = arrival->listener,
+                              .has_mac = arrival->has_mac,
+                              .datagram = arrival->payload.at,
+                              .n = arrival->payload.len};
+    memcpy(in.mac, arrival->mac, sizeof(in.mac));
+    in.datagram_max = r->config.datagram_max(r->config.worker, &arrival->key, arrival->path);
+    if (context != NULL)
+        dtls_server_input(r->server, context, &in);
+}
+
+/* The listener that a flow of a client belongs to now, by which it is found again when their order has
+ * changed: a fixed address goes before all addresses of the port, and these before "any". */
+static struct dtls_context *context_now(void *owner, struct dtls_endpoint *endpoint)
+{
+    struct coap_relays *r = owner;
+    const struct gateway_config *config = coap_generation(r)->config;
+    const struct flow_key *key = dtls_endpoint_key(endpoint);
+    uint32_t best = UINT32_MAX;
+    int best_rank = 0;
+    for (uint32_t i = 0; i < config->listeners_n; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        bool fixed = listener->has_address && memcmp(listener->address, key->local.bytes, 16) == 0;
+        int rank = fixed ? 3 : listener->has_address ? 0 : listener->any ? 1 : 2;
+        if (listener->protocol != CONFIG_COAP || listener->interface != key->interface ||
+            listener->port != key->local_port || rank <= best_rank)
+            continue;
+        best = i;
+        best_rank = rank;
+    }
+    if (best == UINT32_MAX || config->listeners[best].security != CONFIG_SECURITY_DTLS)
+        return NULL;
+    dtls_endpoint_set_listener(endpoint, best);
+    return context_at(r, best);
+}
+
+bool coap_secure_sweep(struct coap_relays *r, uint32_t budget)
+{
+    return dtls_server_sweep(r->server, budget, context_now);
+}

@@ -1,0 +1,882 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The DTLS server, with clients of our own: datagrams handed over by the test, lost and changed where it
+ * says. */
+#include "dataplane/secure/dtls_server.h"
+
+#include "dataplane/secure/dtls_record.h"
+#include "tests/unit/runner.h"
+#include "tests/unit/tls_lab.h"
+
+#include <sched.h>
+
+#define S UINT64_C(1000000)
+#define CLIENTS 40
+#define QUEUE 256
+#define DATAGRAM 2048
+#define KEYS "probe-1:30313233343536373839616263646566\nprobe-2:00112233445566778899aabbccddeeff\n"
+
+struct datagram {
+    bool up;
+    uint32_t client;
+    size_t n;
+    uint8_t at[DATAGRAM];
+};
+
+struct client {
+    struct dtls_session *session;
+    bool opened, closed;
+    enum dtls_end why;
+    char reason[200];
+    uint32_t messages;
+};
+
+static struct lab_state {
+    uint64_t now_us;
+    struct timer_wheel *timers;
+    struct dtls_worker *worker, *client_worker;
+    struct dtls_context *context, *client_context, *next_context;
+    struct dtls_server *server;
+    struct client clients[CLIENTS];
+    struct datagram queue[QUEUE];
+    uint32_t first, n;
+    bool fragment_hellos;
+    uint32_t lose_one_in, chance;
+    uint32_t drop_down; /* so many datagrams of the server */
+    size_t hello_bytes, verify_bytes;
+    uint32_t opened, closed, failed, capped, received, admitted;
+    bool refuse;
+    char cn[64], psk_id[64];
+    struct dtls_endpoint *endpoint;
+    char reason[200];
+    char keys[128];
+} lab_now;
+
+static void fail(const char *text)
+{
+    fprintf(stderr, "\n    %s", text);
+    CU_FAIL("see above");
+}
+
+static struct flow_key key_of(uint32_t client)
+{
+    struct flow_key key = {.local_port = 5684, .remote_port = (uint16_t)(40000 + client), .protocol = 17};
+    key.local = ip_address_v4(0x0a140001);
+    key.remote = ip_address_v4(0x0a140011);
+    return key;
+}
+
+static void push(bool up, uint32_t client, const uint8_t *at, size_t n)
+{
+    if (lab_now.lose_one_in != 0 &&
+        (lab_now.chance = lab_now.chance * 1103515245 + 12345) >> 16 % lab_now.lose_one_in == 0)
+        return;
+    CU_ASSERT_TRUE_FATAL(lab_now.n < QUEUE && n <= DATAGRAM);
+    struct datagram *d = &lab_now.queue[(lab_now.first + lab_now.n++) % QUEUE];
+    d->up = up;
+    d->client = client;
+    d->n = n;
+    memcpy(d->at, at, n);
+}
+
+static bool is_hello(const uint8_t *at, size_t n)
+{
+    struct dtls_hello hello;
+    return dtls_hello_parse(at, n, &hello) == DTLS_HELLO_WHOLE;
+}
+
+/* A whole ClientHello as records with a fragment of 40 bytes each. */
+static void push_in_fragments(uint32_t client, const uint8_t *at, size_t n)
+{
+    const size_t head = DTLS_RECORD_HEADER_BYTES + DTLS_HANDSHAKE_HEADER_BYTES;
+    for (size_t offset = 0; offset < n - head; offset += 40) {
+        uint8_t part[256];
+        size_t take = n - head - offset < 40 ? n - head - offset : 40;
+        memcpy(part, at, head);
+        part[12] = (uint8_t)(DTLS_HANDSHAKE_HEADER_BYTES + take);
+        part[11] = 0;
+        part[20] = (uint8_t)(offset >> 8);
+        part[21] = (uint8_t)offset;
+        part[23] = 0;
+        part[24] = (uint8_t)take;
+        memcpy(part + head, at + head + offset, take);
+        push(true, client, part, head + take);
+    }
+}
+
+static uint32_t number_of(void *owner)
+{
+    return (uint32_t)((struct client *)owner - lab_now.clients);
+}
+
+static void client_sends(void *owner, const uint8_t *at, size_t n)
+{
+    if (is_hello(at, n)) {
+        lab_now.hello_bytes = n;
+        if (lab_now.fragment_hellos) {
+            push_in_fragments(number_of(owner), at, n);
+            return;
+        }
+    }
+    push(true, number_of(owner), at, n);
+}
+
+static void client_opened(void *owner)
+{
+    ((struct client *)owner)->opened = true;
+}
+
+static void client_received(void *owner, const uint8_t *message, size_t n)
+{
+    (void)message;
+    (void)n;
+    ((struct client *)owner)->messages++;
+}
+
+static void client_closed(void *owner, enum dtls_end why, const char *reason)
+{
+    struct client *client = owner;
+    client->closed = true;
+    client->why = why;
+    snprintf(client->reason, sizeof(client->reason), "%s", reason);
+    dtls_session_close(client->session);
+    client->session = NULL;
+}
+
+static const struct dtls_handler client_handler = {
+    .send = client_sends, .opened = client_opened, .received = client_received, .closed = client_closed};
+
+static void server_sends(void *owner, uint32_t *path, const struct flow_key *key, const uint8_t *at, size_t n)
+{
+    (void)owner;
+    CU_ASSERT_EQUAL(*path, 7);
+    if (at[13] == DTLS_HELLO_VERIFY && at[0] == DTLS_CONTENT_HANDSHAKE)
+        lab_now.verify_bytes = n;
+    if (lab_now.drop_down > 0)
+        lab_now.drop_down--;
+    else
+        push(false, key->remote_port - 40000u, at, n);
+}
+
+static bool server_admits(void *owner, const struct flow_key *key, uint32_t listener)
+{
+    (void)owner;
+    (void)key;
+    CU_ASSERT_EQUAL(listener, 3);
+    lab_now.admitted++;
+    return !lab_now.refuse;
+}
+
+static void server_opened(void *owner, struct dtls_endpoint *endpoint)
+{
+    (void)owner;
+    lab_now.opened++;
+    lab_now.endpoint = endpoint;
+    const struct tls_peer *peer = dtls_endpoint_peer(endpoint);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(peer);
+    snprintf(lab_now.cn, sizeof(lab_now.cn), "%s", peer->cn == NULL ? "" : peer->cn);
+    snprintf(lab_now.psk_id, sizeof(lab_now.psk_id), "%s", peer->psk_id == NULL ? "" : peer->psk_id);
+}
+
+static void server_received(void *owner, struct dtls_endpoint *endpoint, const uint8_t *message, size_t n)
+{
+    (void)owner;
+    lab_now.received++;
+    CU_ASSERT_TRUE(dtls_endpoint_write(endpoint, message, n)); /* it echoes */
+}
+
+static void server_closed(void *owner, struct dtls_endpoint *endpoint)
+{
+    (void)owner;
+    (void)endpoint;
+    lab_now.closed++;
+}
+
+static void server_failed(void *owner, const struct dtls_endpoint *endpoint, enum dtls_end why,
+                          const char *reason)
+{
+    (void)owner;
+    (void)why;
+    CU_ASSERT_EQUAL(dtls_endpoint_listener(endpoint), 3);
+    lab_now.failed++;
+    snprintf(lab_now.reason, sizeof(lab_now.reason), "%s", reason);
+}
+
+static void server_capped(void *owner, const struct flow_key *key, uint32_t listener,
+                          enum dtls_server_limit limit)
+{
+    (void)owner;
+    (void)key;
+    (void)listener;
+    (void)limit;
+    lab_now.capped++;
+}
+
+static const struct dtls_server_handler server_handler = {.send = server_sends,
+                                                          .admit = server_admits,
+                                                          .opened = server_opened,
+                                                          .received = server_received,
+                                                          .closed = server_closed,
+                                                          .failed = server_failed,
+                                                          .capped = server_capped};
+
+static struct dtls_context *server_context(bool keys, bool certificates, const char *crl)
+{
+    struct tls_error error = {.text = ""};
+    struct dtls_server_settings settings = {.psk_file = keys ? lab_now.keys : NULL};
+    if (certificates) {
+        settings.certificate_file = lab_path("server.pem");
+        settings.key_file = lab_path("server.key");
+        settings.client_ca_file = lab_path("ca.pem");
+        settings.crl_file = crl == NULL ? NULL : lab_path(crl);
+    }
+    struct dtls_context *context = dtls_server_context_create(&settings, &error);
+    if (context == NULL)
+        fail(error.text);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(context);
+    return context;
+}
+
+static void write_keys(const char *text)
+{
+    snprintf(lab_now.keys, sizeof(lab_now.keys), "%s", lab_path("server.psk"));
+    FILE *file = fopen(lab_now.keys, "w");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static void open_server(struct handshake_pool *pool, struct dtls_context *context, uint32_t endpoints)
+{
+    struct dtls_server_config config = {.endpoints = endpoints,
+                                        .handshakes = 20,
+                                        .handshakes_per_source = 8,
+                                        .timers = lab_now.timers,
+                                        .now_us = &lab_now.now_us,
+                                        .handler = &server_handler,
+                                        .owner = &lab_now};
+    memset(config.secret, 0x5a, sizeof(config.secret));
+    lab_now.worker = config.worker = dtls_worker_create(16, pool);
+    lab_now.client_worker = dtls_worker_create(16, NULL);
+    lab_now.context = context;
+    lab_now.server = dtls_server_create(&config);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(lab_now.server);
+}
+
+static void begin_lab(void)
+{
+    memset(&lab_now, 0, sizeof(lab_now));
+    CU_ASSERT_TRUE_FATAL(lab_pki());
+    lab_now.now_us = 1000 * S;
+    lab_now.timers = timer_wheel_create(lab_now.now_us);
+    write_keys(KEYS);
+}
+
+static void open_psk(void)
+{
+    struct tls_error error;
+    begin_lab();
+    open_server(NULL, server_context(true, false, NULL), 32);
+    struct dtls_settings settings = {.psk_file = lab_now.keys, .psk_id = "%s"};
+    lab_now.client_context = dtls_context_create(&settings, &error);
+}
+
+static void client_certificates(const char *name)
+{
+    struct tls_error error;
+    char certificate[128], key[128];
+    snprintf(certificate, sizeof(certificate), "%s/%s.pem", lab_dir, name == NULL ? "%s" : name);
+    snprintf(key, sizeof(key), "%s/%s.key", lab_dir, name == NULL ? "%s" : name);
+    struct tls_settings tls = {.ca_file = lab_path("ca.pem"),
+                               .server_name = LAB_NAME,
+                               .certificate_file = certificate,
+                               .key_file = key,
+                               .resumption = true};
+    struct dtls_settings settings = {.certificates = &tls};
+    dtls_context_unref(lab_now.client_context);
+    lab_now.client_context = dtls_context_create(&settings, &error);
+    if (lab_now.client_context == NULL)
+        fail(error.text);
+}
+
+static void end_lab(void)
+{
+    for (uint32_t i = 0; i < CLIENTS; i++)
+        if (lab_now.clients[i].session != NULL)
+            dtls_session_drop(lab_now.clients[i].session);
+    dtls_server_destroy(lab_now.server);
+    dtls_worker_destroy(lab_now.worker);
+    dtls_worker_destroy(lab_now.client_worker);
+    dtls_context_unref(lab_now.context);
+    dtls_context_unref(lab_now.next_context);
+    dtls_context_unref(lab_now.client_context);
+    timer_wheel_destroy(lab_now.timers);
+}
+
+static void dial(uint32_t i, const char *identity)
+{
+    struct tls_error error = {.text = ""};
+    struct client *client = &lab_now.clients[i];
+    *client = (struct client){.session = NULL};
+    client->session = dtls_connect(lab_now.client_worker, lab_now.client_context, identity, 1200,
+                                   &client_handler, client, lab_now.now_us, &error);
+    if (client->session == NULL)
+        fail(error.text);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(client->session);
+}
+
+static void arrive(uint32_t client, const uint8_t *at, size_t n)
+{
+    struct dtls_arrival arrival = {
+        .key = key_of(client), .path = 7, .listener = 3, .datagram_max = 1200, .datagram = at, .n = n};
+    dtls_server_input(lab_now.server, lab_now.context, &arrival);
+}
+
+static bool step(void)
+{
+    if (lab_now.n == 0)
+        return false;
+    struct datagram *d = &lab_now.queue[lab_now.first];
+    struct datagram copy = *d;
+    lab_now.first = (lab_now.first + 1) % QUEUE;
+    lab_now.n--;
+    if (copy.up)
+        arrive(copy.client, copy.at, copy.n);
+    else if (lab_now.clients[copy.client].session != NULL)
+        dtls_session_input(lab_now.clients[copy.client].session, copy.at, copy.n, lab_now.now_us);
+    return true;
+}
+
+static void exchange(void)
+{
+    for (int i = 0; i < 1000 && step(); i++) {
+    }
+}
+
+/* Lets time pass, second by second, with every timer. */
+static void pass(uint32_t seconds)
+{
+    for (uint32_t i = 0; i < seconds; i++) {
+        lab_now.now_us += S;
+        timer_wheel_advance(lab_now.timers, lab_now.now_us, 10000);
+        for (uint32_t c = 0; c < CLIENTS; c++)
+            if (lab_now.clients[c].session != NULL)
+                dtls_session_fire(lab_now.clients[c].session, lab_now.now_us);
+        exchange();
+    }
+}
+
+static uint64_t counter(enum dtls_server_counter which)
+{
+    return dtls_server_counter(lab_now.server, which);
+}
+
+static void say(uint32_t client)
+{
+    CU_ASSERT_TRUE(dtls_session_write(lab_now.clients[client].session, (const uint8_t *)"hello", 5));
+    exchange();
+}
+
+/* ---- keys ------------------------------------------------------------------------------------------------
+ */
+
+static void test_keys(void)
+{
+    open_psk();
+    dial(0, "probe-1");
+    CU_ASSERT_TRUE(step()); /* the first ClientHello */
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_COOKIES), 1);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0); /* nothing is kept */
+    CU_ASSERT_EQUAL(lab_now.admitted, 0);
+    CU_ASSERT_TRUE(lab_now.verify_bytes <= lab_now.hello_bytes);
+    exchange();
+    CU_ASSERT_TRUE_FATAL(lab_now.opened == 1 && lab_now.clients[0].opened);
+    CU_ASSERT_STRING_EQUAL(lab_now.psk_id, "probe-1");
+    CU_ASSERT_STRING_EQUAL(lab_now.cn, "");
+    CU_ASSERT_EQUAL(dtls_server_handshakes(lab_now.server), 0);
+    say(0);
+    CU_ASSERT_TRUE(lab_now.received == 1 && lab_now.clients[0].messages == 1);
+    dtls_session_close(lab_now.clients[0].session); /* close_notify */
+    lab_now.clients[0].session = NULL;
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.closed, 1);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_CLOSED), 1);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    end_lab();
+}
+
+static void test_bad_keys(void)
+{
+    struct tls_error error;
+    open_psk();
+    write_keys("probe-1:ffffffffffffffffffffffffffffffff\nstranger:00112233445566778899aabbccddeeff\n");
+    struct dtls_settings settings = {.psk_file = lab_now.keys, .psk_id = "%s"};
+    dtls_context_unref(lab_now.client_context);
+    lab_now.client_context = dtls_context_create(&settings, &error);
+    dial(0, "stranger");
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.failed, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(lab_now.reason, "no key for PSK identity stranger"));
+    dial(1, "probe-1");
+    exchange();
+    pass(40); /* a wrong key is a record that cannot be read: nothing is said, and it ends by time */
+    CU_ASSERT_EQUAL(lab_now.opened, 0);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    CU_ASSERT_EQUAL(dtls_server_handshakes(lab_now.server), 0);
+    end_lab();
+}
+
+/* RFC 6347 s.4.2.1: a cookie is good for the address that it was made for, and not for ever. */
+static void test_cookies(void)
+{
+    uint8_t hello[DATAGRAM];
+    open_psk();
+    dial(0, "probe-1");
+    step();
+    step(); /* the client has its cookie, and has sent it */
+    struct datagram *d = &lab_now.queue[lab_now.first];
+    size_t n = d->n;
+    memcpy(hello, d->at, n);
+    lab_now.n = 0;
+    arrive(1, hello, n); /* from another port */
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_BEGUN), 0);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_COOKIES), 2);
+    lab_now.now_us += 3 * 60 * S;
+    arrive(0, hello, n);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_BEGUN), 0);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    lab_now.now_us -= 2 * 60 * S; /* the secret of the minute before is still good */
+    arrive(0, hello, n);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_BEGUN), 1);
+    arrive(0, hello, n); /* repeated: the flight again, and nothing begun */
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_BEGUN), 1);
+    hello[n - 1] ^= 1; /* an extension: the cookie does not cover it, the library may refuse it */
+    hello[60] ^= 1;    /* but suites and random it does */
+    arrive(0, hello, n);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_BEGUN), 1);
+    end_lab();
+}
+
+/* CVE-2015-6925 and its like: a ClientHello in fragments asks for a cookie too, and can be served. */
+static void test_fragments(void)
+{
+    open_psk();
+    lab_now.fragment_hellos = true;
+    dial(0, "probe-1");
+    CU_ASSERT_TRUE(lab_now.n > 1);
+    exchange();
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_COOKIES), 1);
+    CU_ASSERT_TRUE(counter(DTLS_SERVER_FRAGMENTS) > 3);
+    CU_ASSERT_EQUAL(lab_now.opened, 1);
+    say(0);
+    CU_ASSERT_EQUAL(lab_now.clients[0].messages, 1);
+    /* Fragments of many, never finished, take no more than their places. */
+    for (uint32_t i = 0; i < 200; i++) {
+        uint8_t part[DTLS_RECORD_HEADER_BYTES + DTLS_HANDSHAKE_HEADER_BYTES + 4] = {
+            22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 16, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 4};
+        arrive(1 + i % 30, part, sizeof(part));
+    }
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 1);
+    CU_ASSERT_EQUAL(lab_now.n, 0);
+    end_lab();
+}
+
+static void test_caps(void)
+{
+    open_psk();
+    for (uint32_t i = 0; i < 30; i++) {
+        dial(i, "probe-1");
+        while (lab_now.n > 0 && lab_now.queue[lab_now.first].up)
+            step(); /* hello, and cookie asked */
+        step();     /* the client sends it back */
+        step();     /* the server's flight is lost */
+        lab_now.n = 0;
+    }
+    CU_ASSERT_EQUAL(dtls_server_handshakes(lab_now.server), 8);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_CAPPED_SOURCE), 22);
+    CU_ASSERT_EQUAL(lab_now.capped, 22);
+    for (uint32_t i = 0; i < 30; i++) {
+        dtls_session_drop(lab_now.clients[i].session);
+        lab_now.clients[i].session = NULL;
+    }
+    pass(70);
+    lab_now.n = 0;
+    CU_ASSERT_EQUAL(dtls_server_handshakes(lab_now.server), 0);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_SILENT), 8);
+    lab_now.refuse = true; /* the owner's rates */
+    dial(0, "probe-1");
+    exchange();
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_REFUSED), 1);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    end_lab();
+}
+
+/* RFC 6347 s.4.2.8: who comes back from the same address is let in, and the old session stays until then. */
+static void test_came_back(void)
+{
+    open_psk();
+    dial(0, "probe-1");
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.opened, 1);
+    dtls_session_drop(lab_now.clients[0].session); /* it lost its power */
+    dial(0, "probe-2");
+    for (int i = 0; i < 3; i++)
+        step(); /* hello, cookie, hello */
+    CU_ASSERT_EQUAL(dtls_server_handshakes(lab_now.server), 1);
+    CU_ASSERT_EQUAL(lab_now.closed, 0); /* still in force */
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.opened, 2);
+    CU_ASSERT_EQUAL(lab_now.closed, 1);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_CAME_BACK), 1);
+    CU_ASSERT_STRING_EQUAL(lab_now.psk_id, "probe-2");
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 1);
+    say(0);
+    CU_ASSERT_EQUAL(lab_now.clients[0].messages, 1);
+    end_lab();
+}
+
+/* Anybody can write a record that nothing protects. */
+static void test_forged(void)
+{
+    static const uint8_t alert[] = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40};
+    static const uint8_t goodbye[] = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0};
+    uint8_t both[64] = {22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 8, 0, 12, 16};
+    open_psk();
+    dial(0, "probe-1");
+    exchange();
+    memcpy(both + 25, alert, sizeof(alert));
+    arrive(0, alert, sizeof(alert));
+    arrive(0, goodbye, sizeof(goodbye));
+    arrive(0, both, 25 + sizeof(alert));
+    dtls_session_input(lab_now.clients[0].session, alert, sizeof(alert), lab_now.now_us);
+    dtls_session_input(lab_now.clients[0].session, goodbye, sizeof(goodbye), lab_now.now_us);
+    for (uint32_t n = 0; n < sizeof(alert); n++)
+        arrive(0, alert, n);
+    CU_ASSERT_EQUAL(lab_now.closed, 0);
+    CU_ASSERT_FALSE(lab_now.clients[0].closed);
+    say(0);
+    CU_ASSERT_EQUAL(lab_now.clients[0].messages, 1);
+    arrive(5, alert, sizeof(alert));
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_NOBODY), 1);
+    end_lab();
+}
+
+/* The client's last flight is answered again when the answer was lost. */
+static void test_last_flight_lost(void)
+{
+    open_psk();
+    dial(0, "probe-1");
+    while (lab_now.opened == 0 && step()) {
+    }
+    CU_ASSERT_EQUAL(lab_now.opened, 1);
+    CU_ASSERT_TRUE(lab_now.n > 0);
+    lab_now.n = 0; /* the server's Finished */
+    CU_ASSERT_FALSE(lab_now.clients[0].opened);
+    pass(3);
+    CU_ASSERT_TRUE(lab_now.clients[0].opened);
+    CU_ASSERT_EQUAL(lab_now.opened, 1);
+    say(0);
+    CU_ASSERT_EQUAL(lab_now.clients[0].messages, 1);
+    end_lab();
+}
+
+static void test_loss(void)
+{
+    open_psk();
+    lab_now.lose_one_in = 4;
+    for (uint32_t i = 0; i < 8; i++)
+        dial(i, "probe-1");
+    pass(60);
+    uint32_t opened = 0;
+    for (uint32_t i = 0; i < 8; i++)
+        opened += lab_now.clients[i].opened;
+    CU_ASSERT_EQUAL(opened, 8);
+    end_lab();
+}
+
+static void test_idle_and_room(void)
+{
+    open_psk();
+    for (uint32_t i = 0; i < 32; i++) {
+        dial(i, "probe-1");
+        exchange();
+    }
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 32);
+    dial(32, "probe-1");
+    exchange();
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_FULL), 1);
+    CU_ASSERT_EQUAL(lab_now.opened, 32);
+    pass(61);
+    say(0); /* whoever speaks stays */
+    dtls_session_drop(lab_now.clients[32].session);
+    dial(32, "probe-1");
+    exchange();
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_MADE_ROOM), 1);
+    CU_ASSERT_TRUE(lab_now.clients[32].opened);
+    CU_ASSERT_TRUE(lab_now.clients[1].closed && lab_now.clients[1].why == DTLS_END_PEER);
+    CU_ASSERT_FALSE(lab_now.clients[0].closed);
+    lab_now.now_us += 3600 * S;
+    timer_wheel_advance(lab_now.timers, lab_now.now_us, 100000);
+    exchange();
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_IDLE), 32);
+    end_lab();
+}
+
+static struct dtls_context *next_context(void *owner, struct dtls_endpoint *endpoint)
+{
+    (void)owner;
+    CU_ASSERT_EQUAL(dtls_endpoint_listener(endpoint), 3);
+    return lab_now.next_context;
+}
+
+/* G3, B4: sessions whose right is gone end at the reload; the others stay. */
+static void test_reload(void)
+{
+    open_psk();
+    dial(0, "probe-1");
+    dial(1, "probe-2");
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.opened, 2);
+    write_keys("probe-1:30313233343536373839616263646566\nprobe-2:ff112233445566778899aabbccddeeff\n");
+    lab_now.next_context = server_context(true, false, NULL);
+    CU_ASSERT_FALSE(dtls_server_sweep(lab_now.server, 1, next_context));
+    CU_ASSERT_TRUE(dtls_server_sweep(lab_now.server, 10, next_context));
+    exchange();
+    CU_ASSERT_FALSE(lab_now.clients[0].closed);
+    CU_ASSERT_TRUE(lab_now.clients[1].closed && lab_now.clients[1].why == DTLS_END_PEER);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_UNWANTED), 1);
+    dtls_context_unref(lab_now.next_context);
+    lab_now.next_context = NULL; /* the listener is gone */
+    CU_ASSERT_TRUE(dtls_server_sweep(lab_now.server, 10, next_context));
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    end_lab();
+}
+
+/* ---- certificates ----------------------------------------------------------------------------------------
+ */
+
+static void test_certificates(void)
+{
+    begin_lab();
+    open_server(NULL, server_context(true, true, NULL), 32);
+    client_certificates(NULL);
+    dial(0, "truck-001");
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.opened, 1);
+    CU_ASSERT_STRING_EQUAL(lab_now.cn, "truck-001");
+    CU_ASSERT_STRING_EQUAL(lab_now.psk_id, "");
+    CU_ASSERT_PTR_NOT_NULL(strstr(dtls_session_cipher(lab_now.clients[0].session), "ECDHE-ECDSA"));
+    say(0);
+    CU_ASSERT_EQUAL(lab_now.clients[0].messages, 1);
+    dial(1, "truck-rsa");
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.opened, 2);
+    CU_ASSERT_STRING_EQUAL(lab_now.cn, "truck-rsa");
+    /* Resumption is asked for, and a full handshake with a cookie made. */
+    dtls_session_close(lab_now.clients[0].session);
+    exchange();
+    uint64_t cookies = counter(DTLS_SERVER_COOKIES);
+    dial(0, "truck-001");
+    exchange();
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_COOKIES), cookies + 1);
+    CU_ASSERT_TRUE_FATAL(lab_now.clients[0].opened);
+    CU_ASSERT_FALSE(dtls_session_resumed(lab_now.clients[0].session));
+    CU_ASSERT_STRING_EQUAL(lab_now.cn, "truck-001");
+    end_lab();
+}
+
+/* A client's certificate of a CA that is not trusted. */
+static void make_alien(void)
+{
+    char command[512];
+    snprintf(command, sizeof(command),
+             "cd %s && openssl ca -batch -notext -config ca.cnf -cert otherca.pem -keyfile otherca.key"
+             " -in truck-001.csr -out alien.pem -extensions client 2>>ca.log && cp truck-001.key alien.key",
+             lab_dir);
+    CU_ASSERT_EQUAL_FATAL(system(command), 0);
+}
+
+/* Whoever shows none, or not a good one, is not let in, and it is said why. */
+static void test_bad_certificates(void)
+{
+    static const struct {
+        const char *name;
+        const char *told;
+    } rows[] = {{"server", "may not be used"}, {"old", "expired"}, {"alien", "issuer is not trusted"}};
+    begin_lab();
+    make_alien();
+    open_server(NULL, server_context(false, true, NULL), 32);
+    for (uint32_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        client_certificates(rows[i].name);
+        dial(i, "any");
+        exchange();
+        CU_ASSERT_EQUAL(lab_now.failed, i + 1);
+        if (strstr(lab_now.reason, rows[i].told) == NULL)
+            fail(lab_now.reason);
+        CU_ASSERT_FALSE(lab_now.clients[i].opened && !lab_now.clients[i].closed);
+    }
+    struct tls_error error;
+    struct tls_settings bare = {.ca_file = lab_path("ca.pem"), .server_name = LAB_NAME};
+    struct dtls_settings settings = {.certificates = &bare};
+    dtls_context_unref(lab_now.client_context);
+    lab_now.client_context = dtls_context_create(&settings, &error);
+    dial(10, "any");
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.opened, 0);
+    CU_ASSERT_EQUAL(lab_now.failed, 4);
+    /* And the client looks at the server's: another name. */
+    bare.server_name = "other.example";
+    dtls_context_unref(lab_now.client_context);
+    lab_now.client_context = dtls_context_create(&settings, &error);
+    dial(11, "any");
+    exchange();
+    CU_ASSERT_TRUE(lab_now.clients[11].closed);
+    CU_ASSERT_PTR_NOT_NULL(strstr(lab_now.clients[11].reason, "not for"));
+    end_lab();
+}
+
+/* B4: a certificate that a new list revokes loses its session at the reload. */
+static void test_revocation(void)
+{
+    char command[512];
+    begin_lab();
+    open_server(NULL, server_context(false, true, "ca.crl"), 32);
+    client_certificates(NULL);
+    dial(0, "truck-001");
+    dial(1, "truck-002");
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.opened, 2);
+    snprintf(command, sizeof(command),
+             "cd %s && openssl ca -config ca.cnf -cert ca.pem -keyfile ca.key -revoke truck-002.pem 2>>ca.log"
+             " && openssl ca -config ca.cnf -cert ca.pem -keyfile ca.key -gencrl -out next.crl 2>>ca.log",
+             lab_dir);
+    CU_ASSERT_EQUAL_FATAL(system(command), 0);
+    lab_now.next_context = server_context(false, true, "next.crl");
+    CU_ASSERT_TRUE(dtls_server_sweep(lab_now.server, 10, next_context));
+    exchange();
+    CU_ASSERT_FALSE(lab_now.clients[0].closed);
+    CU_ASSERT_TRUE(lab_now.clients[1].closed);
+    struct dtls_context *old = lab_now.context;
+    lab_now.context = lab_now.next_context;
+    lab_now.next_context = old;
+    dial(1, "truck-002");
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.failed, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(lab_now.reason, "revoked"));
+    end_lab();
+}
+
+/* B6: handshakes with certificates run on threads, on both sides here. */
+static void test_threads(void)
+{
+    begin_lab();
+    struct handshake_pool *pool = handshake_pool_create(2, 2, 16);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(pool);
+    open_server(pool, server_context(false, true, NULL), 32);
+    dtls_worker_destroy(lab_now.client_worker);
+    lab_now.client_worker = dtls_worker_create(16, pool);
+    client_certificates(NULL);
+    for (uint32_t i = 0; i < 6; i++)
+        dial(i, i % 2 == 0 ? "truck-001" : "truck-002");
+    CU_ASSERT_EQUAL(lab_now.n, 0); /* nothing was sent from here */
+    uint32_t opened = 0;
+    for (uint32_t turn = 0; turn < 50000000 && opened < 6; turn++) {
+        dtls_worker_poll(lab_now.worker, lab_now.now_us);
+        dtls_worker_poll(lab_now.client_worker, lab_now.now_us);
+        exchange();
+        opened = 0;
+        for (uint32_t i = 0; i < 6; i++)
+            opened += lab_now.clients[i].opened;
+        sched_yield();
+    }
+    CU_ASSERT_EQUAL(opened, 6);
+    CU_ASSERT_EQUAL(lab_now.opened, 6);
+    for (uint32_t i = 0; i < 6 && lab_now.clients[i].opened; i++)
+        say(i);
+    CU_ASSERT_EQUAL(lab_now.received, 6);
+    /* One that is given up while a thread has it. */
+    dial(7, "truck-001");
+    dtls_session_close(lab_now.clients[7].session);
+    lab_now.clients[7].session = NULL;
+    handshake_pool_destroy(pool);
+    end_lab();
+}
+
+/* ---- records ---------------------------------------------------------------------------------------------
+ */
+
+static void test_records(void)
+{
+    static const uint8_t two[] = {23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 1, 0, 2, 1, 2,
+                                  20, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1, 1};
+    for (size_t n = 0; n <= sizeof(two); n++) {
+        const uint8_t *at = two;
+        size_t left = n, records = 0;
+        struct dtls_record record;
+        while (dtls_record_next(&at, &left, &record))
+            records++;
+        CU_ASSERT_EQUAL(records, n < 15 ? 0 : n < sizeof(two) ? 1 : 2);
+        bool cut = n != 0 && n != 15 && n != sizeof(two);
+        CU_ASSERT_EQUAL(dtls_datagram_judge(two, n, false), cut ? DTLS_DATAGRAM_DROP : DTLS_DATAGRAM_GOOD);
+        CU_ASSERT_EQUAL(dtls_datagram_judge(two, n, true), n == 15 ? DTLS_DATAGRAM_GOOD : DTLS_DATAGRAM_DROP);
+    }
+    /* A message that would take more memory than a handshake needs, and one too many. */
+    uint8_t part[DTLS_RECORD_HEADER_BYTES + DTLS_HANDSHAKE_HEADER_BYTES] = {22, 0xfe, 0xfd, 0, 0, 0,  0,
+                                                                            0,  0,    0,    1, 0, 12, 11};
+    CU_ASSERT_EQUAL(dtls_datagram_judge(part, sizeof(part), false), DTLS_DATAGRAM_GOOD);
+    part[15] = 0xff;
+    CU_ASSERT_EQUAL(dtls_datagram_judge(part, sizeof(part), false), DTLS_DATAGRAM_DROP);
+    part[15] = 0;
+    part[18] = 99;
+    CU_ASSERT_EQUAL(dtls_datagram_judge(part, sizeof(part), false), DTLS_DATAGRAM_DROP);
+}
+
+static void test_hello_shapes(void)
+{
+    struct dtls_hello hello;
+    open_psk();
+    dial(0, "probe-1");
+    struct datagram *d = &lab_now.queue[lab_now.first];
+    CU_ASSERT_EQUAL(dtls_hello_parse(d->at, d->n, &hello), DTLS_HELLO_WHOLE);
+    for (size_t n = 0; n < d->n; n++) /* cut anywhere: never whole, never read past */ {
+        uint8_t *copy = malloc(n == 0 ? 1 : n);
+        memcpy(copy, d->at, n);
+        CU_ASSERT_NOT_EQUAL(dtls_hello_parse(copy, n, &hello), DTLS_HELLO_WHOLE);
+        free(copy);
+    }
+    for (size_t i = DTLS_RECORD_HEADER_BYTES; i < d->n; i++) { /* every length in it made too large */
+        uint8_t copy[DATAGRAM];
+        memcpy(copy, d->at, d->n);
+        copy[i] = 0xff;
+        dtls_hello_parse(copy, d->n, &hello);
+    }
+    end_lab();
+}
+
+int main(void)
+{
+    static const struct unit_test tests[] = {{"keys (B2)", test_keys},
+                                             {"keys that are wrong", test_bad_keys},
+                                             {"cookies (RFC 6347 s.4.2.1)", test_cookies},
+                                             {"fragmented hello (CVE-2015-6925)", test_fragments},
+                                             {"caps (B2)", test_caps},
+                                             {"came back (RFC 6347 s.4.2.8)", test_came_back},
+                                             {"forged records", test_forged},
+                                             {"last flight lost", test_last_flight_lost},
+                                             {"loss", test_loss},
+                                             {"idle, room", test_idle_and_room},
+                                             {"reload (G3)", test_reload},
+                                             {"certificates (B4)", test_certificates},
+                                             {"certificates that are not good (B4)", test_bad_certificates},
+                                             {"revocation (B4)", test_revocation},
+                                             {"threads (B6)", test_threads},
+                                             {"records", test_records},
+                                             {"hello", test_hello_shapes}};
+    if (tls_library_init() != 0)
+        return EXIT_FAILURE;
+    int result = unit_run("dtls_server", tests, sizeof(tests) / sizeof(tests[0]));
+    tls_library_fini();
+    lab_remove();
+    return result;
+}
