@@ -125,30 +125,6 @@ static int command_counters(struct command *command)
     return 0;
 }
 
-static int command_kick(struct command *command)
-{
-    static struct worker_request
-        requests[WORKERS_MAX]; /* static: a worker that answers late still finds its own */
-    static char name[EVENT_NAME_MAX];
-    if (command->words_n != 2) {
-        fprintf(command->out, "usage: kick CLIENT\n");
-        return 2;
-    }
-    snprintf(name, sizeof(name), "%s", command->words[1]);
-    uint32_t kicked = 0;
-    for (uint32_t i = 0; i < command->gateway->workers_n; i++) {
-        struct worker_request *request = &requests[i];
-        request->kind = WORKER_KICK;
-        request->name = bytes_of_text(name);
-        request->why = OUTCOME_ADMIN_KICK;
-        request->n = 0;
-        if (worker_ask(command->gateway->workers[i], request))
-            kicked += request->n;
-    }
-    fprintf(command->out, "%u session%s ended\n", kicked, kicked == 1 ? "" : "s");
-    return kicked > 0 ? 0 : 1;
-}
-
 static int command_drain(struct command *command)
 {
     command->gateway->draining = true;
@@ -187,8 +163,43 @@ static const struct {
     {"check", true, command_check, "what a reload would do, of the files or of FILE"},
     {"test", true, command_test, "the tests of the policy files, one by one"},
     {"kick", true, command_kick, "end a client's sessions: CLIENT"},
+    {"quarantine", false, command_quarantine,
+     "shut a client out: CLIENT [--reason WHY]; alone: who is shut out"},
+    {"release", true, command_release, "let a quarantined client in again: CLIENT"},
     {"drain", true, command_drain, "end all sessions in order, then stop"},
 };
+
+/* What was asked, with whoever asked it. */
+static void tell(struct command *command, const char *end)
+{
+    struct event event = {.time_us = gateway_wall_us(),
+                          .kind = EVENT_ADMIN,
+                          .enforced = true,
+                          .has_uid = command->has_uid,
+                          .uid = command->uid,
+                          .ruleset = command->gateway->generation->number};
+    size_t used = 0;
+    for (uint32_t i = 0; i < command->words_n && used < sizeof(event.detail) - 1; i++)
+        used += (size_t)snprintf(event.detail + used, sizeof(event.detail) - used, "%s%s", i == 0 ? "" : " ",
+                                 command->words[i]);
+    if (used < sizeof(event.detail) - 1)
+        snprintf(event.detail + used, sizeof(event.detail) - used, "%s", end);
+    event_set_name(event.user, sizeof(event.user), bytes_of_text(command->user));
+    event_log_write(command->gateway->log, &event);
+}
+
+void command_event(struct command *command)
+{
+    tell(command, "");
+}
+
+int command_refuse(struct command *command)
+{
+    tell(command, ": not permitted");
+    fprintf(command->out, "%s: not permitted for %s; ask as root or a member of sallyport-admin\n",
+            command->words[0], command->user);
+    return 4;
+}
 
 static int usage(struct command *command)
 {
@@ -206,12 +217,9 @@ int command_run(struct command *command)
             continue;
         if (!commands[i].acts)
             return commands[i].run(command);
-        if (!command->may_act) {
-            fprintf(command->out, "%s: not permitted for %s; ask as root or a member of sallyport-admin\n",
-                    command->words[0], command->user);
-            return 4;
-        }
-        gateway_event(command->gateway, EVENT_ADMIN, OUTCOME_UNDECIDED, command->user, command->words[0]);
+        if (!command->may_act)
+            return command_refuse(command);
+        command_event(command);
         return commands[i].run(command);
     }
     fprintf(command->out, "unknown command '%s'\n", command->words[0]);

@@ -17,6 +17,8 @@ struct command {
     bool json;
     bool may_act;     /* the caller may change things */
     const char *user; /* who asks, for events */
+    bool has_uid;
+    uint32_t uid;
     uint32_t words_n;
     const char *words[COMMAND_WORDS]; /* [0] is the command's name */
     bool wait;                        /* set by a command: the answer goes out once all obey */
@@ -29,6 +31,14 @@ int command_status(struct command *command);
 int command_clients(struct command *command);
 int command_show(struct command *command);
 int command_explain(struct command *command);
+int command_kick(struct command *command);
+int command_quarantine(struct command *command);
+int command_release(struct command *command);
+
+/* The event of a command that acts, before it does. */
+void command_event(struct command *command);
+/* For whoever may not: told, with an event; the exit status. */
+int command_refuse(struct command *command);
 int command_reload(struct command *command);
 int command_confirm(struct command *command);
 int command_check(struct command *command);

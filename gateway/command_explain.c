@@ -141,6 +141,15 @@ static struct acl_decision decide(const struct question *q, const struct policy_
     return acl_decide_filter(role->acl, values, request, role->subscribe_trim);
 }
 
+/* Shut out by command, by either of its names; NULL: not. */
+static const struct quarantine_entry *shut_out(const struct gateway *gateway, const struct identity *identity,
+                                               const struct client_facts *facts)
+{
+    const struct quarantine_entry *entry =
+        quarantine_find(gateway->quarantine, bytes_of(identity->name, identity->name_len));
+    return entry != NULL ? entry : quarantine_find(gateway->quarantine, facts->client_id);
+}
+
 int command_explain(struct command *command)
 {
     static struct identity identity; /* large; control thread only */
@@ -155,6 +164,9 @@ int command_explain(struct command *command)
     }
     make_facts(command->gateway, &q, &info, &facts);
     enum outcome outcome = identity_resolve(command->gateway->generation->policy, &facts, &identity);
+    const struct quarantine_entry *quarantined = shut_out(command->gateway, &identity, &facts);
+    if (outcome == OUTCOME_ALLOWED && quarantined != NULL)
+        outcome = OUTCOME_QUARANTINED;
     struct acl_decision decision = {.outcome = outcome, .rule = ACL_RULE_NONE};
     struct acl_request request;
     if (outcome == OUTCOME_ALLOWED && q.topic != NULL)
@@ -167,6 +179,13 @@ int command_explain(struct command *command)
                 identity.role->file, identity.role->line, identity.name,
                 q.live ? "live session" : "no live session",
                 identity.role->mode == POLICY_OBSERVE ? "  observe: recorded, not enforced" : "");
+    if (outcome == OUTCOME_QUARANTINED)
+        fprintf(command->out, "why    %s\n",
+                identity.device != NULL && identity.device->quarantine != NULL ? identity.device->quarantine
+                : quarantined != NULL                                          ? quarantined->reason
+                                                                               : "");
+    if (outcome == OUTCOME_IDENTITY_MISMATCH)
+        fprintf(command->out, "why    %s\n", identity_part_text(identity.mismatch));
     if (decision.rule != ACL_RULE_NONE) {
         const struct acl_rule *rule = acl_rule_at(identity.role->acl, decision.rule);
         fprintf(command->out, "rule   %s  %s:%u   %s\n", rule->id, rule->file, rule->line, rule->topic);

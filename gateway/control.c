@@ -62,13 +62,15 @@ static void client_close(struct client *client)
 }
 
 /* Root, our own user, or a member of the admin group. */
-static bool may_act(const struct control *control, int fd, char *user, size_t room)
+static bool may_act(const struct control *control, int fd, char *user, size_t room, struct command *command)
 {
     struct ucred peer;
     socklen_t len = sizeof(peer);
     snprintf(user, room, "unknown");
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
         return false;
+    command->has_uid = true;
+    command->uid = peer.uid;
     const struct passwd *entry = getpwuid(peer.uid);
     if (entry != NULL)
         snprintf(user, room, "%s", entry->pw_name);
@@ -107,7 +109,7 @@ static void client_run(struct control *control, struct client *client)
     char *body = NULL;
     size_t body_len = 0;
     struct command command = {.gateway = control->gateway, .user = user};
-    command.may_act = may_act(control, client->fd, user, sizeof(user));
+    command.may_act = may_act(control, client->fd, user, sizeof(user), &command);
     command.out = open_memstream(&body, &body_len);
     if (command.out == NULL) {
         client_close(client);

@@ -75,6 +75,8 @@ struct event {
     uint64_t time_us;                      /* CLOCK_REALTIME microseconds */
     enum event_kind kind;
     enum outcome outcome;
+    bool has_uid;
+    uint32_t uid;  /* of whoever gave a command */
     bool enforced; /* false: only recorded (observe) */
     bool has_mac;
     uint8_t mqtt_type;

@@ -198,6 +198,11 @@ static void put_names(struct json *j, const struct event *event, const struct ev
     if (user[0] != '\0') {
         json_open(j, "user", '{');
         json_text(j, "name", user);
+        if (event->has_uid) {
+            char id[16];
+            snprintf(id, sizeof(id), "%u", event->uid);
+            json_text(j, "id", id);
+        }
         json_close(j, '}');
     }
     if (event->rule[0] == '\0' && event->ruleset == 0)

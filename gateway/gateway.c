@@ -92,10 +92,42 @@ void gateway_open_log(struct gateway *gateway)
 /* ---- bring-up, in stages
  * ----------------------------------------------------------------------------------- */
 
+/* Frees old lists of quarantined clients that no worker can hold. */
+static void retire_lists(struct gateway *gateway, bool wait)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < gateway->old_lists_n; i++)
+        if (rte_rcu_qsbr_check(gateway->shared.rcu, gateway->old_lists[i].token, wait) == 1)
+            quarantine_destroy(gateway->old_lists[i].list);
+        else
+            gateway->old_lists[kept++] = gateway->old_lists[i];
+    gateway->old_lists_n = kept;
+}
+
+void gateway_publish_quarantine(struct gateway *gateway, struct quarantine *next)
+{
+    retire_lists(gateway, gateway->old_lists_n == GATEWAY_RETIRED_MAX);
+    gateway->old_lists[gateway->old_lists_n].list = gateway->quarantine;
+    gateway->quarantine = next;
+    atomic_store_explicit(&gateway->shared.quarantine, next, memory_order_release);
+    gateway->old_lists[gateway->old_lists_n++].token = rte_rcu_qsbr_start(gateway->shared.rcu);
+}
+
+static int load_quarantine(struct gateway *gateway)
+{
+    char why[512];
+    gateway->quarantine = quarantine_read(gateway->generation->config->state, why, sizeof(why));
+    atomic_store(&gateway->shared.quarantine, gateway->quarantine);
+    if (gateway->quarantine != NULL)
+        return GATEWAY_EXIT_OK;
+    gateway_say(gateway, -1, "quarantined clients: %s", why);
+    return GATEWAY_EXIT_CONFIG;
+}
+
 static int load_first(struct gateway *gateway)
 {
     gateway->generation = reload_first(gateway, stderr);
-    if (gateway->generation == NULL)
+    if (gateway->generation == NULL || load_quarantine(gateway) != GATEWAY_EXIT_OK)
         return GATEWAY_EXIT_CONFIG;
     atomic_store(&gateway->shared.generation, gateway->generation);
     const struct gateway_config *config = gateway->generation->config;
@@ -338,8 +370,11 @@ void gateway_stop(struct gateway *gateway)
         worker_destroy(gateway->workers[i]);
     password_pool_destroy(gateway->shared.passwords);
     session_claims_destroy(gateway->shared.claims);
-    if (gateway->shared.rcu != NULL)
+    if (gateway->shared.rcu != NULL) {
         reload_retire(gateway, true);
+        retire_lists(gateway, true);
+    }
+    quarantine_destroy(gateway->quarantine);
     for (uint32_t w = 0; w < WORKERS_MAX; w++) {
         for (uint32_t p = 0; p < PORT_MAX; p++)
             rte_ring_free(gateway->shared.steer[w][p]);
@@ -394,6 +429,7 @@ void gateway_tick(struct gateway *gateway)
         event_log_drain(gateway->log, worker_events(gateway->workers[i]), now_us);
     event_log_tick(gateway->log, now_us);
     reload_tick(gateway);
+    retire_lists(gateway, false);
     foresight_tick();
     if (now_us < metrics_due_us)
         return;

@@ -9,6 +9,7 @@
 
 #include "gateway/event_log.h"
 #include "gateway/generation.h"
+#include "gateway/quarantine.h"
 #include "gateway/will_storm.h"
 #include "gateway/worker.h"
 
@@ -57,12 +58,21 @@ struct gateway_reload {
     char unkept[160];                 /* why the history lacks it; empty: it does not */
 };
 
+/* The same of a list of quarantined clients. */
+struct gateway_old_list {
+    struct quarantine *list;
+    uint64_t token;
+};
+
 struct gateway {
     const struct gateway_options *options;
     struct generation *generation;
     uint32_t next_number;
     uint32_t retired_n;
     struct gateway_retired retired[GATEWAY_RETIRED_MAX];
+    struct quarantine *quarantine; /* in force */
+    uint32_t old_lists_n;
+    struct gateway_old_list old_lists[GATEWAY_RETIRED_MAX];
     struct worker_shared shared;
     uint32_t workers_n;
     struct worker *workers[WORKERS_MAX];
@@ -103,6 +113,8 @@ void gateway_event_revision(struct gateway *gateway, enum event_kind kind, const
                             const char *detail, const struct event_revision *revision);
 /* Makes the event log that of the generation in force. */
 void gateway_open_log(struct gateway *gateway);
+/* Makes a list the one that workers obey, and its own; it takes effect in a worker's next iteration. */
+void gateway_publish_quarantine(struct gateway *gateway, struct quarantine *next);
 /* Drains event rings, retires generations, refreshes metrics: every 50 ms. */
 void gateway_tick(struct gateway *gateway);
 

@@ -346,13 +346,28 @@ static enum outcome identify(struct coap_relays *r, struct coap_client *client)
     return outcome;
 }
 
+static const struct quarantine *quarantine_of(const struct coap_relays *r)
+{
+    return r->config.quarantine == NULL ? NULL : *r->config.quarantine;
+}
+
+const struct quarantine_entry *coap_client_quarantined(const struct coap_relays *r,
+                                                       const struct coap_client *client)
+{
+    return quarantine_find(quarantine_of(r), bytes_of(client->identity.name, client->identity.name_len));
+}
+
 enum outcome coap_client_identify(struct coap_relays *r, struct coap_client *client)
 {
     uint32_t generation = coap_generation(r)->number;
-    if (client->generation != generation) {
+    uint64_t quarantine = quarantine_number(quarantine_of(r));
+    if (client->generation != generation || client->quarantine != quarantine) {
         client->leg = (struct slab_handle){0};
         client->standing = identify(r, client);
+        if (client->standing == OUTCOME_ALLOWED && coap_client_quarantined(r, client) != NULL)
+            client->standing = OUTCOME_QUARANTINED;
         client->generation = generation;
+        client->quarantine = quarantine;
     }
     return client->standing;
 }
@@ -425,6 +440,37 @@ static void sweep_client(struct coap_relays *r, struct coap_client *client)
         }
         flight = next;
     }
+}
+
+static void kick_client(struct coap_client *client, enum outcome why)
+{
+    struct coap_flight *flight = TAILQ_FIRST(&client->flights);
+    while (flight != NULL) {
+        struct coap_flight *next = TAILQ_NEXT(flight, of_client);
+        if (flight->leg != NULL) {
+            coap_leg_cancel(flight);
+            coap_leg_remove(flight);
+            coap_exchange_stop_up(&flight->x);
+            coap_reply_own(flight, why == OUTCOME_QUARANTINED ? COAP_FORBIDDEN : COAP_UNAVAILABLE);
+            coap_flight_settle(flight);
+        }
+        flight = next;
+    }
+}
+
+bool coap_relays_kick(struct coap_relays *r, struct relay_kick *kick, uint32_t budget)
+{
+    for (; budget > 0; budget--) {
+        struct coap_client *client = slab_next(r->clients, &kick->position);
+        if (client == NULL)
+            return true;
+        if (client->identity.name_len == 0 || client->active == 0 ||
+            !bytes_equal(bytes_of(client->identity.name, client->identity.name_len), kick->name))
+            continue;
+        kick_client(client, kick->why);
+        kick->n++;
+    }
+    return false;
 }
 
 bool coap_relays_sweep(struct coap_relays *r, uint32_t budget)

@@ -28,6 +28,8 @@
 #include "dataplane/timer_wheel.h"
 #include "gateway/event.h"
 #include "gateway/generation.h"
+#include "gateway/quarantine.h"
+#include "gateway/relay_kick.h"
 
 struct coap_relays;
 struct dtls_endpoint;
@@ -40,6 +42,7 @@ struct coap_relays_config {
     struct timer_wheel *timers;                 /* borrowed */
     struct handshake_pool *pool;                /* borrowed; NULL: all handshakes run in the worker */
     struct event_ring *events;                  /* borrowed */
+    const struct quarantine *const *quarantine; /* as `generation`; may be NULL */
     const struct generation *const *generation; /* the worker's current one, changed only between calls */
     const uint64_t *now_us;                     /* the worker's loop time */
     uint64_t wall_offset_us;                    /* from loop time to CLOCK_REALTIME, for events */
@@ -148,6 +151,9 @@ void coap_relays_unreachable(struct coap_relays *relays, const struct flow_key *
  * key is another now are closed. Everything else is judged anew with the client's next request.
  */
 bool coap_relays_sweep(struct coap_relays *relays, uint32_t budget);
+/* Ends what an identity or device has under way, observations among it, at the next `budget` endpoints,
+ * continuing at kick->position: 4.03 when it is quarantined, else 5.03. True when all were seen. */
+bool coap_relays_kick(struct coap_relays *relays, struct relay_kick *kick, uint32_t budget);
 uint32_t coap_relays_clients(const struct coap_relays *relays);
 uint32_t coap_relays_exchanges(const struct coap_relays *relays);
 uint32_t coap_relays_legs(const struct coap_relays *relays);

@@ -62,13 +62,17 @@ static void take_empty(struct coap_relays *r, const struct coap_arrival *arrival
  * ---------------------------------------------------------------------------------------------- */
 
 /* What an event tells of a client that is refused as such. */
-static const char *why_refused(const struct coap_client *client, enum outcome outcome)
+static const char *why_refused(const struct coap_relays *r, const struct coap_client *client,
+                               enum outcome outcome)
 {
     if (outcome == OUTCOME_IDENTITY_MISMATCH)
         return identity_part_text(client->identity.mismatch);
-    if (outcome == OUTCOME_QUARANTINED && client->identity.device != NULL)
+    if (outcome != OUTCOME_QUARANTINED)
+        return NULL;
+    if (client->identity.device != NULL && client->identity.device->quarantine != NULL)
         return client->identity.device->quarantine;
-    return NULL;
+    const struct quarantine_entry *entry = coap_client_quarantined(r, client);
+    return entry == NULL ? NULL : entry->reason;
 }
 
 void coap_request_tell(struct coap_relays *r, const struct coap_request *q, enum event_kind kind,
@@ -86,7 +90,7 @@ void coap_request_tell(struct coap_relays *r, const struct coap_request *q, enum
                                  .payload_bytes = (uint32_t)q->message->payload.len,
                                  .path = bytes_of(v->path, v->path_len),
                                  .rule = rule == NULL ? NULL : rule->id,
-                                 .detail = why_refused(q->client, outcome)};
+                                 .detail = why_refused(r, q->client, outcome)};
     coap_tell(r, q->client, &report);
 }
 

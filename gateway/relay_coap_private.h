@@ -49,6 +49,7 @@ struct coap_client {
     uint8_t mac[6];
     enum outcome standing; /* what resolving the identity answered */
     uint32_t generation;   /* for which it did; 0: never */
+    uint64_t quarantine;   /* likewise: number of the list */
     uint32_t active;       /* under way, observations apart */
     uint32_t kept;
     uint32_t observations;
@@ -198,6 +199,9 @@ void coap_client_free(struct coap_relays *r, struct coap_client *client);
 /* NULL when there is no room; an endpoint that is known is brought up to date. */
 struct coap_client *coap_client_get(struct coap_relays *r, const struct coap_arrival *arrival);
 struct coap_client *coap_client_find(struct coap_relays *r, const struct flow_key *key);
+/* Its entry among those shut out by command, or NULL. */
+const struct quarantine_entry *coap_client_quarantined(const struct coap_relays *r,
+                                                       const struct coap_client *client);
 /* Who the client is under the current generation; its standing. */
 enum outcome coap_client_identify(struct coap_relays *r, struct coap_client *client);
 struct coap_flight *coap_flight_new(struct coap_relays *r, struct coap_client *client);

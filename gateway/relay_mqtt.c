@@ -360,23 +360,30 @@ bool mqtt_relays_next(struct mqtt_relays *all, uint32_t *position, struct relay_
     return true;
 }
 
-uint32_t mqtt_relays_kick(struct mqtt_relays *all, struct bytes name, enum outcome why)
+static bool is_called(const struct relay *r, struct bytes name)
 {
-    uint32_t index = 0, n = 0;
-    struct relay *r;
-    while ((r = slab_next(all->slab, &index)) != NULL) {
+    return name.len != 0 && (bytes_equal(bytes_of(r->identity.name, r->identity.name_len), name) ||
+                             bytes_equal(relay_client_id(r), name));
+}
+
+bool mqtt_relays_kick(struct mqtt_relays *all, struct relay_kick *kick, uint32_t budget)
+{
+    for (; budget != 0; budget--) {
+        struct relay *r = slab_next(all->slab, &kick->position);
+        if (r == NULL)
+            return true;
         relay_make_current(r);
-        bool named = bytes_equal(bytes_of(r->identity.name, r->identity.name_len), name) ||
-                     bytes_equal(relay_client_id(r), name);
-        if (r->state == RELAY_ENDING || name.len == 0 || !named)
+        if (r->state == RELAY_ENDING || !is_called(r, kick->name))
             continue;
-        relay_report(r, &(struct relay_report){.kind = EVENT_MQTT_END,
-                                               .outcome = why,
-                                               .rule = ACL_RULE_NONE,
-                                               .told = r->version == MQTT_5,
-                                               .reason_code = outcome_mqtt5_code(why)});
-        relay_end(r, why);
-        n++;
+        relay_report(
+            r, &(struct relay_report){.kind = EVENT_MQTT_END,
+                                      .outcome = kick->why,
+                                      .rule = ACL_RULE_NONE,
+                                      .told = r->version == MQTT_5,
+                                      .reason_code = mqtt_guard_code(MQTT_DISCONNECT, MQTT_5, kick->why),
+                                      .detail = kick->detail});
+        relay_end(r, kick->why);
+        kick->n++;
     }
-    return n;
+    return false;
 }

@@ -23,6 +23,8 @@
 #include "gateway/authenticator.h"
 #include "gateway/event.h"
 #include "gateway/generation.h"
+#include "gateway/quarantine.h"
+#include "gateway/relay_kick.h"
 #include "gateway/session_claims.h"
 
 struct mqtt_relays;
@@ -42,6 +44,7 @@ struct mqtt_relays_config {
     struct timer_wheel *timers;                 /* borrowed */
     struct event_ring *events;                  /* borrowed */
     struct authenticator *authenticator;        /* borrowed; NULL: no password is right */
+    const struct quarantine *const *quarantine; /* the worker's current one, as `generation`; may be NULL */
     const struct generation *const *generation; /* the worker's current one, changed only between calls */
     const uint64_t *now_us;                     /* the worker's loop time */
     uint64_t wall_offset_us;                    /* from loop time to CLOCK_REALTIME, for events */
@@ -145,7 +148,8 @@ struct relay_info {
 };
 /* Copies the next session at or after *position; false at the end. On the worker only. */
 bool mqtt_relays_next(struct mqtt_relays *relays, uint32_t *position, struct relay_info *out);
-/* Ends the sessions of an identity or client id; answers how many. */
-uint32_t mqtt_relays_kick(struct mqtt_relays *relays, struct bytes identity, enum outcome why);
+/* Ends the sessions of an identity or client id among the next `budget`, continuing at kick->position; true
+ * when all were seen. */
+bool mqtt_relays_kick(struct mqtt_relays *relays, struct relay_kick *kick, uint32_t budget);
 
 #endif

@@ -48,6 +48,15 @@ struct client_facts relay_facts(const struct relay *r, const struct generation *
     return facts;
 }
 
+/* Shut out by command, by either of its names. */
+static const struct quarantine_entry *quarantined(const struct relay *r)
+{
+    const struct quarantine *const *list = r->all->config.quarantine;
+    const struct quarantine_entry *entry =
+        list == NULL ? NULL : quarantine_find(*list, bytes_of(r->identity.name, r->identity.name_len));
+    return entry != NULL || list == NULL ? entry : quarantine_find(*list, relay_client_id(r));
+}
+
 enum outcome relay_identify(struct relay *r)
 {
     const struct generation *generation = relay_generation(r);
@@ -56,6 +65,8 @@ enum outcome relay_identify(struct relay *r)
     r->named = r->identity.role != NULL;
     if (outcome == OUTCOME_ALLOWED && !relay_credential_holds(r))
         outcome = OUTCOME_BAD_CREDENTIALS;
+    if (outcome == OUTCOME_ALLOWED && quarantined(r) != NULL)
+        outcome = OUTCOME_QUARANTINED;
     if (outcome == OUTCOME_ALLOWED && r->client != NULL)
         relay_bind(r);
     return outcome;
@@ -230,8 +241,13 @@ const char *relay_why_refused(const struct relay *r, enum outcome outcome)
 {
     if (outcome == OUTCOME_IDENTITY_MISMATCH)
         return identity_part_text(r->identity.mismatch);
-    if (outcome == OUTCOME_QUARANTINED && r->named && r->identity.device != NULL)
+    if (outcome == OUTCOME_QUARANTINED && r->named && r->identity.device != NULL &&
+        r->identity.device->quarantine != NULL)
         return r->identity.device->quarantine;
+    if (outcome == OUTCOME_QUARANTINED) {
+        const struct quarantine_entry *entry = quarantined(r);
+        return entry == NULL ? NULL : entry->reason;
+    }
     if (outcome == OUTCOME_SESSION_TAKEN && r->all->detail[0] != 0)
         return r->all->detail;
     if (outcome == OUTCOME_RATE_CONNECTS)

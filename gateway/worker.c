@@ -10,6 +10,11 @@
 #define STACK_ADVANCE_US 10000
 #define SPIN_US 100
 
+static void take_quarantine(struct worker *w)
+{
+    w->quarantine = atomic_load_explicit(&w->shared->quarantine, memory_order_acquire);
+}
+
 /* ---- questions of the control thread ------------------------------------------------- */
 
 static void fill_stats(struct worker *w, struct worker_stats *out)
@@ -46,6 +51,22 @@ static void fill_stats(struct worker *w, struct worker_stats *out)
     out->now_us = w->now_us;
 }
 
+/* Sessions, then CoAP endpoints, some at a time. True when all were seen. */
+static bool kick(struct worker *w, struct worker_request *request)
+{
+    take_quarantine(w);
+    if (!request->kicked_mqtt) {
+        if (!mqtt_relays_kick(w->relays, &request->kick, SWEEP_BUDGET))
+            return false;
+        request->kicked_mqtt = true;
+        request->kick.position = 0;
+    }
+    if (!coap_relays_kick(w->coap, &request->kick, SWEEP_BUDGET))
+        return false;
+    request->n = request->kick.n;
+    return true;
+}
+
 static bool answer_mailbox(struct worker *w)
 {
     struct worker_request *request = atomic_load_explicit(&w->mailbox, memory_order_acquire);
@@ -63,7 +84,8 @@ static bool answer_mailbox(struct worker *w)
         request->more = request->n == request->room;
         break;
     case WORKER_KICK:
-        request->n = mqtt_relays_kick(w->relays, request->name, request->why);
+        if (!kick(w, request))
+            return true; /* more of it in the next iteration */
         break;
     case WORKER_FORESEE:
         request->more = !mqtt_relays_foresee(w->relays, request->next, &request->position, FORESEE_BUDGET,
@@ -120,6 +142,7 @@ bool worker_iterate(struct worker *w, uint64_t tsc)
 {
     w->now_us = loop_clock_us(&w->clock, tsc);
     worker_take_generation(w);
+    take_quarantine(w);
     uint32_t work = worker_receive(w);
     tls_worker_poll(w->tls, w->now_us);
     coap_relays_poll(w->coap);

@@ -19,6 +19,7 @@
 #include "dataplane/tcp/tcp.h"
 #include "gateway/clock.h"
 #include "gateway/health_check.h"
+#include "gateway/quarantine.h"
 #include "gateway/relay_coap.h"
 #include "gateway/relay_mqtt.h"
 #include "gateway/upstream.h"
@@ -31,6 +32,7 @@
 /* What all workers share, set up by the control thread before they start. */
 struct worker_shared {
     const struct generation *_Atomic generation; /* published by the control thread */
+    const struct quarantine *_Atomic quarantine; /* likewise; NULL: nobody */
     struct rte_rcu_qsbr *rcu;                    /* thread id = worker index */
     struct port *ports;
     uint32_t ports_n;
@@ -90,6 +92,8 @@ struct worker_request {
     struct bytes name;
     enum outcome why;
     bool drained;
+    struct relay_kick kick;
+    bool kicked_mqtt; /* CoAP comes next */
     const struct generation *next;
     struct relay_foresight foresight; /* added to */
 };

@@ -104,6 +104,7 @@ struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[CO
                                         .timers = w->timers,
                                         .pool = w->shared->handshakes,
                                         .events = w->events,
+                                        .quarantine = &w->quarantine,
                                         .generation = &w->generation,
                                         .now_us = &w->now_us,
                                         .wall_offset_us = w->clock.wall_at_base_us,

@@ -101,6 +101,7 @@ static bool create_relays(struct worker *w, const struct secrets *secrets)
                                         .timers = w->timers,
                                         .events = w->events,
                                         .authenticator = w->authenticator,
+                                        .quarantine = &w->quarantine,
                                         .generation = &w->generation,
                                         .now_us = &w->now_us,
                                         .wall_offset_us = w->clock.wall_at_base_us,

@@ -22,6 +22,7 @@ struct worker {
     uint32_t index;
     uint64_t now_us;
     const struct generation *generation;
+    const struct quarantine *quarantine;
     struct ip_stack *stack;
     struct tcp_endpoint *tcp;
     struct tls_worker *tls;

@@ -293,6 +293,7 @@ void lab_open_with(struct relay_lab *lab, const struct policy_role_spec *roles, 
                                         .timers = lab->timers,
                                         .events = lab->events,
                                         .authenticator = authenticator,
+                                        .quarantine = &lab->quarantine,
                                         .generation = &lab->generation,
                                         .now_us = &lab->now_us,
                                         .dial = on_dial,
@@ -342,6 +343,14 @@ struct lab_stream *lab_accept(struct relay_lab *lab, uint8_t host)
                                           .protocol = 6}};
     mqtt_relays_accept(lab->relays, &s->base, &origin);
     return s;
+}
+
+uint32_t lab_kick(struct relay_lab *lab, const char *name)
+{
+    struct relay_kick kick = {.name = bytes_of_text(name), .why = OUTCOME_ADMIN_KICK};
+    while (!mqtt_relays_kick(lab->relays, &kick, 1))
+        continue;
+    return kick.n;
 }
 
 void lab_flush(struct relay_lab *lab)

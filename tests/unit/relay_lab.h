@@ -54,7 +54,8 @@ struct relay_lab {
     bool dial_good;
     unsigned int dials, dial_results, gone;
     size_t out_bytes;
-    struct users *users; /* the next policy takes them over */
+    const struct quarantine *quarantine; /* borrowed; NULL: nobody */
+    struct users *users;                 /* the next policy takes them over */
 };
 
 /* With passwords where the test says so in the listener; `authenticator` is borrowed and may be NULL. */
@@ -74,6 +75,8 @@ void lab_totals(struct relay_lab *lab, const struct policy_role_spec *roles, uin
 struct lab_stream *lab_accept(struct relay_lab *lab, uint8_t host);
 /* The other end sends; what is not taken is kept and offered again. */
 void lab_feed(struct lab_stream *s, const uint8_t *p, size_t n);
+/* Ends the sessions of a client by command, a session a step; answers how many. */
+uint32_t lab_kick(struct relay_lab *lab, const char *name);
 /* The end of a burst. */
 void lab_flush(struct relay_lab *lab);
 void lab_wait(struct relay_lab *lab, uint64_t us);

@@ -549,13 +549,58 @@ static void lingering_ends(void)
     lab_close(&lab);
 }
 
+/* C6: by client id or identity; live sessions end when they are kicked or re-judged, new ones are refused. */
+static void quarantine(void)
+{
+    struct mqtt_packet p;
+    const struct quarantine_entry entry = {.name = "truck-017", .reason = "INC-4411", .by = "root"};
+    struct quarantine *none = quarantine_create(), *list = quarantine_with(none, &entry);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(list);
+    open_lab();
+    struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+    struct lab_session other = lab_session(&lab, MQTT_5, "truck-018");
+    lab.quarantine = list;
+    struct relay_kick kick = {
+        .name = bytes_of_text("truck-017"), .why = OUTCOME_QUARANTINED, .detail = "INC-4411"};
+    while (!mqtt_relays_kick(lab.relays, &kick, 1))
+        continue;
+    lab_flush(&lab);
+    CU_ASSERT_EQUAL(kick.n, 1);
+    CU_ASSERT_TRUE(lab_next(s.device, MQTT_FROM_SERVER, MQTT_5, &p) && p.type == MQTT_DISCONNECT &&
+                   p.reason_code == 0x87);
+    CU_ASSERT_FALSE(other.device->finished);
+    const struct event *event = lab_event_of(&lab, EVENT_MQTT_END);
+    CU_ASSERT_TRUE(event != NULL && event->outcome == OUTCOME_QUARANTINED && event->reason_code == 0x87 &&
+                   strcmp(event->detail, "INC-4411") == 0);
+    struct lab_stream *again = lab_accept(&lab, 17);
+    p = lab_connect(MQTT_5, "truck-017");
+    lab_send(again, &p);
+    CU_ASSERT_TRUE(lab_next(again, MQTT_FROM_SERVER, MQTT_5, &p) && p.type == MQTT_CONNACK &&
+                   p.reason_code == 0x8A);
+    event = lab_event_of(&lab, EVENT_MQTT_CONNECT_REFUSED);
+    CU_ASSERT_TRUE(event != NULL && event->outcome == OUTCOME_QUARANTINED &&
+                   strcmp(event->detail, "INC-4411") == 0);
+    /* A reload keeps it, and so does a session that nobody kicked. */
+    lab.quarantine = none;
+    struct lab_session missed = lab_session(&lab, MQTT_5, "truck-017");
+    lab.quarantine = list;
+    struct policy_role_spec role = truck_role();
+    lab_policy(&lab, &role, 1);
+    CU_ASSERT_TRUE(missed.device->finished);
+    lab.quarantine = none;
+    CU_ASSERT_FALSE(lab_session(&lab, MQTT_5, "truck-017").device->finished); /* released */
+    lab_close(&lab);
+    quarantine_destroy(list);
+    quarantine_destroy(none);
+}
+
 static void kick_and_drain(void)
 {
     struct mqtt_packet p;
     open_lab();
     struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
-    CU_ASSERT_EQUAL(mqtt_relays_kick(lab.relays, bytes_of_text("truck-018"), OUTCOME_ADMIN_KICK), 0);
-    CU_ASSERT_EQUAL(mqtt_relays_kick(lab.relays, bytes_of_text("truck-017"), OUTCOME_ADMIN_KICK), 1);
+    CU_ASSERT_EQUAL(lab_kick(&lab, "truck-018"), 0);
+    CU_ASSERT_EQUAL(lab_kick(&lab, "truck-017"), 1);
     CU_ASSERT_TRUE_FATAL(lab_next(s.device, MQTT_FROM_SERVER, MQTT_5, &p));
     CU_ASSERT_EQUAL(p.reason_code, 0x98);
     s = lab_session(&lab, MQTT_5, "truck-017");
@@ -590,6 +635,7 @@ static const struct unit_test tests[] = {
     {"ends of the upstream (A7)", ends_of_the_upstream},
     {"lingering ends", lingering_ends},
     {"kick and drain (H1)", kick_and_drain},
+    {"quarantine (C6, G3)", quarantine},
     {"a session is small (K3)", a_session_is_small},
 };
 

@@ -231,7 +231,7 @@ static void end_by(int how, struct lab_session *s)
             lab_peer_closes(s->upstream, STREAM_END_RESET);
         break;
     case END_KICK:
-        (void)mqtt_relays_kick(lab.relays, bytes_of_text("app-1"), OUTCOME_ADMIN_KICK);
+        (void)lab_kick(&lab, "app-1");
         break;
     case END_TAKEOVER:
         p = lab_connect(MQTT_5, "app-1");

@@ -156,7 +156,7 @@ static void wills_left_behind(void)
             p = lab_plain(MQTT_5, MQTT_DISCONNECT);
             lab_send(device, &p);
         } else if (cases[i].kicked) {
-            mqtt_relays_kick(lab.relays, bytes_of_text("truck-017"), OUTCOME_ADMIN_KICK);
+            lab_kick(&lab, "truck-017");
             lab_flush(&lab);
         } else {
             lab_peer_ends(device);
