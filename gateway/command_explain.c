@@ -1,198 +1,224 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * explain: the decision, the rule that made it, the nearest miss, and what the client is told (H1), from the
- * policy in force. Uses the facts of the live session where there is one; else those of a device with that
- * client id on the first listener's network, with the MAC that the device table knows.
+ * policy in force. Uses the facts of the live session where there is one.
  */
 #include "gateway/command.h"
-#include "policy/access/identity.h"
-#include "policy/access/topic.h"
+#include "gateway/explain.h"
+#include "gateway/json.h"
+
+#include "config/units.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-struct question {
-    const char *client;
-    const char *topic; /* NULL: connect */
-    bool subscribe;
-    uint8_t qos;
-    bool retain;
-    bool live;
-};
+static const char usage_text[] =
+    "usage: explain CLIENT connect|publish|subscribe|GET|POST|PUT|DELETE|FETCH|PATCH|IPATCH|OBSERVE [TOPIC "
+    "or PATH]\n"
+    "       [--qos N] [--retain] [--will] [--payload SIZE] [--user NAME] [--listener NAME] [--why-not]\n";
 
-static bool parse_question(const struct command *command, struct question *q)
+static bool parse_action(const char *word, struct explain_question *q)
 {
-    *q = (struct question){0};
-    if (command->words_n < 3)
+    static const struct {
+        const char *word;
+        enum acl_action action;
+    } actions[] = {
+        {"publish", ACL_PUBLISH}, {"subscribe", ACL_SUBSCRIBE}, {"GET", ACL_GET},     {"POST", ACL_POST},
+        {"PUT", ACL_PUT},         {"DELETE", ACL_DELETE},       {"FETCH", ACL_FETCH}, {"PATCH", ACL_PATCH},
+        {"IPATCH", ACL_IPATCH},   {"OBSERVE", ACL_OBSERVE}};
+    q->connect = strcmp(word, "connect") == 0;
+    if (q->connect)
+        return true;
+    for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
+        if (strcasecmp(actions[i].word, word) == 0) {
+            q->action = actions[i].action;
+            return true;
+        }
+    return false;
+}
+
+/* Option `name` that wants a value; answers whether both are good. */
+static bool take_value(struct explain_question *q, const char *name, const char *value)
+{
+    uint64_t bytes;
+    if (strcmp(name, "--qos") == 0) {
+        q->qos = (uint8_t)(value[0] - '0');
+        return value[0] >= '0' && value[0] <= '2' && value[1] == '\0';
+    }
+    if (strcmp(name, "--user") == 0)
+        q->user = value;
+    else if (strcmp(name, "--listener") == 0)
+        q->listener = value;
+    else if (strcmp(name, "--payload") == 0 && units_size(value, &bytes) == NULL && bytes <= UINT32_MAX)
+        q->payload_bytes = (uint32_t)bytes;
+    else
+        return false;
+    return true;
+}
+
+static bool parse_question(const struct command *command, struct explain_question *q, bool *why_not)
+{
+    uint32_t next = 3;
+    *q = (struct explain_question){0};
+    *why_not = false;
+    if (command->words_n < 3 || !parse_action(command->words[2], q) || (!q->connect && command->words_n < 4))
         return false;
     q->client = command->words[1];
-    const char *action = command->words[2];
-    uint32_t next = 3;
-    if (strcmp(action, "connect") != 0) {
-        q->subscribe = strcmp(action, "subscribe") == 0;
-        if ((!q->subscribe && strcmp(action, "publish") != 0) || command->words_n < 4)
-            return false;
-        q->topic = command->words[next++];
+    if (!q->connect) {
+        const char *topic = command->words[next++];
+        q->topic = explain_is_coap(q) && topic[0] == '/' ? topic + 1 : topic;
     }
     for (; next < command->words_n; next++) {
-        if (strcmp(command->words[next], "--retain") == 0) {
+        const char *word = command->words[next];
+        if (strcmp(word, "--retain") == 0)
             q->retain = true;
-        } else if (strcmp(command->words[next], "--qos") == 0 && next + 1 < command->words_n) {
-            const char *qos = command->words[++next];
-            if (qos[0] < '0' || qos[0] > '2' || qos[1] != '\0')
-                return false;
-            q->qos = (uint8_t)(qos[0] - '0');
-        } else {
+        else if (strcmp(word, "--will") == 0)
+            q->will = true;
+        else if (strcmp(word, "--why-not") == 0)
+            *why_not = true;
+        else if (next + 1 == command->words_n || !take_value(q, word, command->words[++next]))
             return false;
-        }
     }
     return true;
 }
 
-static void facts_of_listener(const struct gateway_config *config, uint16_t listener,
-                              struct client_facts *facts)
-{
-    const struct config_interface *interface = &config->interfaces[config->listeners[listener].interface];
-    facts->listener = bytes_of_text(config->listeners[listener].name);
-    facts->port = bytes_of_text(interface->name);
-    facts->vlan = interface->vlan;
-    if (interface->addresses_n > 0)
-        memcpy(facts->source, interface->addresses[0].bytes, sizeof(facts->source));
-}
-
-/* The facts to judge by: the live session's, or made up. `info` holds what facts point at. */
-static void make_facts(struct gateway *gateway, struct question *q, struct relay_info *info,
+/* `info` holds what the facts point at. False when it has no live session, or a question says otherwise. */
+static bool live_facts(struct gateway *gateway, const struct explain_question *q, struct relay_info *info,
                        struct client_facts *facts)
 {
     const struct gateway_config *config = gateway->generation->config;
-    *facts = (struct client_facts){.client_id = bytes_of_text(q->client)};
-    q->live = command_find_session(gateway, q->client, info);
-    if (q->live && info->origin.listener < config->listeners_n) {
-        facts_of_listener(config, info->origin.listener, facts);
-        facts->client_id = bytes_of_text(info->client_id);
-        if (info->user[0] != '\0')
-            facts->user = bytes_of_text(info->user);
-        facts->has_mac = info->origin.has_mac;
-        memcpy(facts->mac, info->origin.mac, sizeof(facts->mac));
-        memcpy(facts->source, info->origin.key.remote.bytes, sizeof(facts->source));
+    if (explain_is_coap(q) || q->user != NULL || q->listener != NULL ||
+        !command_find_session(gateway, q->client, info) || info->origin.listener >= config->listeners_n)
+        return false;
+    const struct config_interface *interface = &config->interfaces[info->origin.interface];
+    *facts = (struct client_facts){.listener = bytes_of_text(config->listeners[info->origin.listener].name),
+                                   .port = bytes_of_text(interface->name),
+                                   .vlan = interface->vlan,
+                                   .has_mac = info->origin.has_mac,
+                                   .client_id = bytes_of_text(info->client_id)};
+    if (info->user[0] != '\0')
+        facts->user = bytes_of_text(info->user);
+    memcpy(facts->mac, info->origin.mac, sizeof(facts->mac));
+    memcpy(facts->source, info->origin.key.remote.bytes, sizeof(facts->source));
+    return true;
+}
+
+/* ---- two ways to say it ---------------------------------------------------------------------------------
+ */
+
+static void print_sentence(void *owner, const char *sentence)
+{
+    fprintf(owner, "edit   %s\n", sentence);
+}
+
+static void print_rule(FILE *out, const char *what, const struct acl_rule *rule)
+{
+    fprintf(out, "%s   %s  %s:%u   %s", what, rule->id, rule->file, rule->line, rule->topic);
+}
+
+static void print_text(FILE *out, const struct explain_question *q, const struct explain_answer *a, bool live)
+{
+    const struct policy_role *role = a->identity.role;
+    char told[128];
+    fprintf(out, "%s  %s: %s\n", a->outcome == OUTCOME_ALLOWED ? "ALLOW" : "DENY ", outcome_id(a->outcome),
+            outcome_text(a->outcome));
+    if (role != NULL)
+        fprintf(out, "role   %s  %s:%u   identity %s  (%s)%s\n", role->name, role->file, role->line,
+                a->identity.name, live ? "live session" : "no live session",
+                role->mode == POLICY_OBSERVE ? "  observe: recorded, not enforced" : "");
+    if (a->reason != NULL && a->reason[0] != '\0')
+        fprintf(out, "why    %s\n", a->reason);
+    if (a->rule != ACL_RULE_NONE) {
+        print_rule(out, "rule", acl_rule_at(role->acl, a->rule));
+        fputc('\n', out);
+    }
+    if (a->near != ACL_RULE_NONE) {
+        print_rule(out, "near", acl_rule_at(role->acl, a->near));
+        if (a->near_level == 0)
+            fputs("  fits, but for a condition\n", out);
+        else
+            fprintf(out, "  differs at level %u\n", a->near_level);
+    }
+    if (a->outcome == OUTCOME_ALLOWED)
         return;
+    explain_told(q, a, told, sizeof(told));
+    fprintf(out, "told   %s\n", told);
+}
+
+static void json_rule(struct json *j, const char *key, const struct acl_rule *rule)
+{
+    json_open(j, key, '{');
+    json_text(j, "id", rule->id);
+    json_text(j, "file", rule->file);
+    json_number(j, "line", rule->line);
+    json_text(j, "topic", rule->topic);
+    json_close(j, '}');
+}
+
+static void add_sentence(void *owner, const char *sentence)
+{
+    json_text(owner, NULL, sentence);
+}
+
+static void print_json(struct command *command, const struct explain_question *q,
+                       const struct explain_answer *a, bool live, bool why_not)
+{
+    static char text[1 << 16]; /* control thread */
+    const struct policy_role *role = a->identity.role;
+    char told[128] = "";
+    struct json j;
+    json_init(&j, text, sizeof(text));
+    json_open(&j, NULL, '{');
+    json_boolean(&j, "allowed", a->outcome == OUTCOME_ALLOWED);
+    json_text(&j, "cause", outcome_id(a->outcome));
+    json_boolean(&j, "live", live);
+    json_number(&j, "policy_revision", command->gateway->generation->number);
+    if (role != NULL) {
+        json_text(&j, "role", role->name);
+        json_text(&j, "identity", a->identity.name);
+        json_boolean(&j, "enforced", role->mode != POLICY_OBSERVE);
     }
-    if (config->listeners_n > 0)
-        facts_of_listener(config, 0, facts);
-    const struct policy_device *device =
-        snapshot_device(gateway->generation->policy, bytes_of_text(q->client));
-    if (device != NULL && device->has_mac) {
-        facts->has_mac = true;
-        memcpy(facts->mac, device->mac, sizeof(facts->mac));
+    if (a->reason != NULL)
+        json_text(&j, "reason", a->reason);
+    if (a->rule != ACL_RULE_NONE)
+        json_rule(&j, "rule", acl_rule_at(role->acl, a->rule));
+    if (a->near != ACL_RULE_NONE) {
+        json_rule(&j, "near", acl_rule_at(role->acl, a->near));
+        json_number(&j, "differs_at_level", a->near_level);
     }
-}
-
-static void print_told(FILE *out, const struct question *q, enum outcome outcome)
-{
-    uint8_t code = outcome_mqtt5_code(outcome);
-    if (q->topic == NULL)
-        fprintf(out, "told   MQTT 5: CONNACK 0x%02X - MQTT 3.1.1: CONNACK %u\n", code,
-                outcome_connack3_code(outcome));
-    else if (q->subscribe)
-        fprintf(out, "told   MQTT 5: SUBACK 0x%02X - MQTT 3.1.1: SUBACK 0x80\n", code);
-    else if (q->qos == 0)
-        fprintf(out, "told   nothing: QoS 0, message dropped\n");
-    else
-        fprintf(out, "told   MQTT 5: %s 0x%02X - MQTT 3.1.1: acknowledged, message dropped\n",
-                q->qos == 1 ? "PUBACK" : "PUBREC", code);
-}
-
-static void print_near(FILE *out, const struct policy_role *role, const struct acl_values *values,
-                       const struct acl_request *request)
-{
-    uint32_t level = 0;
-    uint32_t rule = acl_nearest(role->acl, values, request, &level);
-    if (rule == ACL_RULE_NONE)
-        return;
-    const struct acl_rule *near = acl_rule_at(role->acl, rule);
-    fprintf(out, "near   %s  %s:%u   %s  differs at level %u\n", near->id, near->file, near->line,
-            near->topic, level);
-}
-
-static struct acl_decision decide(const struct question *q, const struct policy_role *role,
-                                  const struct acl_values *values, struct acl_request *request)
-{
-    *request = (struct acl_request){.action = q->subscribe ? ACL_SUBSCRIBE : ACL_PUBLISH,
-                                    .topic = bytes_of_text(q->topic),
-                                    .qos = q->qos,
-                                    .retain = q->retain};
-    struct acl_decision refused = {.outcome = q->subscribe ? OUTCOME_BAD_FILTER : OUTCOME_BAD_TOPIC,
-                                   .rule = ACL_RULE_NONE};
-    if (!q->subscribe) {
-        if (!topic_name_valid(request->topic) || !topic_publish_parse(request->topic, &request->topic))
-            return refused;
-        if (q->qos > role->max_qos) {
-            refused.outcome = OUTCOME_QOS_CAP;
-            return refused;
-        }
-        return acl_decide(role->acl, values, request);
+    if (a->outcome != OUTCOME_ALLOWED)
+        explain_told(q, a, told, sizeof(told));
+    json_text(&j, "told", told);
+    if (why_not) {
+        json_open(&j, "why_not", '[');
+        explain_why_not(command->gateway->generation, q, a, add_sentence, &j);
+        json_close(&j, ']');
     }
-    struct topic_share share;
-    if (!topic_share_parse(request->topic, &share) || !topic_filter_valid(share.inner))
-        return refused;
-    request->topic = share.inner;
-    if (request->qos > role->max_qos)
-        request->qos = role->max_qos;
-    return acl_decide_filter(role->acl, values, request, role->subscribe_trim);
-}
-
-/* Shut out by command, by either of its names; NULL: not. */
-static const struct quarantine_entry *shut_out(const struct gateway *gateway, const struct identity *identity,
-                                               const struct client_facts *facts)
-{
-    const struct quarantine_entry *entry =
-        quarantine_find(gateway->quarantine, bytes_of(identity->name, identity->name_len));
-    return entry != NULL ? entry : quarantine_find(gateway->quarantine, facts->client_id);
+    json_close(&j, '}');
+    fprintf(command->out, "%s\n", j.full ? "{}" : text);
 }
 
 int command_explain(struct command *command)
 {
-    static struct identity identity; /* large; control thread only */
-    struct question q;
+    static struct explain_answer answer; /* large; control thread only */
+    struct gateway *gateway = command->gateway;
+    struct explain_question q;
     struct relay_info info;
     struct client_facts facts;
-    if (!parse_question(command, &q)) {
-        fprintf(
-            command->out,
-            "usage: explain CLIENT publish|subscribe TOPIC [--qos N] [--retain], explain CLIENT connect\n");
+    bool why_not;
+    if (!parse_question(command, &q, &why_not)) {
+        fputs(usage_text, command->out);
         return 2;
     }
-    make_facts(command->gateway, &q, &info, &facts);
-    enum outcome outcome = identity_resolve(command->gateway->generation->policy, &facts, &identity);
-    const struct quarantine_entry *quarantined = shut_out(command->gateway, &identity, &facts);
-    if (outcome == OUTCOME_ALLOWED && quarantined != NULL)
-        outcome = OUTCOME_QUARANTINED;
-    struct acl_decision decision = {.outcome = outcome, .rule = ACL_RULE_NONE};
-    struct acl_request request;
-    if (outcome == OUTCOME_ALLOWED && q.topic != NULL)
-        decision = decide(&q, identity.role, &identity.values, &request);
-    bool allowed = decision.outcome == OUTCOME_ALLOWED;
-    fprintf(command->out, "%s  %s: %s\n", allowed ? "ALLOW" : "DENY ", outcome_id(decision.outcome),
-            outcome_text(decision.outcome));
-    if (identity.role != NULL && outcome != OUTCOME_NO_ROLE)
-        fprintf(command->out, "role   %s  %s:%u   identity %s  (%s)%s\n", identity.role->name,
-                identity.role->file, identity.role->line, identity.name,
-                q.live ? "live session" : "no live session",
-                identity.role->mode == POLICY_OBSERVE ? "  observe: recorded, not enforced" : "");
-    if (outcome == OUTCOME_QUARANTINED)
-        fprintf(command->out, "why    %s\n",
-                identity.device != NULL && identity.device->quarantine != NULL ? identity.device->quarantine
-                : quarantined != NULL                                          ? quarantined->reason
-                                                                               : "");
-    if (outcome == OUTCOME_IDENTITY_MISMATCH)
-        fprintf(command->out, "why    %s\n", identity_part_text(identity.mismatch));
-    if (decision.rule != ACL_RULE_NONE) {
-        const struct acl_rule *rule = acl_rule_at(identity.role->acl, decision.rule);
-        fprintf(command->out, "rule   %s  %s:%u   %s\n", rule->id, rule->file, rule->line, rule->topic);
-    } else if (!allowed && outcome == OUTCOME_ALLOWED && q.topic != NULL) {
-        print_near(command->out, identity.role, &identity.values, &request);
+    bool live = live_facts(gateway, &q, &info, &facts);
+    explain(gateway->generation, gateway->quarantine, &q, live ? &facts : NULL, &answer);
+    if (command->json) {
+        print_json(command, &q, &answer, live, why_not);
+    } else {
+        print_text(command->out, &q, &answer, live);
+        if (why_not)
+            explain_why_not(gateway->generation, &q, &answer, print_sentence, command->out);
     }
-    if (!allowed)
-        print_told(command->out, &q, decision.outcome);
-    return allowed ? 0 : 1;
+    return answer.outcome == OUTCOME_ALLOWED ? 0 : 1;
 }

@@ -5,6 +5,7 @@
 #include "policy/access/snapshot_layout.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 
 #define MAC_TEXT 18
 
@@ -81,8 +82,13 @@ static struct bytes choose_san(const struct client_facts *f, const char *glob)
     return f->cert_sans_n > 0 ? f->cert_san[0] : bytes_of(NULL, 0);
 }
 
-/* Whether all that a role asks in `match` holds, with the captures of its globs. */
-static bool role_matches(struct resolve *r, const struct role *role)
+/* What of a role's match does not hold; place of its glob, or one of those below. */
+#define UNMET_NONE UINT32_MAX
+#define UNMET_VLAN (UINT32_MAX - 1)
+#define UNMET_SOURCE (UINT32_MAX - 2)
+
+/* The first condition of a role's `match` that does not hold; the captures of the globs that do. */
+static uint32_t first_unmet(struct resolve *r, const struct role *role)
 {
     const struct policy_match *match = &role->match;
     struct match_glob globs[MATCH_GLOBS];
@@ -90,17 +96,22 @@ static bool role_matches(struct resolve *r, const struct role *role)
     memset(r->captures, 0, sizeof(r->captures));
     r->san = choose_san(r->facts, match->cert_san);
     if (match->any)
-        return true;
+        return UNMET_NONE;
     if (match->vlan >= 0 && match->vlan != r->facts->vlan)
-        return false;
+        return UNMET_VLAN;
     if (match->sources_n > 0 && !in_any(match->sources, match->sources_n, r->facts->source))
-        return false;
+        return UNMET_SOURCE;
     snapshot_globs(match, NULL, globs);
     facts_by_glob(r, facts, match->mac != NULL);
-    for (size_t i = 0; i < MATCH_GLOBS; i++)
+    for (uint32_t i = 0; i < MATCH_GLOBS; i++)
         if (globs[i].glob != NULL && !glob_match(bytes_of_text(globs[i].glob), facts[i], &r->captures[i]))
-            return false;
-    return true;
+            return i;
+    return UNMET_NONE;
+}
+
+static bool role_matches(struct resolve *r, const struct role *role)
+{
+    return first_unmet(r, role) == UNMET_NONE;
 }
 
 static const struct role *find_role(struct resolve *r, const struct snapshot *snapshot)
@@ -401,4 +412,42 @@ const char *identity_part_text(enum identity_part part)
         [IDENTITY_PART_ADDRESS_OF_ANOTHER] = "the address is another device's in the device table",
     };
     return part < IDENTITY_PARTS ? text[part] : "";
+}
+
+static void copy_text(char *to, size_t room, struct bytes from)
+{
+    size_t n = from.len < room ? from.len : room - 1;
+    if (n > 0)
+        memcpy(to, from.at, n);
+    to[n] = 0;
+}
+
+bool identity_unmet(const struct snapshot *snapshot, uint32_t index, const struct client_facts *facts,
+                    struct identity_unmet *out)
+{
+    struct resolve r = {.facts = facts};
+    const struct role *role = &snapshot->roles[index];
+    struct match_glob globs[MATCH_GLOBS];
+    struct bytes all[MATCH_GLOBS];
+    uint32_t unmet = first_unmet(&r, role);
+    *out = (struct identity_unmet){.what = ""};
+    if (unmet == UNMET_NONE)
+        return false;
+    if (unmet == UNMET_VLAN) {
+        out->what = "match.vlan";
+        snprintf(out->asked, sizeof(out->asked), "%d", (int)role->match.vlan);
+        snprintf(out->is, sizeof(out->is), "%u", (unsigned int)facts->vlan);
+        return true;
+    }
+    if (unmet == UNMET_SOURCE) {
+        out->what = "match.source";
+        copy_text(out->is, sizeof(out->is), source_text(&r));
+        return true;
+    }
+    snapshot_globs(&role->match, NULL, globs);
+    facts_by_glob(&r, all, true);
+    out->what = globs[unmet].what;
+    copy_text(out->asked, sizeof(out->asked), bytes_of_text(globs[unmet].glob));
+    copy_text(out->is, sizeof(out->is), all[unmet]);
+    return true;
 }

@@ -21,6 +21,7 @@
 #ifndef POLICY_ACCESS_IDENTITY_H
 #define POLICY_ACCESS_IDENTITY_H
 
+#include "policy/access/glob.h"
 #include "policy/access/snapshot.h"
 
 #define IDENTITY_NAME_MAX 127
@@ -76,6 +77,17 @@ struct identity {
  */
 enum outcome identity_resolve(const struct snapshot *snapshot, const struct client_facts *facts,
                               struct identity *out);
+
+/* What a role asks of a client and does not find: for explain. */
+struct identity_unmet {
+    const char *what; /* "match.client_id", "client_id"... */
+    char asked[GLOB_PATTERN_MAX + 1];
+    char is[GLOB_PATTERN_MAX + 1]; /* empty: not known */
+};
+
+/* The first of a role's conditions that does not hold, as far as `match` goes; false when all hold. */
+bool identity_unmet(const struct snapshot *snapshot, uint32_t role, const struct client_facts *facts,
+                    struct identity_unmet *out);
 
 /* A sentence for events: "the MAC is not the one of the device table". */
 const char *identity_part_text(enum identity_part part);

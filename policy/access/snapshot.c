@@ -185,6 +185,8 @@ static void keep_device(struct snapshot *s, const struct policy_device_spec *spe
         .has_address = spec->addresses_n > 0,
     };
     memcpy(device->seen.mac, spec->mac, sizeof(spec->mac));
+    if (spec->addresses_n > 0)
+        memcpy(device->seen.address, spec->addresses[0].address, sizeof(device->seen.address));
     device->digest = snapshot_device_digest(spec);
     device->vars = keep_variables(&s->store, spec->variables, spec->variables_n, failed);
     device->vars_n = spec->variables_n;

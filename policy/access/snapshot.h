@@ -189,6 +189,7 @@ struct policy_device {
     bool has_mac;
     bool has_address; /* its addresses are told */
     uint8_t mac[6];
+    uint8_t address[16]; /* the first of them */
 };
 
 /* Compiles. NULL when something is wrong: then `problem` (called once for each, in no order; `file` may be
