@@ -50,7 +50,7 @@ const char *reload_changes(const struct snapshot_changes *changes, char *to, siz
     if (changes->roles_reordered && used < room)
         snprintf(to + used, room - used, "%sroles in another order", used == 0 ? "" : ", ");
     if (to[0] == '\0')
-        snprintf(to, room, "nothing changed in the policy");
+        snprintf(to, room, "no rule, role, device or limit changed");
     return to;
 }
 

@@ -39,7 +39,7 @@ void reload_tick(struct gateway *gateway);
 void reload_retire(struct gateway *gateway, bool wait);
 /* Prints diagnostics, one a line, and the count line of G1; `running` is 0 when nothing is in force. */
 void reload_print(const struct diagnostics *d, uint32_t running, FILE *to);
-/* "rules +1 -0 ~2, devices +0 -1 ~0, limits ~1", or "nothing changed"; answers `to`. */
+/* "rules +1 -0 ~2, devices +0 -1 ~0, limits ~1", or that nothing did; answers `to`. */
 const char *reload_changes(const struct snapshot_changes *changes, char *to, size_t room);
 /* The first generation, before there are workers: the files', or what was in force instead of them. NULL when
  * it is refused; everything was said to `report`. */

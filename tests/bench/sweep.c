@@ -4,12 +4,13 @@
  * of which publish in every turn; the longest iterations of the worker without a reload, with one that keeps
  * all, and with one that shuts half of them out.
  *
- *   sweep [SESSIONS]      default 10000
+ *   sweep [SESSIONS [BULK]]      default 10000 sessions; BULK more rules and devices in the policy (G4, K5)
  */
 #include "tests/scenario/world.h"
 
 #include <rte_cycles.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define SPREAD 32 /* segments a turn */
 #define ROUNDS 8
@@ -32,11 +33,41 @@ struct bench {
     uint64_t cycles[SAMPLES_MAX]; /* of iterations that did something */
 };
 
+static uint32_t bulk; /* rules and devices beside: --bulk */
+static double load_s, load_cpu_s;
+
+/* The fleet's role, and behind it one with as many rules and devices as are asked for (G4). */
 static const char *policy(const char *who, const char *what)
 {
-    static char text[1024];
-    snprintf(text, sizeof(text), policy_format, who, what);
+    static char *text;
+    static size_t len;
+    free(text);
+    text = NULL;
+    FILE *to = open_memstream(&text, &len);
+    if (to == NULL)
+        abort();
+    fprintf(to, policy_format, who, what);
+    if (bulk > 0) {
+        fseek(to, -(long)strlen(" );\n"), SEEK_CUR);
+        fputs(", { name = \"bulk\"; match = { client_id = \"bulk-{n}\"; }; rules = ( ", to);
+        for (uint32_t i = 0; i < bulk; i++)
+            fprintf(to, "%s{ id = \"b%u\"; allow = \"publish\"; topic = \"site/%u/%s/%u\"; }\n",
+                    i == 0 ? "" : ", ", i, i / 100, what, i);
+        fputs(" ); } );\ndevices = ( ", to);
+        for (uint32_t i = 0; i < bulk; i++)
+            fprintf(to, "%s{ id = \"bulk-%u\"; mac = \"00:1d:9c:%02x:%02x:%02x\"; }\n", i == 0 ? "" : ", ", i,
+                    i >> 16, i >> 8 & 255, i & 255);
+        fputs(" );\n", to);
+    }
+    fclose(to);
     return text;
+}
+
+static double seconds(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
 static void note(struct bench *b, uint64_t cycles)
@@ -81,8 +112,11 @@ static void report(struct bench *b, const char *what)
 
 static bool reload(struct bench *b, const char *text)
 {
+    double wall = seconds(CLOCK_MONOTONIC), cpu = seconds(CLOCK_THREAD_CPUTIME_ID);
     if (!world_reload(b->world, text))
         return false;
+    load_s = seconds(CLOCK_MONOTONIC) - wall;
+    load_cpu_s = seconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
     note(b, world_reload_busy(b->world));
     for (uint32_t i = 0; i < b->n / 64 + 50; i++)
         turn(b);
@@ -122,6 +156,7 @@ int main(int argc, char **argv)
 {
     static struct bench b;
     b.n = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 10000;
+    bulk = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0;
     struct world_settings settings = {.connections = b.n, .policy = policy(ANY, "a")};
     b.world = b.n < 64 ? NULL : world_create(&settings);
     b.devices = calloc(b.n, sizeof(struct world_device *));
@@ -144,5 +179,7 @@ int main(int argc, char **argv)
     if (!reload(&b, policy(EVEN, "a")))
         return EXIT_FAILURE;
     report(&b, "a reload that shuts half of them out");
+    printf("the last load of %u rules and devices took %.2f s, %.2f s of processor time\n", bulk, load_s,
+           load_cpu_s);
     return EXIT_SUCCESS;
 }
