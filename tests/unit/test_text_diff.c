@@ -104,7 +104,7 @@ static void random_texts(void)
 {
     char text[2][2 * LINES_MAX + 1], lines[2][LINES_MAX];
     int n[2], edits;
-    for (int i = 0; i < 20000; i++) {
+    for (int i = 0; i < 2000; i++) {
         make(text[0], lines[0], &n[0]);
         make(text[1], lines[1], &n[1]);
         enum text_diff result = diff(text[0], text[1]);
