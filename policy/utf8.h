@@ -3,9 +3,10 @@
  * UTF-8 validity as MQTT and CoAP ask for it (MQTT 5.0 s.1.5.4, 3.1.1 s.1.5.3, RFC 3629; requirement D3).
  *
  * Every level refuses overlong forms (C0 80), surrogates (ED A0..BF), values above U+10FFFF, truncated
- * sequences and U+0000. UTF8_STRICT refuses besides, as the specifications allow, U+0001..U+001F,
- * U+007F..U+009F and the non-characters. A leading U+FEFF is an ordinary character and is kept. utf8_check
- * may use SIMD; utf8_check_reference is the plain DFA that it is tested against. Pure, any thread.
+ * sequences and, but in payloads, U+0000. UTF8_STRICT refuses besides, as the specifications allow,
+ * U+0001..U+001F, U+007F..U+009F and the non-characters. A leading U+FEFF is an ordinary character and is
+ * kept. utf8_check uses SIMD where it pays: for ASCII always, for other text of 64 bytes and more but at
+ * UTF8_STRICT; utf8_check_reference is the plain DFA that it is tested against. Pure, any thread.
  */
 #ifndef POLICY_UTF8_H
 #define POLICY_UTF8_H

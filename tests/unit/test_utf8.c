@@ -178,8 +178,8 @@ static void test_random(void)
     uint64_t seed = 1;
     unsigned int differ = 0, valid = 0;
     for (unsigned int round = 0; round < 200000; round++) {
-        uint8_t text[96];
-        size_t len = 0, goal = round % 80;
+        uint8_t text[224];
+        size_t len = 0, goal = round % 200;
         while (len < goal) {
             seed = seed * 6364136223846793005u + 1442695040888963407u;
             uint32_t dice = (uint32_t)(seed >> 33);
@@ -198,6 +198,37 @@ static void test_random(void)
     CU_ASSERT_TRUE(valid > 100000 && valid < 500000);
 }
 
+/* Sequences of four bytes at every place about the end of a block, in text that is long and not ASCII, and at
+ * its very end. */
+static void test_in_blocks(void)
+{
+    static const uint8_t others[] = {0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0};
+    unsigned int differ = 0, valid = 0;
+    uint8_t text[112];
+    for (size_t i = 0; i + 1 < sizeof(text); i += 2) {
+        text[i] = 0xC3;
+        text[i + 1] = 0xBC;
+    }
+    for (uint32_t n = 0; n < 64u * 256 * sizeof(others); n++) {
+        const uint8_t sequence[] = {(uint8_t)(0xC0 + n % 64), (uint8_t)(n / 64), others[n / 64 / 256], 0x80};
+        for (size_t at = 76; at <= 84; at += 2) {
+            memcpy(text + at, sequence, sizeof(sequence));
+            for (int end = 0; end < 2; end++) {
+                struct bytes all = bytes_of(text, end ? at + sizeof(sequence) - n % 2 : sizeof(text));
+                bool fast = utf8_check(all, UTF8_TEXT);
+                differ += fast != utf8_check_reference(all, UTF8_TEXT);
+                valid += fast;
+            }
+            for (size_t i = at; i < at + sizeof(sequence); i += 2) {
+                text[i] = 0xC3;
+                text[i + 1] = 0xBC;
+            }
+        }
+    }
+    CU_ASSERT_EQUAL(differ, 0);
+    CU_ASSERT_TRUE(valid > 1000);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -205,6 +236,7 @@ int main(void)
         {"every character", test_every_character},
         {"every short sequence", test_every_sequence},
         {"random mixtures", test_random},
+        {"in blocks", test_in_blocks},
     };
     return unit_run("utf8", tests, sizeof(tests) / sizeof(tests[0]));
 }
