@@ -260,7 +260,7 @@ static void refuse(struct relay *r, enum outcome outcome, const struct mqtt_pack
                    const struct guard_verdict *v)
 {
     bool will = v != NULL && packet->connect.will.present && outcome != OUTCOME_KEEPALIVE_RANGE &&
-                outcome != OUTCOME_WILL_REQUIRED;
+                outcome != OUTCOME_WILL_REQUIRED && outcome != OUTCOME_MALFORMED_STRING;
     relay_report(r, &(struct relay_report){
                         .kind = will                                   ? EVENT_MQTT_WILL_DENIED
                                 : outcome == OUTCOME_IDENTITY_MISMATCH ? EVENT_IDENTITY_VIOLATION

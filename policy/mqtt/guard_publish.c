@@ -160,9 +160,13 @@ static bool resolve_alias(struct mqtt_guard *g, struct mqtt_packet *p, struct gu
         return true;
     }
     p->publish.topic = alias_get(&g->aliases, alias);
-    if (p->publish.topic.len != 0)
+    enum outcome outcome = p->publish.topic.len == 0 ? OUTCOME_BAD_TOPIC_ALIAS : OUTCOME_ALLOWED;
+    /* The policy may ask for more than when it was set. */
+    if (g->role->law.strict_strings && !utf8_check(p->publish.topic, UTF8_STRICT))
+        outcome = OUTCOME_MALFORMED_STRING;
+    if (outcome == OUTCOME_ALLOWED)
         return true;
-    guard_close(g, OUTCOME_BAD_TOPIC_ALIAS, v);
+    guard_close(g, outcome, v);
     return false;
 }
 

@@ -285,6 +285,26 @@ static void strictness_follows_the_policy(void)
     lab_close(&lab);
 }
 
+/* A name that an alias stood for before the policy asked for more is not let through by it. */
+static void strictness_and_aliases(void)
+{
+    struct policy_role_spec role = office_role();
+    open_as(&role);
+    struct lab_session s = lab_session(&lab, MQTT_5, "app-1");
+    struct mqtt_packet p = lab_publish(MQTT_5, "news/\x01", 0, 0);
+    p.properties.present = MQTT_PROP_BIT(MQTT_PROP_TOPIC_ALIAS);
+    p.properties.topic_alias = 1;
+    lab_send(s.device, &p);
+    p.publish.topic = bytes_of(NULL, 0);
+    lab_send(s.device, &p);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 0) && passed(&s, MQTT_PUBLISH, 0));
+    role.law.strict_strings = true;
+    lab_policy(&lab, &role, 1);
+    lab_send(s.device, &p);
+    CU_ASSERT_TRUE(told(&s, MQTT_DISCONNECT, 0, 0x81) && passed_nothing(&s));
+    lab_close(&lab);
+}
+
 /* ---- redirection (D11) -------------------------------------------------------------------------------- */
 
 static struct mqtt_packet redirection(enum mqtt_type type, uint8_t code)
@@ -552,6 +572,7 @@ static const struct unit_test tests[] = {
     {"strict strings, both ways (D3)", strict_strings},
     {"strict CONNECTs (D3)", strict_connects},
     {"strictness follows the policy (G3)", strictness_follows_the_policy},
+    {"strictness and aliases (D3, D6)", strictness_and_aliases},
     {"redirections (D11)", redirections},
     {"response topics by right (D11)", response_topics},
     {"delayed publishes (D4)", delayed_publishes},
