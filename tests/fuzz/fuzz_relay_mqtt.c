@@ -6,6 +6,7 @@
  * likewise; and in the end every buffer, timer and session has come back.
  */
 #include "policy/access/identity.h"
+#include "policy/access/topic.h"
 #include "tests/unit/relay_lab.h"
 #include "tests/unit/relay_roles.h"
 
@@ -71,13 +72,15 @@ static const char *draw_topic(bool filter)
         "trucks/017/json",
         "trucks/017/cmd/go",
         "",
+        "$delayed/1/news/a",
+        "$delayed/1/trucks/018/location",
     };
     static const char *const filters[] = {
         "#",          "trucks/017/cmd/+", "trucks/+/location", "$share/g/trucks/+/location",
         "$share/g/#", "news/#",           "news/+/c",          "+/+/location",
         "$SYS/#",
     };
-    return filter ? filters[draw() % 9] : topics[draw() % 9];
+    return filter ? filters[draw() % 9] : topics[draw() % 11];
 }
 
 /* ---- what has left is checked ------------------------------------------------------------------------- */
@@ -105,6 +108,8 @@ static void check_publish(const struct pair *pair, const struct mqtt_packet *p, 
                                   .qos = p->publish.qos,
                                   .retain = action == ACL_PUBLISH && p->publish.retain,
                                   .payload_bytes = p->publish.payload_bytes};
+    if (action == ACL_PUBLISH && !topic_publish_parse(p->publish.topic, &request.topic))
+        fail("a malformed delay went up");
     if (!reference_allows(pair, &request))
         fail(action == ACL_PUBLISH ? "a refused PUBLISH went up" : "a refused PUBLISH went down");
     if ((p->properties.present & MQTT_PROP_BIT(MQTT_PROP_TOPIC_ALIAS)) != 0)
@@ -295,6 +300,12 @@ static void new_policy(uint8_t choice)
         roles[1].limits.rates.of[RATE_PUBLISHES][0] =
             (struct rate){.amount = 3, .period_us = 1000000, .burst = 3};
     roles[1].limits.rates.over = (enum policy_over_limit)(choice % 5);
+    for (int i = 0; i < 2; i++)
+        roles[i].law = (struct policy_mqtt_law){.strict_strings = (choice & 8) != 0,
+                                                .pass_redirection = (choice & 64) != 0,
+                                                .over = (enum policy_overrun)(choice % 4),
+                                                .response_topic = (enum policy_response)(choice / 4 % 4),
+                                                .release_s = 1 + choice % 9u};
     lab_policy(&lab, (choice & 32) != 0 ? roles + 1 : roles, (choice & 32) != 0 ? 1 : 2);
 }
 
