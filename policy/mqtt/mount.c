@@ -63,8 +63,7 @@ static bool prefixed_topic(struct writer *w, struct bytes prefix, struct bytes *
 static bool prefixed_response(struct writer *w, struct bytes prefix, struct mqtt_properties *properties)
 {
     return (properties->present & MQTT_PROP_BIT(MQTT_PROP_RESPONSE_TOPIC)) == 0 ||
-           prefixed(w, prefix, properties->response_topic, properties->response_topic,
-                    &properties->response_topic);
+           prefixed_topic(w, prefix, &properties->response_topic);
 }
 
 /* Entries are built from names that are written to the end of the room first. */

@@ -32,6 +32,7 @@ static void publish_up(void)
         {"/", NULL, "sites/7//", NULL},
         {"$aws/things/x", "$iothub/x", "$aws/things/x", "$iothub/x"},
         {"$delayed/5/a", NULL, "$delayed/5/sites/7/a", NULL},
+        {"a", "$delayed/5/r", "sites/7/a", "$delayed/5/sites/7/r"},
         {"$delayed/5/$SYS/a", NULL, "$delayed/5/$SYS/a", NULL},
     };
     for (size_t i = 0; i < COUNT(t); i++) {
