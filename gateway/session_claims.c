@@ -66,6 +66,16 @@ static uint32_t find(_Atomic uint64_t *bucket, uint64_t key)
     return i;
 }
 
+/* True when another place than `at` holds the key: before it or behind it, for places come free in between.
+ */
+static bool held_elsewhere(_Atomic uint64_t *bucket, uint64_t key, uint32_t at)
+{
+    for (uint32_t i = 0; i < WAYS; i++)
+        if (i != at && same(atomic_load(&bucket[i]), key))
+            return true;
+    return false;
+}
+
 enum claim_result session_claims_take(struct session_claims *claims, uint64_t key, uint32_t worker,
                                       bool contest)
 {
@@ -83,7 +93,8 @@ enum claim_result session_claims_take(struct session_claims *claims, uint64_t ke
         uint64_t free_word = 0;
         if (!atomic_compare_exchange_strong(&bucket[i], &free_word, word))
             continue;
-        if (find(bucket, key) == i)
+        /* Each of two who do this at once writes before it looks, so that one at least sees the other. */
+        if (!held_elsewhere(bucket, key, i))
             return CLAIM_HELD;
         atomic_store(&bucket[i], 0);
         return CLAIM_TAKEN;
