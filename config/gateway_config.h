@@ -10,6 +10,7 @@
 #include "config/address.h"
 #include "config/diagnostics.h"
 #include "policy/access/rates.h"
+#include "policy/mqtt/cloud.h"
 
 #define GATEWAY_PORTS_MAX 8
 #define GATEWAY_INTERFACES_MAX 16
@@ -131,6 +132,7 @@ struct config_upstream {
     bool tls_1_2; /* min_version = "1.2" */
     bool resumption;
     uint64_t connect_timeout_us;
+    enum cloud_profile profile;
     const char *user_name;     /* template; NULL: as the device says */
     const char *password_file; /* see gateway/secret_file.h; NULL: none */
     const char *client_id;     /* template; NULL: the device's */

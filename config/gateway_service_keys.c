@@ -324,6 +324,8 @@ static void set_check(struct schema_read *read, const struct schema_value *value
 
 static const char *const coap_words[] = {"coap", NULL};
 static const char *const mqtt_words[] = {"mqtt", NULL};
+static const char *const profile_words[] = {
+    [CLOUD_PLAIN] = "plain", [CLOUD_AWS] = "aws", [CLOUD_AZURE] = "azure", NULL};
 #define OF_MQTT .with = "protocol", .with_words = mqtt_words
 
 static const struct schema_key upstream_keys[] = {
@@ -397,6 +399,13 @@ static const struct schema_key upstream_keys[] = {
      .max = 300 * SECOND_US,
      .fallback = "5s",
      SCHEMA_INTO(struct config_upstream, connect_timeout_us)},
+    {.name = "profile",
+     OF_MQTT,
+     .type = SCHEMA_WORD,
+     .words = profile_words,
+     .fallback = "plain",
+     .example = "\"aws\"",
+     SCHEMA_INTO(struct config_upstream, profile)},
     {.name = "user_name",
      OF_MQTT,
      .type = SCHEMA_TEXT,

@@ -2,6 +2,7 @@
 /* What an upstream changes of its sessions: templates, mount point, passwords (C5). */
 #include "config/gateway_shape.h"
 
+#include "config/gateway_cloud.h"
 #include "config/suggest.h"
 #include "policy/access/template.h"
 #include "policy/mqtt/mount.h"
@@ -77,7 +78,8 @@ void gateway_check_shape(struct schema_read *read, const struct config_upstream 
         check_template(read, own, at(read, setting, "client_id"), "client_id", own->client_id);
     if (own->mount != NULL)
         check_mount(read, own, setting);
-    if (own->password_file != NULL && own->user_name == NULL)
+    gateway_check_cloud(read, own, setting);
+    if (own->password_file != NULL && own->user_name == NULL && own->profile != CLOUD_AZURE)
         schema_error(read, at(read, setting, "password_file"),
                      "upstream '%s' has a password and no user name, which MQTT 3.1.1 does not know; add "
                      "user_name = \"${id}\";",

@@ -207,6 +207,8 @@ void policy_check(const struct policy_draft *draft, const struct gateway_config 
             check_reference(gateway, d, draft->tests[i].origin, NULL, draft->tests[i].port);
     }
     policy_users_check(draft, gateway, d);
-    if (whole && diagnostics_errors(d) == errors)
+    if (whole && diagnostics_errors(d) == errors) {
         check_listeners_used(draft, gateway, d);
+        policy_check_clouds(draft, gateway, d);
+    }
 }

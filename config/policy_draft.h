@@ -101,6 +101,10 @@ extern const char *const policy_action_words[ACL_ACTIONS];
 void policy_check(const struct policy_draft *draft, const struct gateway_config *gateway, bool whole,
                   struct diagnostics *d);
 
+/* What the policy allows and a cloud does not take. */
+void policy_check_clouds(const struct policy_draft *draft, const struct gateway_config *gateway,
+                         struct diagnostics *d);
+
 /* Runs all tests on the compiled policy and answers how many came out as expected; the others are told. Each
  * is a line of `report`, when there is one. */
 uint32_t policy_test_run(const struct policy_draft *draft, const struct snapshot *snapshot,

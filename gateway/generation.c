@@ -130,6 +130,19 @@ static void make_contexts(struct generation *generation, struct diagnostics *d)
     }
 }
 
+static bool make_cloud_roles(struct generation *generation)
+{
+    const struct gateway_config *config = generation->config;
+    for (uint32_t i = 0; i < config->upstreams_n; i++) {
+        if (config->upstreams[i].profile == CLOUD_PLAIN)
+            continue;
+        generation->cloud[i] = cloud_roles_create(generation->policy, config->upstreams[i].profile);
+        if (generation->cloud[i] == NULL)
+            return false;
+    }
+    return true;
+}
+
 struct generation *generation_load_with(const char *config_file, const char *policy_directory,
                                         uint32_t number, const struct generation *running,
                                         struct diagnostics *d, const struct policy_wishes *wishes)
@@ -162,7 +175,7 @@ struct generation *generation_load_with(const char *config_file, const char *pol
     if (diagnostics_errors(d) == 0 && generation->config != NULL && generation->policy != NULL) {
         generation->totals = rate_totals_create(generation->policy, generation->config,
                                                 running != NULL ? running->totals : NULL);
-        if (generation->totals == NULL)
+        if (generation->totals == NULL || !make_cloud_roles(generation))
             diagnostics_add(d, DIAGNOSTIC_ERROR, config_file, 0, "out of memory");
     }
     diagnostics_sort(d);
@@ -196,6 +209,7 @@ void generation_destroy(struct generation *generation)
             tls_context_unref(generation->upstream_tls[i]);
         dtls_context_unref(generation->upstream_dtls[i]);
         secret_file_destroy(generation->passwords[i]);
+        cloud_roles_destroy(generation->cloud[i]);
     }
     rate_totals_destroy(generation->totals);
     for (uint32_t i = 0; i < GATEWAY_LISTENERS_MAX; i++)

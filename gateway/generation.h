@@ -15,6 +15,7 @@
 #include "dataplane/secure/digest.h"
 #include "dataplane/secure/dtls_stream.h"
 #include "dataplane/secure/tls_context.h"
+#include "gateway/cloud_roles.h"
 #include "gateway/rate_totals.h"
 #include "gateway/secret_file.h"
 #include "policy/access/snapshot.h"
@@ -26,6 +27,7 @@ struct generation {
     struct tls_context *upstream_tls[GATEWAY_UPSTREAMS_MAX];   /* NULL: plain */
     struct dtls_context *upstream_dtls[GATEWAY_UPSTREAMS_MAX]; /* likewise */
     struct rate_totals *totals;
+    struct cloud_roles *cloud[GATEWAY_UPSTREAMS_MAX];          /* NULL: a plain broker */
     struct secret_file *passwords[GATEWAY_UPSTREAMS_MAX];      /* NULL: none */
     struct dtls_context *listener_dtls[GATEWAY_LISTENERS_MAX]; /* NULL: plain, or not CoAP */
     struct policy_summary summary;

@@ -169,8 +169,7 @@ static void release(struct relay *r)
         forget_client(r);
     relay_unhold_source(r);
     relay_release_claims(r);
-    if (r->mount != NULL)
-        packet_buffer_put(all->buffers, r->mount);
+    relay_drop_shape(r);
     if (all->config.gone != NULL)
         all->config.gone(all->config.worker, &r->origin);
     slab_free(all->slab, r);

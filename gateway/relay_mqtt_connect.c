@@ -304,6 +304,8 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
         return outcome;
     if (outcome == OUTCOME_ALLOWED)
         outcome = admit(r);
+    if (outcome == OUTCOME_ALLOWED)
+        outcome = relay_know_upstream(r, packet);
     if (outcome != OUTCOME_ALLOWED) {
         refuse(r, outcome, packet, NULL);
         return outcome;

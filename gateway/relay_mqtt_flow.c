@@ -156,7 +156,7 @@ static size_t build(struct relay *r, const struct relay_side *from, struct mqtt_
 {
     bool publish = packet->type == MQTT_PUBLISH;
     struct mqtt_packet mounted;
-    if (r->mount != NULL && relay_is_device(r, from)) {
+    if (relay_is_mounted(r) && relay_is_device(r, from)) {
         mounted = *packet; /* the session's own tables keep the client's names */
         packet = &mounted;
         if (!relay_mount_up(r, packet))

@@ -91,9 +91,11 @@ struct relay_text {
     uint8_t data[];
 };
 
-/* The prefix of its topics at the upstream. */
-struct relay_mount {
-    uint16_t len;
+/* What its upstream knows it by: the client identifier, then the prefix of its topics (which may be empty).
+ */
+struct relay_shape {
+    struct cloud_session cloud; /* its slices lie in `at` */
+    struct rate_buckets *rates; /* of what the cloud takes; NULL: it does not say */
     uint8_t at[];
 };
 
@@ -140,7 +142,7 @@ struct relay {
     uint64_t listener_name; /* digest */
     struct client *client;
     struct relay *next_of_client;
-    struct relay_mount *mount;     /* NULL: none */
+    struct relay_shape *shape;     /* NULL: it goes upstream as it is */
     uint64_t claims[RELAY_CLAIMS]; /* on its names at the upstream; 0: none */
     struct client *source;         /* what is remembered of its address; NULL: not asked for */
     struct relay_text *text;
@@ -284,6 +286,15 @@ void relay_quarantine(struct relay *r, struct client *client, enum guard_scope s
                       uint64_t for_us);
 
 /* ---- relay_mqtt_shape.c ---- */
+/* Before a CONNECT is judged: works out by which names the upstream of its listener will know it. */
+enum outcome relay_know_upstream(struct relay *r, const struct mqtt_packet *connect);
+/* What holds for its cloud; after each bind of the guard. */
+void relay_bind_cloud(struct relay *r);
+void relay_drop_shape(struct relay *r);
+static inline bool relay_is_mounted(const struct relay *r)
+{
+    return r->shape != NULL && r->shape->cloud.mount.len != 0;
+}
 /* Gives a judged CONNECT the form in which it goes to the upstream of its listener, claims its names there
  * and keeps the mount point. What it borrows lies in the shape scratch and in the generation's passwords. */
 enum outcome relay_shape(struct relay *r, struct mqtt_packet *connect);

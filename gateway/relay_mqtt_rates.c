@@ -28,7 +28,8 @@ void relay_bind(struct relay *r)
     const struct generation *generation = relay_generation(r);
     const struct policy_role *role = r->identity.role;
     const struct config_listener *listener = listener_of(r);
-    mqtt_guard_bind(&r->guard, role, &r->identity.values, generation->config->observe, &r->client->rates);
+    mqtt_guard_bind(&r->guard, cloud_roles_of(generation->cloud[listener->upstream], role),
+                    &r->identity.values, generation->config->observe, &r->client->rates);
     hold_source(r);
     if (r->source != NULL)
         mqtt_guard_meter(&r->guard, &(struct guard_meter){.scope = GUARD_SOURCE,
@@ -42,6 +43,7 @@ void relay_bind(struct relay *r)
                                     .scope = GUARD_LISTENER,
                                     .rates = &listener->total,
                                     .shared = rate_totals_listener(generation->totals, r->origin.listener)});
+    relay_bind_cloud(r);
 }
 
 void relay_unhold_source(struct relay *r)

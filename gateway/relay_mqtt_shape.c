@@ -45,30 +45,105 @@ static bool expand(struct relay *r, const char *text, struct bytes (*value)(void
     return true;
 }
 
-/* ---- mount point -------------------------------------------------------------------------------------- */
-
-static bool keep_mount(struct relay *r, struct bytes mount)
+/* The client identifier at the upstream; borrowed from the CONNECT or the scratch. */
+static enum outcome make_client_id(struct relay *r, struct bytes own, uint8_t **at, size_t *room,
+                                   struct bytes *out)
 {
-    uint32_t given;
-    r->mount = packet_buffer_get(r->all->buffers, (uint32_t)(sizeof(*r->mount) + mount.len), &given);
-    if (r->mount == NULL)
-        return false;
-    r->mount->len = (uint16_t)mount.len;
-    memcpy(r->mount->at, mount.at, mount.len);
-    return true;
+    const struct config_upstream *upstream = upstream_of(r);
+    uint32_t most = cloud_limits(upstream->profile)->client_id_bytes;
+    *out = own;
+    if (upstream->client_id != NULL && !expand(r, upstream->client_id, value_of, at, room, out))
+        return OUTCOME_BAD_CLIENT_ID;
+    /* Whom the upstream would name, it would name anew each time. */
+    bool nameless = own.len == 0 && (upstream->client_id != NULL || upstream->profile != CLOUD_PLAIN);
+    if (nameless || (most != 0 && out->len > most) || !utf8_check(*out, UTF8_SPEC))
+        return OUTCOME_BAD_CLIENT_ID;
+    return OUTCOME_ALLOWED;
 }
+
+static enum outcome keep_shape(struct relay *r, struct bytes client_id, struct bytes mount)
+{
+    enum cloud_profile profile = upstream_of(r)->profile;
+    uint32_t given;
+    r->shape =
+        packet_buffer_get(r->all->buffers, (uint32_t)(sizeof(*r->shape) + client_id.len + mount.len), &given);
+    if (r->shape == NULL)
+        return OUTCOME_NO_RESOURCES;
+    uint8_t *at = r->shape->at;
+    if (client_id.len != 0)
+        memcpy(at, client_id.at, client_id.len);
+    if (mount.len != 0)
+        memcpy(at + client_id.len, mount.at, mount.len);
+    r->shape->cloud = (struct cloud_session){.profile = profile,
+                                             .client_id = bytes_of(at, client_id.len),
+                                             .mount = bytes_of(at + client_id.len, mount.len)};
+    r->shape->rates = NULL;
+    if (!rates_limit(&cloud_limits(profile)->rates, RATE_PUBLISHES))
+        return OUTCOME_ALLOWED;
+    r->shape->rates = packet_buffer_get(r->all->buffers, sizeof(*r->shape->rates), &given);
+    if (r->shape->rates == NULL)
+        return OUTCOME_NO_RESOURCES;
+    *r->shape->rates = (struct rate_buckets){.unpaid_bytes = 0};
+    return OUTCOME_ALLOWED;
+}
+
+void relay_drop_shape(struct relay *r)
+{
+    if (r->shape == NULL)
+        return;
+    if (r->shape->rates != NULL)
+        packet_buffer_put(r->all->buffers, r->shape->rates);
+    packet_buffer_put(r->all->buffers, r->shape);
+    r->shape = NULL;
+}
+
+enum outcome relay_know_upstream(struct relay *r, const struct mqtt_packet *packet)
+{
+    uint8_t *at = r->all->shape_scratch;
+    size_t room = RELAY_SHAPE_SCRATCH_BYTES;
+    struct bytes client_id, mount = bytes_of(at, 0);
+    r->upstream_index = relay_generation(r)->config->listeners[r->origin.listener].upstream;
+    const struct config_upstream *upstream = upstream_of(r);
+    if (upstream->client_id == NULL && upstream->mount == NULL && upstream->profile == CLOUD_PLAIN)
+        return OUTCOME_ALLOWED;
+    enum outcome outcome = make_client_id(r, packet->connect.client_id, &at, &room, &client_id);
+    if (outcome != OUTCOME_ALLOWED)
+        return outcome;
+    if (upstream->mount != NULL &&
+        (!expand(r, upstream->mount, safe_value_of, &at, &room, &mount) || mqtt_mount_check(mount) != NULL))
+        return OUTCOME_UNSAFE_VARIABLE;
+    outcome = keep_shape(r, client_id, mount);
+    if (outcome == OUTCOME_ALLOWED)
+        relay_bind_cloud(r);
+    return outcome;
+}
+
+void relay_bind_cloud(struct relay *r)
+{
+    r->guard.cloud = NULL;
+    if (r->shape == NULL || r->shape->cloud.profile == CLOUD_PLAIN)
+        return;
+    r->guard.cloud = &r->shape->cloud;
+    if (r->shape->rates != NULL)
+        mqtt_guard_meter(&r->guard,
+                         &(struct guard_meter){.scope = GUARD_UPSTREAM,
+                                               .rates = &cloud_limits(r->shape->cloud.profile)->rates,
+                                               .own = r->shape->rates});
+}
+
+/* ---- mount point -------------------------------------------------------------------------------------- */
 
 bool relay_mount_up(struct relay *r, struct mqtt_packet *packet)
 {
-    return r->mount == NULL || mqtt_mount_up(bytes_of(r->mount->at, r->mount->len), packet,
-                                             r->all->shape_scratch, RELAY_SHAPE_SCRATCH_BYTES);
+    return !relay_is_mounted(r) ||
+           mqtt_mount_up(r->shape->cloud.mount, packet, r->all->shape_scratch, RELAY_SHAPE_SCRATCH_BYTES);
 }
 
 void relay_mount_down(struct relay *r, struct mqtt_packet *packet)
 {
-    if (r->mount == NULL)
+    if (!relay_is_mounted(r))
         return;
-    bool under = mqtt_mount_down(bytes_of(r->mount->at, r->mount->len), packet);
+    bool under = mqtt_mount_down(r->shape->cloud.mount, packet);
     /* Acknowledged upstream and dropped, like any other message that cannot be delivered (D3). */
     if (!under && packet->defect == OUTCOME_ALLOWED)
         packet->defect = OUTCOME_OUTSIDE_MOUNT;
@@ -76,21 +151,38 @@ void relay_mount_down(struct relay *r, struct mqtt_packet *packet)
 
 /* ---- CONNECT ------------------------------------------------------------------------------------------ */
 
+/* "HUB/DEVICE/?api-version=2021-04-12", as Azure IoT Hub wants it. */
+static bool make_hub_user(const struct relay *r, uint8_t **at, size_t *room, struct bytes *out)
+{
+    const struct bytes pieces[] = {bytes_of_text(upstream_of(r)->server_name), bytes_of_text("/"),
+                                   r->shape->cloud.client_id, bytes_of_text("/?api-version=2021-04-12")};
+    uint8_t *begin = *at;
+    for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+        if (pieces[i].len > *room)
+            return false;
+        memcpy(*at, pieces[i].at, pieces[i].len);
+        *at += pieces[i].len;
+        *room -= pieces[i].len;
+    }
+    *out = bytes_of(begin, (size_t)(*at - begin));
+    return true;
+}
+
 static enum outcome shape_names(struct relay *r, struct mqtt_connect *c, uint8_t **at, size_t *room)
 {
     const struct config_upstream *upstream = upstream_of(r);
     const struct secret_file *passwords = relay_generation(r)->passwords[r->upstream_index];
-    if (upstream->client_id != NULL && !expand(r, upstream->client_id, value_of, at, room, &c->client_id))
-        return OUTCOME_BAD_CLIENT_ID;
-    if (!utf8_check(c->client_id, UTF8_SPEC))
-        return OUTCOME_BAD_CLIENT_ID;
-    if (upstream->user_name == NULL)
+    bool hub = upstream->profile == CLOUD_AZURE && upstream->user_name == NULL;
+    if (r->shape != NULL)
+        c->client_id = r->shape->cloud.client_id;
+    if (upstream->user_name == NULL && !hub)
         return OUTCOME_ALLOWED;
     /* A password of the device is for the gateway's ears only once the gateway has its own. */
     c->has_user_name = true;
     c->has_password = false;
     c->password = bytes_of(NULL, 0);
-    if (!expand(r, upstream->user_name, value_of, at, room, &c->user_name))
+    if (hub ? !make_hub_user(r, at, room, &c->user_name)
+            : !expand(r, upstream->user_name, value_of, at, room, &c->user_name))
         return OUTCOME_BAD_CREDENTIALS;
     if (passwords == NULL)
         return OUTCOME_ALLOWED;
@@ -137,19 +229,12 @@ enum outcome relay_shape(struct relay *r, struct mqtt_packet *packet)
 {
     uint8_t *at = r->all->shape_scratch;
     size_t room = RELAY_SHAPE_SCRATCH_BYTES;
-    struct bytes mount;
-    r->upstream_index = relay_generation(r)->config->listeners[r->origin.listener].upstream;
     enum outcome outcome = shape_names(r, &packet->connect, &at, &room);
     if (outcome == OUTCOME_ALLOWED)
         outcome = claim_names(r, packet->connect.client_id);
-    const char *template = upstream_of(r)->mount;
-    if (outcome != OUTCOME_ALLOWED || template == NULL)
+    if (outcome != OUTCOME_ALLOWED || !relay_is_mounted(r))
         return outcome;
-    if (!expand(r, template, safe_value_of, &at, &room, &mount) || mqtt_mount_check(mount) != NULL)
-        return OUTCOME_UNSAFE_VARIABLE;
-    if (!keep_mount(r, mount))
-        return OUTCOME_NO_RESOURCES;
-    return mqtt_mount_up(mount, packet, at, room) ? OUTCOME_ALLOWED : OUTCOME_TOPIC_TOO_DEEP;
+    return mqtt_mount_up(r->shape->cloud.mount, packet, at, room) ? OUTCOME_ALLOWED : OUTCOME_TOPIC_TOO_DEEP;
 }
 
 /* ---- names that another worker is to have ------------------------------------------------------------- */

@@ -29,6 +29,7 @@
     OUTCOME(SESSION_TAKEN, "session-taken", "the identity already has its sessions", 0x87)                   \
     OUTCOME(UNSAFE_VARIABLE, "unsafe-variable", "an identity value holds '+', '#', '/' or NUL", 0x85)        \
     OUTCOME(NO_PASSWORD, "no-password", "the gateway has no password for this identity", 0x87)               \
+    OUTCOME(CLOUD_TOPIC, "cloud-topic", "the cloud does not take this topic", 0x90)                          \
     OUTCOME(OUTSIDE_MOUNT, "outside-mount", "the topic is not below the client's mount point", 0x90)         \
     OUTCOME(WILL_REQUIRED, "will-required", "the role requires a Last Will", 0x83)                           \
     OUTCOME(RIGHTS_LOST, "rights-lost", "the new policy no longer allows this client", 0x98)                 \

@@ -31,6 +31,7 @@
 
 #include "policy/access/snapshot.h"
 #include "policy/mqtt/alias.h"
+#include "policy/mqtt/cloud.h"
 #include "policy/mqtt/inflight.h"
 #include "policy/mqtt/packet.h"
 #include "policy/mqtt/requests.h"
@@ -156,10 +157,11 @@ struct mqtt_guard {
     uint16_t upstream_keep_alive_s;   /* that the upstream holds us to; 0: none */
     bool expiry_cut;                  /* the role capped the Session Expiry Interval, at: */
     uint32_t expiry_s;
-    uint16_t receive_max_up;                 /* version 5: as the client was told */
-    uint16_t receive_max_down;               /* version 5: as the upstream was told */
-    uint32_t upstream_packet_max;            /* 0: none */
-    uint32_t client_packet_max;              /* likewise */
+    uint16_t receive_max_up;           /* version 5: as the client was told */
+    uint16_t receive_max_down;         /* version 5: as the upstream was told */
+    uint32_t upstream_packet_max;      /* 0: none */
+    uint32_t client_packet_max;        /* likewise */
+    const struct cloud_session *cloud; /* what its upstream demands beside; NULL: nothing. Set by the relay */
     struct guard_meter meters[GUARD_SCOPES]; /* borrowed, see mqtt_guard_meter */
     struct guard_grant grant;
     struct inflight up;         /* messages of the client */

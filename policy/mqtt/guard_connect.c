@@ -38,6 +38,10 @@ static enum outcome judge_will(const struct mqtt_guard *g, const struct mqtt_wil
     enum outcome outcome = guard_judge_topic(g, will->topic);
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
+    if (g->cloud != NULL)
+        outcome = cloud_judge_publish(g->cloud, will->topic, will->retain, true, (uint32_t)will->payload.len);
+    if (outcome != OUTCOME_ALLOWED)
+        return outcome;
     struct acl_request request = {.action = ACL_PUBLISH,
                                   .qos = will->qos,
                                   .retain = will->retain,

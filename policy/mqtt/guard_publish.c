@@ -223,6 +223,11 @@ static enum outcome judge_topic(struct mqtt_guard *g, const struct mqtt_publish 
     enum outcome outcome = guard_judge_topic(g, publish->topic);
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
+    if (g->cloud != NULL)
+        outcome =
+            cloud_judge_publish(g->cloud, publish->topic, publish->retain, false, publish->payload_bytes);
+    if (outcome != OUTCOME_ALLOWED)
+        return outcome;
     struct acl_request request = {.action = ACL_PUBLISH,
                                   .qos = publish->qos,
                                   .retain = publish->retain,

@@ -25,6 +25,10 @@ static enum outcome judge_filter(const struct mqtt_guard *g, struct bytes filter
     enum outcome outcome = guard_judge_topic(g, filter);
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
+    if (g->cloud != NULL)
+        outcome = cloud_judge_filter(g->cloud, share.inner);
+    if (outcome != OUTCOME_ALLOWED)
+        return outcome;
     struct acl_request request = {.action = ACL_SUBSCRIBE, .topic = share.inner, .qos = qos};
     struct acl_decision decision =
         acl_decide_filter(g->role->acl, g->values, &request, g->role->subscribe_trim);
@@ -84,6 +88,11 @@ static void judge_entry(struct judging *j, uint32_t ordinal, const struct mqtt_f
     refusal.outcome = j->over;
     if (refusal.outcome == OUTCOME_ALLOWED)
         refusal.outcome = judge_filter(g, entry->filter, qos, &refusal.rule);
+    uint32_t filters_max = g->cloud != NULL ? cloud_limits(g->cloud->profile)->filters : 0;
+    if (refusal.outcome == OUTCOME_ALLOWED && filters_max != 0 && j->kept >= filters_max) {
+        refusal.outcome = OUTCOME_SUBSCRIPTION_CAP;
+        refusal.rule = ACL_RULE_NONE;
+    }
     if (refusal.outcome == OUTCOME_ALLOWED && fresh &&
         g->subscriptions.n + j->fresh >= g->role->limits.subscriptions) {
         refusal.outcome = OUTCOME_SUBSCRIPTION_CAP;

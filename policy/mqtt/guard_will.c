@@ -46,6 +46,11 @@ bool guard_supply_will(const struct mqtt_guard *g, struct mqtt_packet *p)
         will->properties.will_delay_s = supplied->delay_s;
         guard_set(&will->properties, MQTT_PROP_WILL_DELAY);
     }
+    /* Toward a cloud the role may be held to less than it says. */
+    will->qos = will->qos > g->role->max_qos ? g->role->max_qos : will->qos;
+    if (g->cloud != NULL && cloud_judge_publish(g->cloud, will->topic, will->retain, true,
+                                                (uint32_t)will->payload.len) != OUTCOME_ALLOWED)
+        return false;
     will->present = true;
     return true;
 }

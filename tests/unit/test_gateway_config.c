@@ -544,6 +544,39 @@ static void shapes(void)
     TRY(cases);
 }
 
+/* J, traps part 3 */
+static void clouds(void)
+{
+    static const struct mistake cases[] = {
+        {UPSTREAM("security = \"none\";\nprofile = \"aws\";"),
+         "sallyport.conf:4: error: upstream 'broker' is AWS IoT Core, which takes TLS only; write security = "
+         "\"tls\";\n"},
+        {UPSTREAM("security = \"none\";\nprofile = \"asure\";"),
+         "sallyport.conf:5: error: 'profile' in upstream 'broker' is \"asure\", which it cannot be; did you "
+         "mean "
+         "\"azure\"?\n"},
+        {UPSTREAM(TLS "\nprofile = \"aws\";"), "sallyport.conf:5: error: upstream 'broker' shows AWS IoT "
+                                               "Core neither a certificate nor a user name; add "
+                                               "'certificate' and 'key'\n"},
+        {UPSTREAM(TLS "\nprofile = \"azure\";"), "sallyport.conf:5: error: upstream 'broker' shows Azure IoT "
+                                                 "Hub neither a certificate nor a SAS token; add "
+                                                 "'certificate' and 'key', or 'password_file'\n"},
+        {UPSTREAM(TLS "certificate = \"tls/devices/${id}.pem\"; key = \"tls/devices/${id}.key\";\nprofile = "
+                      "\"azure\"; "
+                      "user_name = \"${id}\";"),
+         "sallyport.conf:5: error: 'user_name' of upstream 'broker' is not "
+         "HUB/DEVICE/?api-version=2021-04-12, which "
+         "Azure IoT Hub wants; remove it, it is made so by itself\n"},
+        {UPSTREAM(TLS "certificate = \"tls/devices/${id}.pem\"; key = \"tls/devices/${id}.key\";\nprofile = "
+                      "\"azure\"; "
+                      "mount = \"sites/\";"),
+         "sallyport.conf:5: error: 'mount' of upstream 'broker' is \"sites/\"; Azure IoT Hub takes topics "
+         "below "
+         "devices/ only; write mount = \"devices/${id}/messages/events/\"; or remove it\n"},
+    };
+    TRY(cases);
+}
+
 static void upstreams(void)
 {
     static const struct mistake cases[] = {
@@ -1038,6 +1071,7 @@ int main(void)
         {"devices (A6)", devices},
         {"listeners (A2)", listeners},
         {"shapes (G1, C5)", shapes},
+        {"clouds (G1, J)", clouds},
         {"upstreams (B1, B3)", upstreams},
         {"keys of devices (C5)", keys_of_devices},
         {"CoAP", coap},

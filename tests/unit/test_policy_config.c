@@ -256,6 +256,70 @@ static void last_will(void)
     rig_end();
 }
 
+/* J, traps part 3: what a cloud does not take is told where it is allowed. */
+static void clouds(void)
+{
+    static const struct {
+        const char *profile, *text, *told;
+    } cases[] = {
+        {"aws", ROLE("max_qos = 2; rules = ( { id = \"r\"; allow = \"publish\"; topic = \"t\"; } );"),
+         P "1: warning: role 'a' allows QoS 2; AWS IoT Core (upstream 'broker') takes 1, and the role is "
+           "held to it; "
+           "write max_qos = 1;\n"},
+        {"aws",
+         ROLE(
+             "max_qos = 1; rules = ( { id = \"r\"; allow = \"publish\"; topic = \"a/b/c/d/e/f/g/h/i\"; } );"),
+         P "2: warning: rule 'r' has a topic of 8 slashes at upstream 'broker'; AWS IoT Core takes 7, so it "
+           "is refused; "
+           "shorten it\n"},
+        {"aws",
+         ROLE("max_qos = 1; inflight = 200; limits = { publishes = \"200/s\"; };\nrules = ( { id = \"r\"; "
+              "allow = "
+              "\"publish\"; topic = \"$aws/x\"; qos = [ 1, 2 ]; retain = true; payload_max = \"1MiB\"; } );"),
+         P
+         "1: warning: role 'a' allows 200 messages in flight; AWS IoT Core (upstream 'broker') takes 100, "
+         "and the role "
+         "is held to it\n" P "1: warning: role 'a' allows more than the 100 messages a second that AWS IoT "
+         "Core (upstream 'broker') takes of "
+         "one connection; what is more waits\n" P "3: warning: rule 'r' allows QoS 2, which AWS IoT Core "
+         "(upstream 'broker') does not know; write qos = [ 0, 1 "
+         "];\n" P
+         "3: warning: rule 'r' allows a reserved topic retained, which AWS IoT Core (upstream 'broker') does "
+         "not take; remove 'retain'\n" P "3: warning: rule 'r' allows payloads of 1048576 bytes; AWS IoT "
+         "Core (upstream 'broker') takes 131072, so "
+         "larger ones are refused\n"},
+        {"azure",
+         ROLE("max_qos = 1; rules = ( { id = \"r\"; allow = \"publish\"; topic = \"trucks/x\"; } );"),
+         P "2: warning: rule 'r' has a topic that Azure IoT Hub (upstream 'broker') does not know, so it is "
+           "refused; its "
+           "topics begin with devices/ or $iothub/\n"},
+        {"azure",
+         ROLE("max_qos = 1; rules = ( { id = \"r\"; allow = \"publish\"; topic = "
+              "\"devices/${id}/messages/events/\"; "
+              "} );"),
+         ""},
+        {"plain", ROLE("rules = ( { id = \"r\"; allow = \"publish\"; topic = \"a/b/c/d/e/f/g/h/i\"; } );"),
+         ""},
+    };
+    begin();
+    rig_directory("tls");
+    rig_write("tls/ca.pem", "x");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[2048];
+        const char *plain = "security = \"none\"; servers = [ \"10.30.0.2:1883\" ]";
+        const char *at = strstr(box, plain);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+        snprintf(text, sizeof(text),
+                 "%.*ssecurity = \"tls\"; servers = [ \"10.30.0.2:8883\" ]; server_name = \"b\"; ca = "
+                 "\"tls/ca.pem\"; "
+                 "certificate = \"tls/${id}.pem\"; key = \"tls/${id}.key\"; profile = \"%s\"%s",
+                 (int)(at - box), box, cases[i].profile, at + strlen(plain));
+        rig_write("sallyport.conf", text);
+        rig_expect(cases[i].text, told_of(cases[i].text), cases[i].told);
+    }
+    rig_end();
+}
+
 /* F2 */
 static void rates(void)
 {
@@ -947,6 +1011,7 @@ int main(void)
         {"everything (C1, D4, D8, D9, F2)", everything},
         {"defaults", defaults},
         {"last_will (G1, C5, D10)", last_will},
+        {"clouds (G1, J)", clouds},
         {"rates (G1, F2)", rates},
         {"rules (G1, D4)", rules},
         {"roles (G1, C1)", roles},

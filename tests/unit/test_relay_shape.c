@@ -193,6 +193,161 @@ static void wills_are_mounted(void)
     lab_close(&lab);
 }
 
+/* ---- clouds ------------------------------------------------------------------------------------------- */
+
+static const struct acl_rule_spec all_rules[] = {
+    RULE("all", PUBLISH_BIT | SUBSCRIBE_BIT, "t/#"),
+    RULE("own", PUBLISH_BIT | SUBSCRIBE_BIT, "$aws/#"),
+    RULE("hub", PUBLISH_BIT | SUBSCRIBE_BIT, "devices/#"),
+};
+
+static struct policy_role_spec all_role(void)
+{
+    struct policy_role_spec role = truck_role();
+    role.rules = all_rules;
+    role.rules_n = sizeof(all_rules) / sizeof(all_rules[0]);
+    role.max_qos = 2;
+    role.inflight = 500;
+    role.limits.packet_bytes = 1U << 20;
+    return role;
+}
+
+static void open_cloud(const struct policy_role_spec *role, enum cloud_profile profile)
+{
+    lab_open(&lab, role, 1);
+    lab.config->upstreams[0].profile = profile;
+    lab.config->upstreams[0].server_name = "hub.example";
+    ((struct generation *)(uintptr_t)lab.generation)->cloud[0] =
+        cloud_roles_create(lab.generation->policy, profile);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(lab.generation->cloud[0]);
+}
+
+static void close_cloud(void)
+{
+    struct cloud_roles *roles = lab.generation->cloud[0];
+    lab_close(&lab);
+    cloud_roles_destroy(roles);
+}
+
+static void aws_on_the_path(void)
+{
+    static const char *const filters[] = {"t/1", "t/2", "t/3", "t/4", "t/5",
+                                          "t/6", "t/7", "t/8", "t/9", NULL};
+    struct policy_role_spec role = all_role();
+    struct mqtt_packet p = lab_connect(MQTT_5, "truck-017");
+    open_cloud(&role, CLOUD_AWS);
+    p.connect.keep_alive_s = 3600;
+    struct lab_stream *device = lab_accept(&lab, 17);
+    lab_send(device, &p);
+    CU_ASSERT_TRUE_FATAL(upstream_connect(&p));
+    CU_ASSERT_EQUAL(p.connect.keep_alive_s, 1200);
+    CU_ASSERT_EQUAL(p.properties.receive_maximum, 100);
+    p = lab_connack(MQTT_5, 0);
+    struct lab_session s = {.device = device, .upstream = lab.dialled, .version = MQTT_5};
+    lab_send(s.upstream, &p);
+    CU_ASSERT_TRUE_FATAL(lab_next(device, MQTT_FROM_SERVER, MQTT_5, &p));
+    CU_ASSERT_TRUE(has(&p, MQTT_PROP_MAXIMUM_QOS) && p.properties.maximum_qos == 1);
+    CU_ASSERT_TRUE(has(&p, MQTT_PROP_SERVER_KEEP_ALIVE) && p.properties.server_keep_alive_s == 1200);
+    CU_ASSERT_EQUAL(p.properties.receive_maximum, 100);
+    p = lab_publish(MQTT_5, "t/2/3/4/5/6/7/8/9", 1, 1);
+    lab_send(device, &p);
+    CU_ASSERT_TRUE(lab_next(device, MQTT_FROM_SERVER, MQTT_5, &p) && p.type == MQTT_PUBACK &&
+                   p.reason_code == 0x90);
+    p = lab_publish(MQTT_5, "$aws/x", 1, 2);
+    p.publish.retain = true;
+    lab_send(device, &p);
+    CU_ASSERT_TRUE(lab_next(device, MQTT_FROM_SERVER, MQTT_5, &p) && p.type == MQTT_PUBACK &&
+                   p.reason_code >= 0x80);
+    CU_ASSERT_FALSE(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p));
+    p = lab_subscribe(MQTT_5, MQTT_SUBSCRIBE, 3, 2, filters);
+    lab_send(device, &p);
+    CU_ASSERT_TRUE_FATAL(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p));
+    CU_ASSERT_EQUAL(p.list_count, 8);
+    struct cursor list = cursor_of(p.list);
+    struct mqtt_filter entry;
+    while (mqtt_filter_next(&list, MQTT_SUBSCRIBE, &entry))
+        CU_ASSERT_EQUAL(entry.qos, 1); /* asked for 2, never said */
+    const uint8_t codes[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    p = lab_suback(MQTT_5, MQTT_SUBACK, 3, codes, 8);
+    lab_send(s.upstream, &p);
+    CU_ASSERT_TRUE_FATAL(lab_next(device, MQTT_FROM_SERVER, MQTT_5, &p) && p.type == MQTT_SUBACK);
+    CU_ASSERT(p.list_count == 9 && p.list.at[7] == 1 && p.list.at[8] == 0x97);
+    /* 100 a second are read, two were before; the next waits (nothing is lost). */
+    p = lab_publish(MQTT_5, "t/1", 0, 0);
+    for (int i = 0; i < 99; i++)
+        lab_send(device, &p);
+    int passed = 0;
+    while (lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p))
+        passed++;
+    CU_ASSERT_EQUAL(passed, 98);
+    lab_wait(&lab, 20000);
+    CU_ASSERT_TRUE(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p));
+    close_cloud();
+}
+
+/* QoS 2 of a 3.1.1 device, which no CONNACK told of the cap: acknowledged here, never seen by the cloud. */
+static void aws_never_sees_qos_2(void)
+{
+    struct policy_role_spec role = all_role();
+    open_cloud(&role, CLOUD_AWS);
+    struct lab_session s = lab_session(&lab, MQTT_3_1_1, "truck-017");
+    struct mqtt_packet p = lab_publish(MQTT_3_1_1, "t/1", 2, 1);
+    lab_send(s.device, &p);
+    CU_ASSERT_FALSE(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_3_1_1, &p));
+    CU_ASSERT_TRUE(lab_next(s.device, MQTT_FROM_SERVER, MQTT_3_1_1, &p) && p.type == MQTT_PUBREC);
+    close_cloud();
+    char long_id[140];
+    memset(long_id, 'x', sizeof(long_id));
+    memcpy(long_id, "truck-017", 9);
+    long_id[129] = 0;
+    role.match.client_id = "truck-*";
+    role.rules_n = 1;
+    open_cloud(&role, CLOUD_AWS);
+    p = lab_connect(MQTT_3_1_1, long_id);
+    lab_send(lab_accept(&lab, 17), &p);
+    CU_ASSERT_EQUAL(lab.dials, 0);
+    close_cloud();
+}
+
+static void azure_on_the_path(void)
+{
+    static const char *const filters[] = {"devices/truck-017/messages/devicebound/#", "devices/#", NULL};
+    struct policy_role_spec role = all_role();
+    struct mqtt_packet p = lab_connect(MQTT_3_1_1, "truck-017");
+    open_cloud(&role, CLOUD_AZURE);
+    struct lab_stream *device = lab_accept(&lab, 17);
+    lab_send(device, &p);
+    CU_ASSERT_TRUE_FATAL(upstream_connect(&p));
+    CU_ASSERT_TRUE(
+        bytes_equal(p.connect.user_name, bytes_of_text("hub.example/truck-017/?api-version=2021-04-12")));
+    CU_ASSERT_FALSE(p.connect.has_password);
+    p = lab_connack(MQTT_3_1_1, 0);
+    lab_send(lab.dialled, &p);
+    device->out_read = device->out_n;
+    p = lab_publish(MQTT_3_1_1, "t/1", 1, 1);
+    lab_send(device, &p);
+    p = lab_publish(MQTT_3_1_1, "devices/truck-018/messages/events/", 1, 2);
+    lab_send(device, &p);
+    CU_ASSERT_FALSE(lab_next(lab.dialled, MQTT_FROM_CLIENT, MQTT_3_1_1, &p));
+    p = lab_publish(MQTT_3_1_1, "devices/truck-017/messages/events/", 1, 3);
+    lab_send(device, &p);
+    CU_ASSERT_TRUE(lab_next(lab.dialled, MQTT_FROM_CLIENT, MQTT_3_1_1, &p) && p.type == MQTT_PUBLISH);
+    p = lab_subscribe(MQTT_3_1_1, MQTT_SUBSCRIBE, 4, 1, filters);
+    lab_send(device, &p);
+    CU_ASSERT_TRUE(lab_next(lab.dialled, MQTT_FROM_CLIENT, MQTT_3_1_1, &p) && p.list_count == 1);
+    close_cloud();
+    /* A Will that the hub does not take. */
+    p = lab_connect(MQTT_3_1_1, "truck-017");
+    p.connect.will = (struct mqtt_will){
+        .present = true, .topic = bytes_of_text("t/status"), .payload = bytes_of_text("gone")};
+    role.max_qos = 1;
+    open_cloud(&role, CLOUD_AZURE);
+    lab_send(lab_accept(&lab, 17), &p);
+    CU_ASSERT_EQUAL(lab.dials, 0);
+    CU_ASSERT_PTR_NOT_NULL(lab_event_of(&lab, EVENT_MQTT_WILL_DENIED));
+    close_cloud();
+}
+
 /* ---- limits of MQTT 5 --------------------------------------------------------------------------------- */
 
 static void sessions_are_capped(void)
@@ -318,6 +473,9 @@ static const struct unit_test tests[] = {
     {"both directions are mounted (C5)", both_directions_are_mounted},
     {"revoked by the mounted name (C5, G3)", revoked_by_the_mounted_name},
     {"Wills are mounted (C5, D10)", wills_are_mounted},
+    {"AWS on the path (J, traps part 3)", aws_on_the_path},
+    {"AWS never sees QoS 2 (J, traps part 3)", aws_never_sees_qos_2},
+    {"Azure on the path (J, traps part 3)", azure_on_the_path},
     {"sessions are capped (C5)", sessions_are_capped},
     {"takeover (C3)", takeover},
     {"one name upstream (C3)", one_name_upstream},
