@@ -4,7 +4,7 @@
 #define OUT_FIRST_US UINT64_C(1000000)
 #define OUT_MOST_US UINT64_C(60000000)
 
-/* xorshift32: jitter and port order need no secrecy, initial sequence numbers carry that. */
+/* xorshift32: jitter needs no secrecy. */
 static uint32_t next_random(struct upstream_set *set)
 {
     uint32_t x = set->random;
@@ -15,13 +15,16 @@ static uint32_t next_random(struct upstream_set *set)
     return x;
 }
 
-void upstream_set_init(struct upstream_set *set, uint32_t worker, uint32_t workers, uint32_t seed)
+void upstream_set_init(struct upstream_set *set, uint32_t worker, uint32_t workers, const uint8_t secret[16])
 {
+    uint32_t seed;
     memset(set, 0, sizeof(*set));
+    port_order_init(&set->ports, (UPSTREAM_PORT_LAST - UPSTREAM_PORT_FIRST + 1) / workers, secret);
+    memcpy(&seed, secret, sizeof(seed));
     set->random = seed == 0 ? 1 : seed;
     set->worker = worker;
     set->workers = workers;
-    set->next_port = next_random(set) % (UPSTREAM_PORT_LAST - UPSTREAM_PORT_FIRST + 1);
+    set->next_port = next_random(set) % set->ports.n;
 }
 
 void upstream_set_update(struct upstream_set *set, const struct gateway_config *config)
@@ -104,8 +107,7 @@ void upstream_result(struct upstream_set *set, uint32_t index, uint8_t server, b
 
 uint16_t upstream_next_port(struct upstream_set *set)
 {
-    uint32_t span = UPSTREAM_PORT_LAST - UPSTREAM_PORT_FIRST + 1;
-    uint32_t per_worker = span / set->workers;
-    set->next_port = (set->next_port + 1) % per_worker;
-    return (uint16_t)(UPSTREAM_PORT_FIRST + set->next_port * set->workers + set->worker);
+    set->next_port = (set->next_port + 1) % set->ports.n;
+    uint32_t number = port_order_at(&set->ports, set->next_port);
+    return (uint16_t)(UPSTREAM_PORT_FIRST + number * set->workers + set->worker);
 }

@@ -8,14 +8,15 @@
  * whose time ends first, a sick one last of all: being wrong about all of them must not close the gateway.
  * What counts as a failure is for the caller: only what the server is to blame for, or a single device could
  * shut the others out. Local ports carry the worker's number in their value modulo the number of workers, so
- * that return traffic can be steered by looking at the port alone (decision 3). One per worker; verdicts are
- * shared.
+ * that return traffic can be steered by looking at the port alone (decision 3); their order is a secret (RFC
+ * 6056). One per worker; verdicts are shared.
  */
 #ifndef GATEWAY_UPSTREAM_H
 #define GATEWAY_UPSTREAM_H
 
 #include "config/gateway_config.h"
 #include "dataplane/address.h"
+#include "gateway/port_order.h"
 
 #include <stdatomic.h>
 
@@ -42,16 +43,17 @@ struct upstream_server_state {
 };
 
 struct upstream_set {
-    uint32_t random; /* jitter and first ports */
+    uint32_t random; /* jitter and first port */
     uint32_t worker;
     uint32_t workers;
-    uint32_t next_port;
+    uint32_t next_port; /* its place in the order */
+    struct port_order ports;
     upstream_verdicts *verdicts;         /* borrowed; NULL: nobody checks */
     uint8_t turn[GATEWAY_UPSTREAMS_MAX]; /* of round robin */
     struct upstream_server_state state[GATEWAY_UPSTREAMS_MAX][GATEWAY_SERVERS_MAX];
 };
 
-void upstream_set_init(struct upstream_set *set, uint32_t worker, uint32_t workers, uint32_t seed);
+void upstream_set_init(struct upstream_set *set, uint32_t worker, uint32_t workers, const uint8_t secret[16]);
 /* Takes over what a new configuration says: state of servers that stayed is kept. */
 void upstream_set_update(struct upstream_set *set, const struct gateway_config *config);
 /* The server to use now, of those whose bits in `tried` are not set; UPSTREAM_NONE when none is left. */

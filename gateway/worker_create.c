@@ -11,6 +11,7 @@ struct secrets {
     uint8_t stack[16];
     uint8_t sources[16];
     uint8_t coap[COAP_SECRET_BYTES];
+    uint8_t ports[16];
     uint32_t seed;
     uint64_t session;
 };
@@ -130,7 +131,7 @@ struct worker *worker_create(struct worker_shared *shared, uint32_t index)
     w->started_tsc = rte_rdtsc();
     w->now_us = loop_clock_us(&w->clock, w->started_tsc);
     w->last_work_us = w->now_us;
-    upstream_set_init(&w->upstreams, index, shared->workers, secrets.seed);
+    upstream_set_init(&w->upstreams, index, shared->workers, secrets.ports);
     w->upstreams.verdicts = &shared->verdicts;
     worker_take_generation(w);
     w->sweeping_mqtt = false; /* nobody is there yet */

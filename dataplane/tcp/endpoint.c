@@ -36,6 +36,7 @@ void tcp_limits_default(struct tcp_limits *limits, uint32_t connections)
         .resets_per_s = 500,
         .challenges_per_s = 1000,
         .syn_retries = 5,
+        .syn_ack_retries = 2,
         .data_retries = 12,
         .keepalive_idle_us = 600 * SECOND_US,
         .keepalive_interval_us = 30 * SECOND_US,

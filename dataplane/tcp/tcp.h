@@ -109,9 +109,10 @@ struct tcp_limits {
      * takes no more than an eighth of what is free. Not above the others: they do not grow. */
     uint32_t send_buffer_max_bytes;
     uint32_t receive_buffer_max_bytes;
-    uint32_t resets_per_s;     /* RST answered to nobody's segments */
-    uint32_t challenges_per_s; /* RFC 5961 s.7 */
-    uint32_t syn_retries;
+    uint32_t resets_per_s;      /* RST answered to nobody's segments */
+    uint32_t challenges_per_s;  /* RFC 5961 s.7 */
+    uint32_t syn_retries;       /* of ours */
+    uint32_t syn_ack_retries;   /* fewer: who has sent a SYN repeats it, and its address may be forged */
     uint32_t data_retries;      /* RFC 1122 s.4.2.3.5, R2 */
     uint64_t keepalive_idle_us; /* 0: none */
     uint64_t keepalive_interval_us;

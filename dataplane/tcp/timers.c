@@ -135,7 +135,9 @@ static enum stream_end silence(const struct tcp_connection *c)
 
 static void syn_due(struct tcp_connection *c)
 {
-    if (c->retries >= tcp_min(c->tcp->limits.syn_retries, UINT8_MAX)) {
+    const struct tcp_limits *limits = &c->tcp->limits;
+    uint32_t most = (c->flags & TCP_F_ACTIVE) != 0 ? limits->syn_retries : limits->syn_ack_retries;
+    if (c->retries >= tcp_min(most, UINT8_MAX)) {
         tcp_endpoint_close(c, silence(c));
         return;
     }

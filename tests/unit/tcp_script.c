@@ -354,6 +354,8 @@ static bool set_limit(struct run *r, const char *name, uint64_t n)
         l->data_retries = (uint32_t)n;
     else if (strcmp(name, "syn_retries") == 0)
         l->syn_retries = (uint32_t)n;
+    else if (strcmp(name, "syn_ack_retries") == 0)
+        l->syn_ack_retries = (uint32_t)n;
     else if (strcmp(name, "resets") == 0)
         l->resets_per_s = (uint32_t)n;
     else if (strcmp(name, "challenges") == 0)

@@ -10,15 +10,21 @@
  *   < ... bad                its payload differs from the peer's true stream
  *   > P. 1:101 ack 1 win 500 <ts 0 100>    the next segment that left; what is not said is not compared
  *   > none                   nothing (more) has left
- *   limit NAME N             before the first packet: half_open, send, receive, send_max, receive_max,
- * keepalive (s), orphan (s), time_wait (s), data_retries, syn_retries, chunks, mss, resets, challenges ipv6
- * before the first packet: other addresses admit no|reset|yes connect                  an active open;
- * passive otherwise write N | finish | abort | resume | flush take all|none|half|N     what the reader takes
- * from now on take-upto N              ... and N bytes in all inside abort|finish|resume|write N     done
- * from inside the next data event unreachable SEQ [MTU] opened | accepted N | ended | writable | closed WHY |
- * open     what the user has been told read N                   bytes taken so far, all checked against the
- * peer's stream state NAME | counter ID N | room N | mss N | cwnd N | kept N no-connection            the
- * flow is gone from the table
+ *   limit NAME N             before the first packet: half_open, send, receive, send_max, receive_max, chunks,
+ *                            keepalive (s), orphan (s), time_wait (s), data_retries, syn_retries, mss,
+ *                            syn_ack_retries, resets, challenges
+ *   ipv6                     before the first packet: other addresses
+ *   admit no|reset|yes
+ *   connect                  an active open; passive otherwise
+ *   write N | finish | abort | resume | flush
+ *   take all|none|half|N     what the reader takes from now on
+ *   take-upto N              ... and N bytes in all
+ *   inside abort|finish|resume|write N     done from inside the next data event
+ *   unreachable SEQ [MTU]
+ *   opened | accepted N | ended | writable | closed WHY | open     what the user has been told
+ *   read N                   bytes taken so far, all checked against the peer's stream
+ *   state NAME | counter ID N | room N | mss N | cwnd N | kept N
+ *   no-connection            the flow is gone from the table
  */
 #ifndef TESTS_UNIT_TCP_SCRIPT_H
 #define TESTS_UNIT_TCP_SCRIPT_H

@@ -8,7 +8,7 @@ static uint8_t flags_of(const char *word)
 {
     uint8_t flags = 0;
     for (; *word != 0; word++) {
-        static const char letters[] = "FSRP.U";
+        static const char letters[] = "FSRP.UEC";
         const char *at = strchr(letters, *word);
         if (at != NULL)
             flags |= (uint8_t)(1u << (at - letters));

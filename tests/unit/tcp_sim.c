@@ -404,6 +404,7 @@ static bool side_init(struct sim *m, uint32_t n)
     limits.receive_buffer_max_bytes = set->buffer_max_bytes;
     limits.data_retries = 60;
     limits.syn_retries = 20;
+    limits.syn_ack_retries = 20;
     limits.orphan_us = UINT64_C(3000000000);
     limits.challenges_per_s = 1000000;
     if (set->cookies)

@@ -107,6 +107,8 @@ static struct packet ipv4(bool tagged, uint8_t protocol, uint32_t source, uint32
     return p;
 }
 
+static const uint8_t secret[16] = "fifteen letters";
+
 static uint32_t steer(const struct packet *p)
 {
     static struct listener_table table;
@@ -117,7 +119,7 @@ static uint32_t steer(const struct packet *p)
 static void clients_go_by_source_and_answers_by_our_port(void)
 {
     struct upstream_set set;
-    upstream_set_init(&set, 3, 4, 77);
+    upstream_set_init(&set, 3, 4, secret);
     uint32_t seen = 0;
     for (uint32_t host = 1; host < 200; host++) {
         struct packet one = ipv4(true, IPPROTO_TCP, 0x0a140000 + host, 0x0a140001, 0, 40000, 1883);
@@ -166,6 +168,38 @@ static void nonsense_goes_to_worker_0(void)
     CU_ASSERT_EQUAL(steer(&p), 0);
 }
 
+/* RFC 6056 s.3.3: who has seen some ports does not know the next, and another secret gives another order. */
+static void local_ports_are_not_foretold(void)
+{
+    struct upstream_set set, other;
+    uint32_t steps[64] = {0}, same = 0, repeated = 0;
+    upstream_set_init(&set, 0, 1, secret);
+    upstream_set_init(&other, 0, 1, (const uint8_t *)"sixteen letters");
+    other.next_port = set.next_port;
+    uint16_t last = upstream_next_port(&set);
+    (void)upstream_next_port(&other);
+    for (uint32_t i = 0; i < 64; i++) {
+        uint16_t port = upstream_next_port(&set);
+        same += port == upstream_next_port(&other);
+        steps[i] = (uint16_t)(port - last);
+        for (uint32_t k = 0; k < i; k++)
+            repeated += steps[k] == steps[i];
+        last = port;
+    }
+    CU_ASSERT(same < 3);
+    CU_ASSERT(repeated < 3);
+    for (uint32_t n = 1; n < 300; n++) { /* each number once, whatever their number */
+        struct port_order order;
+        uint8_t used[300] = {0};
+        port_order_init(&order, n, secret);
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t at = port_order_at(&order, i);
+            CU_ASSERT_TRUE_FATAL(at < n && used[at] == 0);
+            used[at] = 1;
+        }
+    }
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -173,6 +207,7 @@ int main(void)
         {"A6: clients by source, answers by port", clients_go_by_source_and_answers_by_our_port},
         {"A6: fragments and quoted packets", fragments_and_quotes_find_their_worker},
         {"A6: nonsense goes to worker 0", nonsense_goes_to_worker_0},
+        {"RFC 6056: local ports are not foretold", local_ports_are_not_foretold},
     };
     return unit_run("listener, steering", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -91,6 +91,12 @@ static const struct tcp_script blind[] = {
                                                                          "+1\n"
                                                                          "< . 1:1 ack 5\n"
                                                                          "> R 5:5\n"},
+    {"no amplification: the answer to nobody's large segment is a bare header",
+     "< P. 1:1401 ack 5\n"
+     "> R 5:5 <none>\n"
+     "< PF. 1:1401 ack 7 <ts 1 2>\n"
+     "> R 7:7 <none>\n"
+     "> none\n"},
     {"a RST is never answered", "< R 1:1\n"
                                 "< R. 1:1 ack 1\n"
                                 "> none\n"

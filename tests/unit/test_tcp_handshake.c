@@ -46,7 +46,7 @@ static const struct tcp_script passive[] = {
                                                            "< . 1:1 ack 1 win 65535\n"
                                                            "mss 1400\n"},
     {"RFC 6298 s.5.5: SYN-ACK is repeated with doubling intervals and given up",
-     "limit syn_retries 3\n" SYN_PLAIN "> S. 0:0 ack 1\n"
+     "limit syn_ack_retries 3\n" SYN_PLAIN "> S. 0:0 ack 1\n"
      "+1\n"
      "> S. 0:0 ack 1\n"
      "+1.9\n"
@@ -58,6 +58,29 @@ static const struct tcp_script passive[] = {
      "+8\n"
      "no-connection\n"
      "accepted 0\n"},
+    {"no amplification: a SYN that nobody completes gets three answers of its own size (RFC 4987 s.2)",
+     "< S 0:0 win 65535 <mss 1000>\n"
+     "> S. 0:0 ack 1 <mss 1460>\n"
+     "+1\n"
+     "> S. 0:0 ack 1\n"
+     "+2\n"
+     "> S. 0:0 ack 1\n"
+     "+4\n"
+     "no-connection\n"
+     "+100\n"
+     "> none\n"},
+    {"RFC 3168 s.6.1.1: an ECN-setup SYN gets an ordinary SYN-ACK, and marks are not answered",
+     "< SEC 0:0 win 65535 <mss 1000>\n"
+     "> S. 0:0 ack 1\n"
+     "< . 1:1 ack 1 win 65535\n"
+     "< PC. 1:11 ack 1\n"
+     "read 10\n"
+     "> . 1:1 ack 11\n"
+     "write 10\n"
+     "> P. 1:11 ack 11\n"
+     "< E. 11:11 ack 11 win 65535\n"
+     "write 10\n"
+     "> P. 11:21 ack 11\n"},
     {"a repeated SYN gets its SYN-ACK again, the same one", SYN_PLAIN "> S. 0:0 ack 1\n"
                                                                       "+0.2\n" SYN_PLAIN "> S. 0:0 ack 1\n"
                                                                       "< . 1:1 ack 1 win 65535\n"

@@ -125,6 +125,21 @@ static const struct tcp_script sack[] = {
                                                               "< . 1:1 ack 1 win 65535 <sack 1501:2001>\n"
                                                               "< . 1:1 ack 1 win 65535 <sack 1501:2001>\n"
                                                               "> none\n"},
+    {"RFC 8985 s.6.2 step 4, RFC 2883: D-SACK tells of a needless repetition and widens the reordering "
+     "window",
+     SACK "< . 1:1 ack 1 win 65535 <sack 1001:4001>\n"
+          "> P. 1:1001\n"
+          "< . 1:1 ack 4001 win 65535\n" /* the original was only late */
+          "< . 1:1 ack 4001 win 65535 <sack 1:1001>\n"
+          "< . 1:1 ack 10001 win 65535\n"
+          "write 5000\n"
+          "> . 10001:11001\n> . 11001:12001\n> . 12001:13001\n> . 13001:14001\n> P. 14001:15001\n"
+          "+0.1\n"
+          "< . 1:1 ack 10001 win 65535 <sack 11001:14001>\n"
+          "+0.049\n"
+          "> none\n" /* two quarters of the RTT, although three are sacked */
+          "+0.003\n"
+          "> P. 10001:11001\n"},
     {"reordering within a quarter of the RTT is no loss (RFC 8985 s.6.2)",
      SACK "< . 1:1 ack 1 win 65535 <sack 1001:2001>\n"
           "< . 1:1 ack 1 win 65535 <sack 1001:3001>\n"

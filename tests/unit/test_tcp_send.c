@@ -284,6 +284,23 @@ static const struct tcp_script timeouts[] = {
            "> none\n"
            "+0.002\n"
            "> P. 101:201\n"},
+    {"RFC 7323 s.4.1: with timestamps a repeated segment measures the round trip, too",
+     "< S 0:0 win 65535 <mss 1012,ts 1 0>\n"
+     "> S. 0:0 ack 1 <ts 0 1>\n"
+     "+0.1\n"
+     "< . 1:1 ack 1 win 65535 <ts 2 0>\n"
+     "write 100\n"
+     "> P. 1:101 <ts 100 2>\n"
+     "+0.3\n"
+     "> P. 1:101 <ts 400 2>\n"
+     "+0.5\n"
+     "< . 1:1 ack 101 win 65535 <ts 3 400>\n" /* half a second: 150 ms smoothed, 137.5 its variation */
+     "write 100\n"
+     "> P. 101:201\n"
+     "+0.699\n"
+     "> none\n"
+     "+0.002\n"
+     "> P. 101:201\n"},
     {"RFC 5681 s.3.1: after a timeout one segment, then slow start",
      PLAIN "write 5000\n"
            "> . 1:1001\n> . 1001:2001\n> . 2001:3001\n"

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+static const uint8_t secret[16] = "fifteen letters";
+
 static struct gateway_config config;
 static struct upstream_set set;
 static upstream_verdicts verdicts;
@@ -17,7 +19,7 @@ static void open_set(uint32_t servers, enum config_balance balance)
     config.upstreams[0].balance = balance;
     for (uint32_t s = 0; s < servers; s++)
         config.upstreams[0].servers[s].port = (uint16_t)(8883 + s);
-    upstream_set_init(&set, 0, 1, 5);
+    upstream_set_init(&set, 0, 1, secret);
     upstream_set_update(&set, &config);
     set.verdicts = &verdicts;
 }
@@ -115,7 +117,7 @@ static void local_ports_carry_the_worker_and_do_not_repeat_soon(void)
     for (uint32_t worker = 0; worker < 3; worker++) {
         struct upstream_set one;
         memset(used, 0, sizeof(used));
-        upstream_set_init(&one, worker, 3, 99);
+        upstream_set_init(&one, worker, 3, secret);
         for (uint32_t i = 0; i < (UPSTREAM_PORT_LAST - UPSTREAM_PORT_FIRST + 1) / 3; i++) {
             uint16_t port = upstream_next_port(&one);
             CU_ASSERT_TRUE_FATAL(port >= UPSTREAM_PORT_FIRST);
