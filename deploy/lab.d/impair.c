@@ -188,7 +188,8 @@ static void enter(struct direction *d, const struct frame *frame, int64_t arrive
 
 static void pass(struct direction *d, const struct settings *set, const struct frame *frame, int64_t now)
 {
-    bool twice = happens(d, set->duplicate);
+    bool twice =
+        set->duplicate > 0 && happens(d, set->duplicate); /* a seed without repeats keeps its fates */
 
     d->repeated += twice;
     for (int i = 0; i <= twice; i++) {
