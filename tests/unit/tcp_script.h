@@ -10,9 +10,9 @@
  *   < ... bad                its payload differs from the peer's true stream
  *   > P. 1:101 ack 1 win 500 <ts 0 100>    the next segment that left; what is not said is not compared
  *   > none                   nothing (more) has left
- *   limit NAME N             before the first packet: half_open, send, receive, send_max, receive_max, chunks,
- *                            keepalive (s), orphan (s), time_wait (s), data_retries, syn_retries, mss,
- *                            syn_ack_retries, resets, challenges
+ *   limit NAME N             before the first packet: half_open, send, receive, send_max, receive_max,
+ *                            chunks, keepalive (s), orphan (s), time_wait (s), data_retries, mss,
+ *                            syn_retries, syn_ack_retries, resets, challenges
  *   ipv6                     before the first packet: other addresses
  *   admit no|reset|yes
  *   connect                  an active open; passive otherwise
