@@ -5,7 +5,7 @@
 #include "gateway/coap_group.h"
 #include "gateway/coap_mqtt.h"
 
-#define PACKET_ROOM (64 + TOPIC_MAP_BYTES_MAX + COAP_MESSAGE_MAX)
+#define PACKET_ROOM (64 + COAP_MQTT_NAME_MAX + COAP_MESSAGE_MAX)
 #define HEAD_BYTES_MAX 4096
 #define TICK_US UINT64_C(15000000)
 #define REFUSED_VERSION_5 0x84
@@ -139,6 +139,17 @@ bool coap_mqtt_put(struct coap_mqtt *m, const uint8_t *packet, size_t n)
     return true;
 }
 
+static void drop_out(struct coap_mqtt *m)
+{
+    if (m->out == NULL)
+        return;
+    if (!m->connected)
+        explicit_bzero(m->out, m->out_to); /* CONNECT may hold a password */
+    packet_buffer_put(m->leg->relays->buffers, m->out);
+    m->out = NULL;
+    m->out_from = m->out_to = m->out_room = 0;
+}
+
 static void on_writable(void *owner)
 {
     struct coap_mqtt *m = owner;
@@ -148,9 +159,7 @@ static void on_writable(void *owner)
     mark_dirty(m);
     if (m->out_from < m->out_to)
         return;
-    packet_buffer_put(m->leg->relays->buffers, m->out);
-    m->out = NULL;
-    m->out_from = m->out_to = m->out_room = 0;
+    drop_out(m);
     coap_mqtt_turn(m->leg);
 }
 
@@ -184,18 +193,6 @@ uint16_t coap_mqtt_next_id(struct coap_mqtt *m)
     return m->next_id;
 }
 
-static void put_connect(struct coap_mqtt *m)
-{
-    uint8_t bytes[256];
-    struct mqtt_packet packet = {.type = MQTT_CONNECT,
-                                 .version = (enum mqtt_version)m->version,
-                                 .connect = {.version = (enum mqtt_version)m->version,
-                                             .clean_start = true,
-                                             .keep_alive_s = COAP_MQTT_KEEP_ALIVE_S,
-                                             .client_id = bytes_of_text(m->leg->identity)}};
-    coap_mqtt_put(m, bytes, mqtt_build(bytes, sizeof(bytes), &packet, (enum mqtt_version)m->version));
-}
-
 /* ---- requests whose turn has come ------------------------------------------------------------------------
  */
 
@@ -209,16 +206,17 @@ void coap_mqtt_finish(struct coap_flight *flight, uint8_t code)
 
 static void publish(struct coap_mqtt *m, struct coap_flight *flight)
 {
-    uint8_t bytes[PACKET_ROOM];
+    uint8_t bytes[PACKET_ROOM], name[COAP_MQTT_NAME_MAX];
     struct bytes path, topic, payload;
     struct coap_relays *r = m->leg->relays;
     struct coap_mapped mapped = coap_mqtt_mapped(flight, &path, &topic, &payload);
-    struct mqtt_packet packet = {
-        .type = MQTT_PUBLISH,
-        .version = (enum mqtt_version)m->version,
-        .packet_id = mapped.qos > 0 ? coap_mqtt_next_id(m) : 0,
-        .publish = {
-            .retain = mapped.retain, .qos = mapped.qos, .topic = topic, .payload_bytes = mapped.payload_len}};
+    struct mqtt_packet packet = {.type = MQTT_PUBLISH,
+                                 .version = (enum mqtt_version)m->version,
+                                 .packet_id = mapped.qos > 0 ? coap_mqtt_next_id(m) : 0,
+                                 .publish = {.retain = mapped.retain,
+                                             .qos = mapped.qos,
+                                             .topic = coap_mqtt_mounted(m, topic, name),
+                                             .payload_bytes = mapped.payload_len}};
     size_t n = mqtt_build(bytes, sizeof(bytes), &packet, (enum mqtt_version)m->version);
     bool good = n != 0 && payload.len <= sizeof(bytes) - n;
     if (good) {
@@ -462,7 +460,8 @@ static void on_opened(void *owner)
 {
     struct coap_mqtt *m = owner;
     m->heard_us = coap_now(m->leg->relays);
-    put_connect(m);
+    if (!coap_mqtt_connect(m))
+        fail(m, OUTCOME_BAD_CREDENTIALS, COAP_UNAVAILABLE, false, "its CONNECT cannot be made");
 }
 
 static void on_ended(void *owner)
@@ -503,13 +502,20 @@ bool coap_mqtt_dial(struct coap_leg *leg, uint32_t upstream)
         TAILQ_INIT(&m->topics);
         mqtt_framer_init(&m->framer, MQTT_FROM_SERVER, (enum mqtt_version)m->version,
                          COAP_MQTT_MESSAGE_BYTES + HEAD_BYTES_MAX, HEAD_BYTES_MAX);
+        why = coap_mqtt_shape(m, config);
+    }
+    if (m != NULL && why == OUTCOME_ALLOWED) {
         m->stream = r->config.dial(r->config.worker, upstream, leg->identity, &first->client->key,
                                    &broker_handler, m, &leg->server, &why);
     }
     if (m == NULL || m->stream == NULL) {
-        if (m != NULL)
+        if (m != NULL) {
+            coap_drop_bytes(r, &m->mount, &m->mount_len);
             slab_free(r->sessions, m);
-        coap_leg_fail(leg, why, COAP_UNAVAILABLE, false, "the broker cannot be dialled");
+        }
+        coap_leg_fail(leg, why, COAP_UNAVAILABLE, false,
+                      why == OUTCOME_NO_PASSWORD ? "there is no password for it"
+                                                 : "the broker cannot be dialled");
         return false;
     }
     leg->mqtt = m;
@@ -537,8 +543,8 @@ void coap_mqtt_hang_up(struct coap_leg *leg)
         stream_abort(m->stream);
     if (m->is_dirty)
         TAILQ_REMOVE(&r->dirty_sessions, m, dirty);
-    if (m->out != NULL)
-        packet_buffer_put(r->buffers, m->out);
+    drop_out(m);
+    coap_drop_bytes(r, &m->mount, &m->mount_len);
     uint8_t *half = mqtt_framer_reclaim(&m->framer);
     if (half != NULL)
         packet_buffer_put(r->buffers, half);

@@ -4,7 +4,8 @@
  *
  * Each identity has a MQTT session of its own (ADR 0007), dialled when something is to be sent, over TLS with
  * the identity's certificate where the upstream is secured: MQTT 5.0, or 3.1.1 when the broker knows no
- * other, with the identity as client identifier and a clean start. Requests wait on their leg like others:
+ * other, with a clean start and with the identity as client identifier, unless the upstream's settings say
+ * otherwise (C5). Requests wait on their leg like others:
  *
  *   POST, PUT   CON: PUBLISH with QoS 1; PUBACK makes it 2.04. NON: QoS 0 with a PINGREQ behind, whose
  * PINGRESP says that the broker has read it (MQTT 5.0 s.4.6), unless the device wants no answer. GET the
@@ -27,6 +28,8 @@
 #define COAP_MQTT_TOPICS 32
 #define COAP_MQTT_OUT_BYTES (UINT32_C(64) << 10)
 #define COAP_MQTT_MESSAGE_BYTES (UINT32_C(16) << 10)
+/* A topic behind a mount point. */
+#define COAP_MQTT_NAME_MAX 2048
 #define COAP_MQTT_WAIT_US UINT64_C(30000000)
 #define COAP_MQTT_KEEP_ALIVE_S 60
 
@@ -57,6 +60,8 @@ struct coap_mqtt {
     TAILQ_HEAD(, coap_mqtt_topic) topics;
     TAILQ_ENTRY(coap_mqtt) dirty;
     uint32_t topics_n;
+    uint8_t *mount; /* what its topics have in front at the broker; NULL: nothing */
+    uint16_t mount_len;
     uint8_t *out; /* what the stream did not take */
     uint32_t out_from, out_to, out_room;
     uint32_t pings_sent, pings_answered;
@@ -105,6 +110,14 @@ bool coap_mqtt_ping(struct coap_mqtt *m);
 uint16_t coap_mqtt_next_id(struct coap_mqtt *m);
 /* Answers a flight with a bare code and ends it. */
 void coap_mqtt_finish(struct coap_flight *flight, uint8_t code);
+
+/* coap_mqtt_shape.c: how it goes to the broker */
+/* What can be said before it is dialled: whether it may go at all, and its mount point. */
+enum outcome coap_mqtt_shape(struct coap_mqtt *m, const struct config_upstream *upstream);
+/* Writes CONNECT. */
+bool coap_mqtt_connect(struct coap_mqtt *m);
+/* The topic as the broker knows it, in `to` when it is another; len 0 when it is too long. */
+struct bytes coap_mqtt_mounted(const struct coap_mqtt *m, struct bytes topic, uint8_t to[COAP_MQTT_NAME_MAX]);
 
 /* coap_mqtt_topic.c: topics and their last messages */
 /* A GET's turn: answers it, or lets it wait for the topic. */

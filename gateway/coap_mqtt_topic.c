@@ -7,7 +7,7 @@
 
 #define BLOCK_BYTES 1024
 #define SEQUENCE_MASK UINT32_C(0xFFFFFF)
-#define SUBSCRIBE_ROOM (64 + TOPIC_MAP_BYTES_MAX)
+#define SUBSCRIBE_ROOM (64 + COAP_MQTT_NAME_MAX)
 
 /* ---- topics ----------------------------------------------------------------------------------------------
  */
@@ -204,9 +204,11 @@ static void answer(struct coap_flight *flight, struct coap_mqtt_topic *topic)
 void coap_mqtt_read(struct coap_mqtt *m, struct coap_flight *flight)
 {
     struct bytes path, name, payload;
+    uint8_t mounted[COAP_MQTT_NAME_MAX];
     coap_mqtt_mapped(flight, &path, &name, &payload);
-    struct coap_mqtt_topic *topic = find(m, name);
-    if (topic == NULL)
+    name = coap_mqtt_mounted(m, name, mounted);
+    struct coap_mqtt_topic *topic = name.len == 0 ? NULL : find(m, name);
+    if (topic == NULL && name.len != 0)
         topic = subscribe(m, name);
     if (topic == NULL) {
         coap_mqtt_finish(flight, COAP_UNAVAILABLE);

@@ -4,6 +4,8 @@
 
 #include "tests/unit/coap_broker.h"
 
+#include <unistd.h>
+
 #define RULE(name, does, where)                                                                              \
     {                                                                                                        \
         .id = name, .file = "f", .line = 1, .allow = true, .actions = does, .topic = where, .retain = -1,    \
@@ -161,6 +163,63 @@ static void test_publish_non(void)
     broker_reads(MQTT_PUBLISH);
     CU_ASSERT_TRUE(broker_read_all() && rig.sent_n == 1); /* RFC 7967: nobody asks, nobody is told */
     close_rig();
+}
+
+/* C5: what the upstream's settings say of client identifier, user name, password and topics. */
+static void test_shape(void)
+{
+    char file[] = "/tmp/sallyport-passwords-XXXXXX";
+    int fd = mkstemp(file);
+    CU_ASSERT_TRUE_FATAL(fd >= 0 && write(fd, "probe-1:open sesame\n", 20) == 20);
+    close(fd);
+    open_broker();
+    struct diagnostics *d = diagnostics_create();
+    rig.generation.passwords[0] = secret_file_load(file, d);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(rig.generation.passwords[0]);
+    rig.config.upstreams[0].client_id = "site-${id}";
+    rig.config.upstreams[0].user_name = "${client_id}@site";
+    rig.config.upstreams[0].mount = "sites/${id}/";
+    asks(&put);
+    broker.stream.handler->opened(broker.stream.owner);
+    struct mqtt_packet connect = broker_reads(MQTT_CONNECT);
+    CU_ASSERT_TRUE(bytes_equal(connect.connect.client_id, bytes_of_text("site-probe-1")));
+    CU_ASSERT_TRUE(connect.connect.has_user_name &&
+                   bytes_equal(connect.connect.user_name, bytes_of_text("probe-1@site")));
+    CU_ASSERT_TRUE(connect.connect.has_password &&
+                   bytes_equal(connect.connect.password, bytes_of_text("open sesame")));
+    broker_connacks(0);
+    struct mqtt_packet publish = broker_reads(MQTT_PUBLISH);
+    CU_ASSERT_TRUE(bytes_equal(publish.publish.topic, bytes_of_text("sites/probe-1/fleet/probe-1/temp")));
+    broker_acks(publish.packet_id, 0);
+    struct ask read = read_temp;
+    read.mid = 2;
+    asks(&read);
+    struct mqtt_packet subscribe = broker_reads(MQTT_SUBSCRIBE);
+    broker_subacks(subscribe.packet_id, 1);
+    broker_publishes("fleet/probe-1/temp", 0, bytes_of_text("elsewhere"));
+    broker_publishes("sites/probe-1/fleet/probe-1/temp", 0, bytes_of_text("here"));
+    struct coap_message answer = sent(0);
+    CU_ASSERT_TRUE(answer.code == COAP_CONTENT && payload_is(&answer, "here"));
+    close_rig();
+    /* One without a password is never dialled for. */
+    struct secret_file *passwords = rig.generation.passwords[0];
+    open_broker();
+    rig.generation.passwords[0] = passwords;
+    snapshot_destroy((struct snapshot *)(uintptr_t)rig.generation.policy);
+    const struct acl_rule_spec all[] = {RULE("own", PATH_ACTIONS, "t/+"),
+                                        RULE("pub", 1 << ACL_PUBLISH, "fleet/+/temp")};
+    rig.generation.policy = broker_policy(all, 2, 1);
+    uint8_t bytes[64];
+    struct coap_writer w;
+    coap_build_start(&w, bytes, sizeof(bytes), COAP_CON, COAP_PUT, 1, NULL, 0);
+    coap_build_option(&w, COAP_URI_PATH, bytes_of_text("t"));
+    coap_build_option(&w, COAP_URI_PATH, bytes_of_text("temp"));
+    device_sends(5, 6, bytes, coap_build_end(&w));
+    CU_ASSERT_TRUE(rig.sent_n == 1 && sent(0).code == COAP_UNAVAILABLE && broker.dialled == 0);
+    close_rig();
+    secret_file_destroy(passwords);
+    diagnostics_destroy(d);
+    unlink(file);
 }
 
 struct refusal {
@@ -562,6 +621,7 @@ int main(void)
                                              {"a slow broker", test_publish_slow},
                                              {"NON is QoS 0", test_publish_non},
                                              {"PUBACK", test_puback_reasons},
+                                             {"credentials and mount point (C5)", test_shape},
                                              {"path and topic (E2)", test_denied},
                                              {"GET", test_read},
                                              {"GET of nothing", test_read_nothing},
