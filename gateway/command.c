@@ -83,27 +83,6 @@ static int command_upstreams(struct command *command)
     return 0;
 }
 
-static int command_rules(struct command *command)
-{
-    const struct snapshot *policy = command->gateway->generation->policy;
-    for (uint32_t r = 0; r < snapshot_roles(policy); r++) {
-        const struct policy_role *role = snapshot_role(policy, r);
-        fprintf(command->out, "%-16s %s:%u%s\n", role->name, role->file, role->line,
-                role->mode == POLICY_OBSERVE ? "  (observe)" : "");
-        for (uint32_t i = 0; i < acl_rules(role->acl); i++) {
-            const struct acl_rule *rule = acl_rule_at(role->acl, i);
-            fprintf(command->out, "  %-24s %-5s %-18s %-40s %s:%u\n", rule->id,
-                    rule->allow ? "allow" : "deny",
-                    (rule->actions & (1u << ACL_PUBLISH)) != 0
-                        ? (rule->actions & (1u << ACL_SUBSCRIBE)) != 0 ? "publish,subscribe" : "publish"
-                    : (rule->actions & (1u << ACL_SUBSCRIBE)) != 0 ? "subscribe"
-                                                                   : "coap",
-                    rule->topic, rule->file, rule->line);
-        }
-    }
-    return 0;
-}
-
 static void print_counter(void *owner, const char *name, uint64_t value)
 {
     fprintf(owner, "%s %llu\n", name, (unsigned long long)value);
@@ -153,7 +132,8 @@ static const struct {
     {"show", false, command_show, "one session: CLIENT"},
     {"ports", false, command_ports, "ports and their counters"},
     {"upstreams", false, command_upstreams, "servers and their state"},
-    {"rules", false, command_rules, "roles and rules in force"},
+    {"rules", false, command_rules,
+     "roles and rules in force, and how often each decided; --unused: those that never did"},
     {"counters", false, command_counters, "every counter"},
     {"explain", false, command_explain,
      "CLIENT connect|publish|subscribe|GET|... [TOPIC or PATH] [--why-not] and more: explain"},

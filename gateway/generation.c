@@ -175,7 +175,8 @@ struct generation *generation_load_with(const char *config_file, const char *pol
     if (diagnostics_errors(d) == 0 && generation->config != NULL && generation->policy != NULL) {
         generation->totals = rate_totals_create(generation->policy, generation->config,
                                                 running != NULL ? running->totals : NULL);
-        if (generation->totals == NULL || !make_cloud_roles(generation))
+        generation->hits = rule_hits_create(generation->policy, generation->loaded_at_us);
+        if (generation->totals == NULL || generation->hits == NULL || !make_cloud_roles(generation))
             diagnostics_add(d, DIAGNOSTIC_ERROR, config_file, 0, "out of memory");
     }
     diagnostics_sort(d);
@@ -214,6 +215,7 @@ void generation_destroy(struct generation *generation)
     rate_totals_destroy(generation->totals);
     for (uint32_t i = 0; i < GATEWAY_LISTENERS_MAX; i++)
         dtls_context_unref(generation->listener_dtls[i]);
+    rule_hits_destroy(generation->hits);
     if (generation->policy != NULL)
         snapshot_destroy((struct snapshot *)(uintptr_t)generation->policy);
     if (generation->config != NULL)

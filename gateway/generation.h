@@ -17,6 +17,7 @@
 #include "dataplane/secure/tls_context.h"
 #include "gateway/cloud_roles.h"
 #include "gateway/rate_totals.h"
+#include "gateway/rule_hits.h"
 #include "gateway/secret_file.h"
 #include "policy/access/snapshot.h"
 
@@ -30,6 +31,7 @@ struct generation {
     struct cloud_roles *cloud[GATEWAY_UPSTREAMS_MAX];          /* NULL: a plain broker */
     struct secret_file *passwords[GATEWAY_UPSTREAMS_MAX];      /* NULL: none */
     struct dtls_context *listener_dtls[GATEWAY_LISTENERS_MAX]; /* NULL: plain, or not CoAP */
+    struct rule_hits *hits;                                    /* NULL: not counted */
     struct policy_summary summary;
     char sha256[DIGEST_HEX]; /* of the policy as it is kept; empty unless it was printed so */
     uint32_t kept;           /* number under which the history has it; 0: not kept */

@@ -65,6 +65,7 @@ struct coap_relays_config {
     bool (*admit)(void *worker, const struct flow_key *key, uint16_t listener);
     void (*session)(void *worker, const struct flow_key *key, bool begins);
     void *worker;
+    uint32_t worker_index; /* for counters that generations keep by worker */
 };
 
 /* A datagram of a device. */

@@ -293,6 +293,7 @@ static void judge(struct coap_relays *r, struct coap_request *q)
     struct coap_verdict *v = &q->verdict;
     coap_guard_request(client->identity.role, &client->identity.values, coap_generation(r)->config->observe,
                        client->key.local_port, q->message, v);
+    rule_hits_count(coap_generation(r)->hits, r->config.worker_index, client->identity.role, v->rule);
     q->broker = to_broker(r, client);
     if (q->arrival->group)
         v->observe = v->observe_ends = false; /* RFC 7641 s.1.5: of a group nothing is observed */

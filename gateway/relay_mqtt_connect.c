@@ -311,6 +311,7 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
         return outcome;
     }
     mqtt_guard_check(&r->guard, MQTT_FROM_CLIENT, packet, true, relay_now(r), &v);
+    relay_hit(r, v.rule);
     if (v.action != GUARD_FORWARD) {
         refuse(r, v.outcome, packet, &v);
         return v.outcome;

@@ -291,6 +291,11 @@ static void handle(struct relay *r, struct relay_side *from, struct offer *offer
         mqtt_framer_hold(&from->framer, &offer->in);
         return;
     }
+    if (packet->type == MQTT_SUBSCRIBE)
+        for (uint32_t i = 0; i < r->all->workspace.decided_n; i++)
+            relay_hit(r, r->all->workspace.decided[i]);
+    else
+        relay_hit(r, v.rule);
     if (v.action == GUARD_FORWARD) {
         n = build(r, from, packet);
         if (n == 0) {

@@ -189,6 +189,12 @@ static inline const struct generation *relay_generation(const struct relay *r)
     return *r->all->config.generation;
 }
 
+/* A rule decided about something of this session. */
+static inline void relay_hit(const struct relay *r, uint32_t rule)
+{
+    rule_hits_count(relay_generation(r)->hits, r->all->config.worker_index, r->identity.role, rule);
+}
+
 static inline struct relay_side *relay_other(struct relay *r, const struct relay_side *side)
 {
     return side == &r->device ? &r->upstream : &r->device;

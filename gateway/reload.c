@@ -183,6 +183,7 @@ static struct generation *publish(struct gateway *gateway, struct generation *ne
     settle_if_obeyed(gateway); /* before it is not asked for any more */
     gateway->reload.base = count_obeyed(gateway);
     gateway->reload.published++;
+    rule_hits_follow(next->hits, next->policy, old->hits, old->policy);
     gateway->generation = next;
     atomic_store_explicit(&gateway->shared.generation, next, memory_order_release);
     gateway_open_log(gateway);

@@ -168,6 +168,8 @@ static void compile_role(struct snapshot *s, const struct policy_role_spec *spec
                          problem.text);
         return;
     }
+    if (index > 0 && s->roles[index - 1].acl != NULL)
+        role->seen.first_rule = s->roles[index - 1].seen.first_rule + acl_rules(s->roles[index - 1].acl);
     role->seen.holds_payload = role->seen.payload_utf8 || acl_reads_payload(role->acl);
     snapshot_check_idle(role->acl, problems);
 }

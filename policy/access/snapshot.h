@@ -158,6 +158,7 @@ struct policy_role {
     const char *file;
     uint32_t line;
     uint32_t index;
+    uint32_t first_rule; /* its rules' place among those of all roles */
     enum policy_mode mode;
     bool subscribe_trim;
     bool payload_utf8;

@@ -88,6 +88,8 @@ static void judge_entry(struct judging *j, uint32_t ordinal, const struct mqtt_f
     refusal.outcome = j->over;
     if (refusal.outcome == OUTCOME_ALLOWED)
         refusal.outcome = judge_filter(g, entry->filter, qos, &refusal.rule);
+    if (refusal.rule != ACL_RULE_NONE && g->workspace->decided_n < MQTT_DECIDED_MAX)
+        g->workspace->decided[g->workspace->decided_n++] = refusal.rule;
     uint32_t filters_max = g->cloud != NULL ? cloud_limits(g->cloud->profile)->filters : 0;
     if (refusal.outcome == OUTCOME_ALLOWED && filters_max != 0 && j->kept >= filters_max) {
         refusal.outcome = OUTCOME_SUBSCRIPTION_CAP;
@@ -140,6 +142,7 @@ void guard_check_subscribe(struct mqtt_guard *g, struct mqtt_packet *p, uint64_t
     struct cursor list = cursor_of(p->list);
     struct mqtt_filter entry;
     w->refused_n = 0;
+    w->decided_n = 0;
     if (id_in_use(g, p->packet_id, v))
         return;
     j.over = guard_meters_judge(g, RATE_SUBSCRIBES, 0, now_us, v);

@@ -13,6 +13,9 @@
 #include "policy/bytes.h"
 #include "policy/verdict.h"
 
+/* So many deciding rules of one SUBSCRIBE are counted. */
+#define MQTT_DECIDED_MAX 64
+
 /* So many refused filters of one SUBSCRIBE are described one by one; the rest is counted. */
 #define MQTT_REFUSALS_MAX 8
 
@@ -36,6 +39,8 @@ struct mqtt_workspace {
     uint32_t codes_room;
     uint32_t refused_n; /* of the SUBSCRIBE checked last, those beyond the array included */
     struct mqtt_refusal refused[MQTT_REFUSALS_MAX];
+    uint32_t decided_n; /* rules that decided about filters of the SUBSCRIBE checked last */
+    uint32_t decided[MQTT_DECIDED_MAX];
 };
 
 #endif
