@@ -411,10 +411,8 @@ static void watch_wills(struct gateway *gateway, uint64_t ends, uint64_t now_us)
     const struct rate *threshold = &gateway->generation->config->events.will_storm;
     if (!will_storm_feed(&gateway->will_storm, threshold, ends, now_us))
         return;
-    snprintf(detail, sizeof(detail),
-             "%llu clients ended without DISCONNECT at once; the threshold is %llu in %s",
-             (unsigned long long)will_storm_ends(&gateway->will_storm), (unsigned long long)threshold->amount,
-             units_format_duration(threshold->period_us, span));
+    snprintf(detail, sizeof(detail), "more clients end without DISCONNECT than %llu in %s",
+             (unsigned long long)threshold->amount, units_format_duration(threshold->period_us, span));
     gateway_event(gateway, EVENT_WILL_STORM, OUTCOME_CLIENT_LOST, "", detail);
     gateway_say(gateway, 0, "will storm: %s", detail);
 }
