@@ -25,6 +25,7 @@ struct coap_source {
     struct coap_ledger ledger;
     struct rate_bucket small; /* answers to pings and to what cannot be read */
     uint64_t heard_us;
+    uint64_t too_large; /* what it asked for and had to prove itself for: a digest of the path; 0: nothing */
     bool used;
 };
 

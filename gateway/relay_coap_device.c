@@ -197,6 +197,11 @@ static void choose_token(struct coap_relays *r, struct coap_flight *flight)
     memcpy(flight->up_token + sizeof(index), &random, sizeof(random));
 }
 
+static uint64_t asked(const struct coap_relays *r, const struct coap_request *q)
+{
+    return siphash_1_3(r->key, q->verdict.path, q->verdict.path_len) | 1;
+}
+
 /* A flight for the request: a new one, or the one of the observation that it is about. */
 static struct coap_flight *begin(struct coap_relays *r, struct coap_request *q)
 {
@@ -219,6 +224,7 @@ static struct coap_flight *begin(struct coap_relays *r, struct coap_request *q)
     coap_exchange_begin(&flight->x, message->type == COAP_CON, message->mid, coap_now(r));
     coap_flight_file(flight);
     flight->method = message->code;
+    flight->asked = asked(r, q);
     flight->no_response = q->verdict.no_response;
     flight->suppressed = false;
     flight->observe = q->verdict.observe;
@@ -287,6 +293,14 @@ static bool to_broker(const struct coap_relays *r, const struct coap_client *cli
     return config->upstreams[config->listeners[client->listener].upstream].protocol == CONFIG_MQTT;
 }
 
+/* The last answer to this was more than an address is sent that has not proved itself, and it still has not:
+ * the upstream need not be asked again to learn that. */
+static bool known_too_large(struct coap_relays *r, const struct coap_request *q)
+{
+    return !q->proved && !q->arrival->group && coap_repeatable(q->message->code) &&
+           coap_proofs_get(r->proofs, &q->client->key.remote, coap_now(r))->too_large == asked(r, q);
+}
+
 static void judge(struct coap_relays *r, struct coap_request *q)
 {
     const struct coap_client *client = q->client;
@@ -321,7 +335,7 @@ static void judge(struct coap_relays *r, struct coap_request *q)
         coap_request_tell(r, q, EVENT_COAP_REQUEST_DENIED, v->outcome, false, 0);
     else if (coap_generation(r)->config->events.allowed_all)
         coap_request_tell(r, q, EVENT_COAP_ALLOWED, OUTCOME_ALLOWED, true, 0);
-    if (v->observe && !q->proved) {
+    if ((v->observe && !q->proved) || known_too_large(r, q)) {
         /* Notifications are answers that nobody asks for one by one: only to who is there. */
         r->counters.requests[OUTCOME_UNPROVED_ADDRESS]++;
         coap_refuse(r, q->client, q->message,

@@ -119,6 +119,7 @@ struct coap_flight {
     bool suppressed;
     uint8_t token[COAP_TOKEN_MAX]; /* the client's, when it is that short */
     uint8_t up_token[COAP_UP_TOKEN];
+    uint64_t asked; /* digest of the path */
     uint16_t token_len;
     uint16_t request_len;
     uint16_t reply_len;
@@ -259,6 +260,11 @@ void coap_reply_at_once(struct coap_relays *r, struct coap_client *client, const
 /* The reply to a flight made by ourselves. */
 void coap_reply_own(struct coap_flight *flight, uint8_t code);
 void coap_reply_again(struct coap_flight *flight);
+/* Whether a request may be carried out twice. */
+static inline bool coap_repeatable(uint8_t method)
+{
+    return method != COAP_POST && method != COAP_PATCH;
+}
 
 /* Whether nobody expects an answer: not confirmable, and the client wants none of any class (RFC 7967). */
 static inline bool coap_flight_unanswered(const struct coap_flight *flight)

@@ -114,11 +114,6 @@ void coap_reply_own(struct coap_flight *flight, uint8_t code)
     reply(flight, message, coap_build_end(&w), COAP_CODE_CLASS(code) == 2);
 }
 
-static bool repeatable(uint8_t method)
-{
-    return method != COAP_POST && method != COAP_PATCH;
-}
-
 static void reply_challenge(struct coap_flight *flight)
 {
     struct coap_relays *r = flight->relays;
@@ -127,6 +122,7 @@ static void reply_challenge(struct coap_flight *flight)
     struct bytes token = coap_flight_token(flight);
     struct coap_writer w;
     coap_count(r, COAP_COUNT_CHALLENGES);
+    coap_proofs_get(r->proofs, &flight->client->key.remote, coap_now(r))->too_large = flight->asked;
     coap_echo_make(r->proofs, &flight->client->key.remote, coap_now(r), value);
     coap_build_start(&w, message, sizeof(message), COAP_NON, COAP_UNAUTHORIZED, 0, token.at,
                      (uint16_t)token.len);
@@ -152,7 +148,7 @@ void coap_reply_message(struct coap_flight *flight, uint8_t *message, size_t n, 
     bool ends = proof_ends(flight);
     if (affordable(flight->relays, coap_way_to(flight->client), n))
         reply(flight, message, n, reliable || ends);
-    else if (repeatable(flight->method))
+    else if (coap_repeatable(flight->method))
         reply_challenge(flight);
     else
         coap_reply_own(flight, message[1]);

@@ -69,11 +69,13 @@ static bool fragments_good(struct dtls_record record)
     return true;
 }
 
-enum dtls_verdict dtls_datagram_judge(const uint8_t *datagram, size_t n, bool open)
+enum dtls_verdict dtls_datagram_judge(const uint8_t *datagram, size_t n, bool open, uint32_t *records)
 {
     struct dtls_record record;
     bool data = false, handshake = false, forged = false;
+    *records = 0;
     while (dtls_record_next(&datagram, &n, &record)) {
+        ++*records;
         if (!open && record.epoch == 0 && record.type == DTLS_CONTENT_HANDSHAKE && !fragments_good(record))
             return DTLS_DATAGRAM_DROP;
         data = data ||

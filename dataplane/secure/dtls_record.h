@@ -69,8 +69,9 @@ enum dtls_verdict {
  * What a session may be given. One that is open takes protected data and alerts, and nothing that anybody
  * could have written (epoch 0); handshakes are over then, and there is no other in it. One that is not open
  * takes no message that would make the library set more memory aside than a handshake of ours needs.
+ * `records`: how many there are.
  */
-enum dtls_verdict dtls_datagram_judge(const uint8_t *datagram, size_t n, bool open);
+enum dtls_verdict dtls_datagram_judge(const uint8_t *datagram, size_t n, bool open, uint32_t *records);
 
 struct dtls_slice {
     const uint8_t *at;

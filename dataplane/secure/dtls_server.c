@@ -373,6 +373,7 @@ void dtls_server_input(struct dtls_server *s, struct dtls_context *context,
                        const struct dtls_arrival *arrival)
 {
     struct dtls_hello hello;
+    uint32_t records;
     uint32_t index = flow_table_find(s->by_key, &arrival->key, flow_table_hash(s->by_key, &arrival->key));
     struct dtls_endpoint *e = index == FLOW_TABLE_NONE ? NULL : slab_at(s->endpoints, index);
     switch (dtls_hello_parse(arrival->datagram, arrival->n, &hello)) {
@@ -396,8 +397,9 @@ void dtls_server_input(struct dtls_server *s, struct dtls_context *context,
     /* With two sessions, what is protected and no handshake is the open one's; each drops what it cannot
      * read.
      */
-    if (e->coming == SEAT_NONE || (e->open != SEAT_NONE && dtls_datagram_judge(arrival->datagram, arrival->n,
-                                                                               true) == DTLS_DATAGRAM_GOOD))
+    if (e->coming == SEAT_NONE ||
+        (e->open != SEAT_NONE &&
+         dtls_datagram_judge(arrival->datagram, arrival->n, true, &records) == DTLS_DATAGRAM_GOOD))
         feed(e, e->open, arrival->datagram, arrival->n);
     else
         feed(e, e->coming, arrival->datagram, arrival->n);

@@ -233,10 +233,11 @@ static void shake_hands(struct dtls_session *session, uint64_t now_us)
         end_by_error(session, error);
 }
 
-static void read_messages(struct dtls_session *session)
+/* Not one time more than there are records: to be told that there is none left costs as much as a record. */
+static void read_messages(struct dtls_session *session, uint32_t records)
 {
     uint8_t message[MESSAGE_MAX];
-    while (session->open && !session->doomed) {
+    for (uint32_t i = 0; i < records && session->open && !session->doomed; i++) {
         aes_offload_use(session->worker->keys, session->index);
         int n = wolfSSL_read(session->ssl, message, sizeof(message));
         if (n > 0) {
@@ -374,7 +375,8 @@ static void go_on(struct dtls_session *session, uint64_t now_us)
 
 static void input(struct dtls_session *session, const uint8_t *datagram, size_t n, uint64_t now_us)
 {
-    enum dtls_verdict verdict = dtls_datagram_judge(datagram, n, session->open);
+    uint32_t records;
+    enum dtls_verdict verdict = dtls_datagram_judge(datagram, n, session->open, &records);
     if (verdict == DTLS_DATAGRAM_AGAIN)
         flight_again(session);
     if (verdict != DTLS_DATAGRAM_GOOD)
@@ -390,7 +392,7 @@ static void input(struct dtls_session *session, const uint8_t *datagram, size_t 
     if (!session->open)
         shake_hands(session, now_us);
     if (session->open && !session->doomed)
-        read_messages(session);
+        read_messages(session, records);
     session->wire = NULL;
     session->wire_bytes = 0;
 }

@@ -103,6 +103,10 @@ static void test_challenge(void)
     uint8_t value[COAP_ECHO_BYTES];
     memcpy(value, echo->value.at, sizeof(value));
     struct request again = get;
+    again.mid = 3;
+    device_asks(0, &again); /* without the Echo: the upstream is not asked to learn that again */
+    CU_ASSERT_TRUE(sent(0).code == COAP_UNAUTHORIZED && sent(0).mid == 3);
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_FORWARDED), 1);
     again.mid = 2;
     again.echo = bytes_of(value, sizeof(value));
     device_asks(0, &again);
