@@ -244,6 +244,23 @@ static void publish(struct coap_mqtt *m, struct coap_flight *flight)
     coap_flight_settle(flight);
 }
 
+/* Where a broker would answer, a cloud closes the connection: what it does not take is not sent. */
+static void not_taken(struct coap_flight *flight, enum outcome outcome, struct bytes path)
+{
+    uint8_t code = outcome == OUTCOME_RATE_PUBLISHES      ? COAP_UNAVAILABLE
+                   : outcome == OUTCOME_PAYLOAD_TOO_LARGE ? COAP_TOO_LARGE
+                                                          : COAP_FORBIDDEN;
+    struct coap_report report = {.kind = EVENT_COAP_REQUEST_DENIED,
+                                 .outcome = outcome,
+                                 .enforced = true,
+                                 .method = flight->method,
+                                 .code = code,
+                                 .path = path,
+                                 .detail = "the upstream's cloud does not take it"};
+    coap_tell(flight->relays, flight->client, &report);
+    coap_mqtt_finish(flight, code);
+}
+
 void coap_mqtt_turn(struct coap_leg *leg)
 {
     struct coap_flight *flight;
@@ -266,9 +283,12 @@ void coap_mqtt_turn(struct coap_leg *leg)
             break;
         if (leg->outstanding >= leg->mqtt->inflight)
             break;
-        struct coap_mapped mapped;
-        memcpy(&mapped, flight->request, sizeof(mapped));
-        if (mapped.publish)
+        struct bytes path, topic, payload;
+        struct coap_mapped mapped = coap_mqtt_mapped(flight, &path, &topic, &payload);
+        enum outcome outcome = coap_mqtt_cloud(leg->mqtt, &mapped, topic);
+        if (outcome != OUTCOME_ALLOWED)
+            not_taken(flight, outcome, path);
+        else if (mapped.publish)
             publish(leg->mqtt, flight);
         else
             coap_mqtt_read(leg->mqtt, flight);
@@ -510,7 +530,7 @@ bool coap_mqtt_dial(struct coap_leg *leg, uint32_t upstream)
     }
     if (m == NULL || m->stream == NULL) {
         if (m != NULL) {
-            coap_drop_bytes(r, &m->mount, &m->mount_len);
+            coap_mqtt_unshape(m);
             slab_free(r->sessions, m);
         }
         coap_leg_fail(leg, why, COAP_UNAVAILABLE, false,
@@ -544,7 +564,7 @@ void coap_mqtt_hang_up(struct coap_leg *leg)
     if (m->is_dirty)
         TAILQ_REMOVE(&r->dirty_sessions, m, dirty);
     drop_out(m);
-    coap_drop_bytes(r, &m->mount, &m->mount_len);
+    coap_mqtt_unshape(m);
     uint8_t *half = mqtt_framer_reclaim(&m->framer);
     if (half != NULL)
         packet_buffer_put(r->buffers, half);

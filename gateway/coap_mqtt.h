@@ -22,6 +22,7 @@
 
 #include "gateway/relay_coap_private.h"
 #include "policy/coap/publish.h"
+#include "policy/mqtt/cloud.h"
 #include "policy/mqtt/frame.h"
 
 #define COAP_MQTT_INFLIGHT 16
@@ -60,7 +61,11 @@ struct coap_mqtt {
     TAILQ_HEAD(, coap_mqtt_topic) topics;
     TAILQ_ENTRY(coap_mqtt) dirty;
     uint32_t topics_n;
-    uint8_t *mount; /* what its topics have in front at the broker; NULL: nothing */
+    uint8_t *client_id; /* as the broker is told */
+    uint16_t client_id_len;
+    uint8_t profile;              /* enum cloud_profile */
+    struct rate_bucket publishes; /* of this connection, where the profile has a rate */
+    uint8_t *mount;               /* what its topics have in front at the broker; NULL: nothing */
     uint16_t mount_len;
     uint8_t *out; /* what the stream did not take */
     uint32_t out_from, out_to, out_room;
@@ -114,6 +119,9 @@ void coap_mqtt_finish(struct coap_flight *flight, uint8_t code);
 /* coap_mqtt_shape.c: how it goes to the broker */
 /* What can be said before it is dialled: whether it may go at all, and its mount point. */
 enum outcome coap_mqtt_shape(struct coap_mqtt *m, const struct config_upstream *upstream);
+/* What the upstream's profile says of a message, or of reading a topic; ALLOWED, or why not. */
+enum outcome coap_mqtt_cloud(struct coap_mqtt *m, const struct coap_mapped *mapped, struct bytes topic);
+void coap_mqtt_unshape(struct coap_mqtt *m);
 /* Writes CONNECT. */
 bool coap_mqtt_connect(struct coap_mqtt *m);
 /* The topic as the broker knows it, in `to` when it is another; len 0 when it is too long. */

@@ -55,12 +55,43 @@ enum outcome coap_mqtt_shape(struct coap_mqtt *m, const struct config_upstream *
     struct bytes mount;
     if (passwords != NULL && secret_file_find(passwords, bytes_of_text(leg->identity)).at == NULL)
         return OUTCOME_NO_PASSWORD;
+    struct bytes client_id = bytes_of_text(leg->identity);
+    uint32_t most = cloud_limits(upstream->profile)->client_id_bytes;
+    if (upstream->client_id != NULL && !expand(leg, upstream->client_id, value_of, &at, &room, &client_id))
+        return OUTCOME_BAD_CLIENT_ID;
+    if (client_id.len == 0 || (most != 0 && client_id.len > most) || !utf8_check(client_id, UTF8_SPEC))
+        return OUTCOME_BAD_CLIENT_ID;
+    m->profile = (uint8_t)upstream->profile;
+    if (!coap_keep_bytes(leg->relays, &m->client_id, &m->client_id_len, client_id.at, client_id.len))
+        return OUTCOME_NO_RESOURCES;
     if (upstream->mount == NULL)
         return OUTCOME_ALLOWED;
     if (!expand(leg, upstream->mount, safe_value_of, &at, &room, &mount) || mqtt_mount_check(mount) != NULL)
         return OUTCOME_UNSAFE_VARIABLE;
     return coap_keep_bytes(leg->relays, &m->mount, &m->mount_len, mount.at, mount.len) ? OUTCOME_ALLOWED
                                                                                        : OUTCOME_NO_RESOURCES;
+}
+
+void coap_mqtt_unshape(struct coap_mqtt *m)
+{
+    coap_drop_bytes(m->leg->relays, &m->client_id, &m->client_id_len);
+    coap_drop_bytes(m->leg->relays, &m->mount, &m->mount_len);
+}
+
+enum outcome coap_mqtt_cloud(struct coap_mqtt *m, const struct coap_mapped *mapped, struct bytes topic)
+{
+    const struct cloud_limits *limits = cloud_limits((enum cloud_profile)m->profile);
+    const struct cloud_session session = {.profile = (enum cloud_profile)m->profile,
+                                          .client_id = bytes_of(m->client_id, m->client_id_len),
+                                          .mount = bytes_of(m->mount, m->mount_len)};
+    if (!mapped->publish)
+        return cloud_judge_filter(&session, topic);
+    enum outcome outcome = cloud_judge_publish(&session, topic, mapped->retain, false, mapped->payload_len);
+    bool limited = outcome == OUTCOME_ALLOWED && rates_limit(&limits->rates, RATE_PUBLISHES);
+    if (limited &&
+        !rate_limit_take(&m->publishes, &limits->rates.of[RATE_PUBLISHES][0], 1, coap_now(m->leg->relays)))
+        return OUTCOME_RATE_PUBLISHES;
+    return outcome;
 }
 
 bool coap_mqtt_connect(struct coap_mqtt *m)
@@ -75,11 +106,9 @@ bool coap_mqtt_connect(struct coap_mqtt *m)
                                  .connect = {.version = (enum mqtt_version)m->version,
                                              .clean_start = true,
                                              .keep_alive_s = COAP_MQTT_KEEP_ALIVE_S,
-                                             .client_id = bytes_of_text(leg->identity)}};
+                                             .client_id = bytes_of(m->client_id, m->client_id_len)}};
     struct mqtt_connect *c = &packet.connect;
     if (upstream == NULL)
-        return false;
-    if (upstream->client_id != NULL && !expand(leg, upstream->client_id, value_of, &at, &room, &c->client_id))
         return false;
     if (upstream->user_name != NULL) {
         if (!expand(leg, upstream->user_name, value_of, &at, &room, &c->user_name))
@@ -93,7 +122,6 @@ bool coap_mqtt_connect(struct coap_mqtt *m)
             return false;
     }
     bool good =
-        utf8_check(c->client_id, UTF8_SPEC) &&
         coap_mqtt_put(m, bytes, mqtt_build(bytes, sizeof(bytes), &packet, (enum mqtt_version)m->version));
     explicit_bzero(bytes, sizeof(bytes));
     return good;

@@ -222,6 +222,28 @@ static void test_shape(void)
     unlink(file);
 }
 
+/* J: what a cloud would close the connection for is refused here. */
+static void test_cloud(void)
+{
+    open_broker();
+    rig.config.upstreams[0].profile = CLOUD_AZURE; /* takes the hub's own topics only */
+    asks(&put);
+    broker_opens();
+    CU_ASSERT_TRUE(broker_read_all() && rig.sent_n == 1 && sent(0).code == COAP_FORBIDDEN && broker.open);
+    struct ask read = read_temp;
+    read.mid = 2;
+    asks(&read);
+    CU_ASSERT_TRUE(broker_read_all() && rig.sent_n == 2 && sent(0).code == COAP_FORBIDDEN);
+    close_rig();
+    open_broker();
+    rig.config.upstreams[0].profile = CLOUD_AWS;
+    asks(&put);
+    broker_opens();
+    broker_acks(broker_reads(MQTT_PUBLISH).packet_id, 0);
+    CU_ASSERT_EQUAL(sent(0).code, COAP_CHANGED);
+    close_rig();
+}
+
 struct refusal {
     const char *name;
     uint8_t reason;
@@ -622,6 +644,7 @@ int main(void)
                                              {"NON is QoS 0", test_publish_non},
                                              {"PUBACK", test_puback_reasons},
                                              {"credentials and mount point (C5)", test_shape},
+                                             {"profiles of clouds (J)", test_cloud},
                                              {"path and topic (E2)", test_denied},
                                              {"GET", test_read},
                                              {"GET of nothing", test_read_nothing},
