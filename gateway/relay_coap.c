@@ -303,13 +303,30 @@ struct coap_client *coap_client_get(struct coap_relays *r, const struct coap_arr
     TAILQ_INSERT_TAIL(&r->silent_clients, client, by_silence);
     client->heard_us = coap_now(r);
     client->path = arrival->path;
-    if (client->listener != arrival->listener || client->has_mac != arrival->has_mac ||
-        memcmp(client->mac, arrival->mac, sizeof(client->mac)) != 0)
+    if (client->listener != arrival->listener || client->listener_gone ||
+        client->has_mac != arrival->has_mac || memcmp(client->mac, arrival->mac, sizeof(client->mac)) != 0)
         client->generation = 0; /* somebody else, perhaps */
-    client->listener = arrival->listener;
+    if (client->generation != coap_generation(r)->number) {
+        client->listener = arrival->listener;
+        client->listener_name =
+            coap_name_digest(r, coap_generation(r)->config->listeners[arrival->listener].name);
+    }
     client->has_mac = arrival->has_mac;
     memcpy(client->mac, arrival->mac, sizeof(client->mac));
     return client;
+}
+
+/* The listener keeps its name; its place in the configuration may have changed. */
+static void find_listener(const struct coap_relays *r, struct coap_client *client)
+{
+    const struct gateway_config *config = coap_generation(r)->config;
+    client->listener_gone = true;
+    client->listener = 0;
+    for (uint16_t i = 0; i < config->listeners_n && client->listener_gone; i++)
+        if (coap_name_digest(r, config->listeners[i].name) == client->listener_name) {
+            client->listener = i;
+            client->listener_gone = false;
+        }
 }
 
 static enum outcome identify(struct coap_relays *r, struct coap_client *client)
@@ -318,7 +335,7 @@ static enum outcome identify(struct coap_relays *r, struct coap_client *client)
     client->pinned = false;
     client->identity.role = NULL;
     client->identity.name_len = 0;
-    if (client->listener >= generation->config->listeners_n)
+    if (client->listener_gone)
         return OUTCOME_NO_LISTENER;
     const struct config_listener *listener = &generation->config->listeners[client->listener];
     const struct config_interface *interface = &generation->config->interfaces[client->key.interface];
@@ -363,6 +380,8 @@ enum outcome coap_client_identify(struct coap_relays *r, struct coap_client *cli
     uint64_t quarantine = quarantine_number(quarantine_of(r));
     if (client->generation != generation || client->quarantine != quarantine) {
         client->leg = (struct slab_handle){0};
+        if (client->generation != generation)
+            find_listener(r, client);
         client->standing = identify(r, client);
         if (client->standing == OUTCOME_ALLOWED && coap_client_quarantined(r, client) != NULL)
             client->standing = OUTCOME_QUARANTINED;

@@ -15,7 +15,7 @@
 #define RETRY_FIRST_US UINT64_C(1000000)
 #define RETRY_DOUBLINGS 6
 
-static uint64_t name_digest(const struct coap_relays *r, const char *name)
+uint64_t coap_name_digest(const struct coap_relays *r, const char *name)
 {
     return siphash_2_4(r->key, name, strlen(name));
 }
@@ -25,7 +25,7 @@ static uint32_t upstream_index(const struct coap_leg *leg)
 {
     const struct gateway_config *config = coap_generation(leg->relays)->config;
     for (uint32_t i = 0; i < config->upstreams_n; i++)
-        if (name_digest(leg->relays, config->upstreams[i].name) == leg->upstream)
+        if (coap_name_digest(leg->relays, config->upstreams[i].name) == leg->upstream)
             return i;
     return UINT32_MAX;
 }
@@ -185,7 +185,7 @@ struct coap_leg *coap_leg_get(struct coap_relays *r, struct coap_client *client)
     if (leg == NULL) {
         const struct gateway_config *config = coap_generation(r)->config;
         uint64_t upstream =
-            name_digest(r, config->upstreams[config->listeners[client->listener].upstream].name);
+            coap_name_digest(r, config->upstreams[config->listeners[client->listener].upstream].name);
         digest(r, upstream, &client->identity, name);
         uint32_t index = *named_bucket(r, name);
         while (index != COAP_NONE && leg == NULL) {

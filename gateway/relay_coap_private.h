@@ -41,8 +41,10 @@ TAILQ_HEAD(coap_list, coap_flight);
 struct coap_client {
     struct flow_key key;
     uint32_t path;
-    uint16_t listener;
+    uint16_t listener;      /* in the configuration of `generation` */
+    uint64_t listener_name; /* digest: its place there may change */
     uint16_t next_mid;
+    bool listener_gone;
     bool has_mac;
     bool pinned;
     struct dtls_endpoint *secure; /* whose session is open as long as there is this client; NULL: plain */
@@ -284,6 +286,8 @@ bool coap_cache_takes(struct coap_flight *flight, const struct coap_message *res
 
 /* relay_coap_leg.c */
 /* The leg of a client that was identified; NULL when there is no room. */
+/* By which names of listeners and upstreams are known over reloads. */
+uint64_t coap_name_digest(const struct coap_relays *r, const char *name);
 struct coap_leg *coap_leg_get(struct coap_relays *r, struct coap_client *client);
 /* Queues a flight whose request is kept, and sends what may be sent. */
 void coap_leg_add(struct coap_leg *leg, struct coap_flight *flight);

@@ -89,6 +89,8 @@ static inline void on_send(void *worker, uint32_t *path, const struct flow_key *
     memcpy(sent->bytes, payload, n);
 }
 
+static const char *policy_listener; /* which the role asks for; NULL: any */
+
 static inline const struct snapshot *policy(uint32_t number, bool observe)
 {
     const struct acl_rule_spec rules[] = {{.id = "own",
@@ -104,7 +106,7 @@ static inline const struct snapshot *policy(uint32_t number, bool observe)
         .name = "sensor",
         .file = "f",
         .line = 1,
-        .match = {.any = true, .vlan = -1},
+        .match = {.any = policy_listener == NULL, .listener = policy_listener, .vlan = -1},
         .rules = rules,
         .rules_n = 1,
         .max_qos = 2,

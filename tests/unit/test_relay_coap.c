@@ -234,6 +234,46 @@ static void test_reload(void)
     close_rig();
 }
 
+/* G3: a client stays one of the listener that it came by, wherever a new file lists that one, and has no
+ * right any more when it is gone. */
+static void test_listeners_in_another_order(void)
+{
+    policy_listener = "coap";
+    open_rig();
+    start_observing();
+    struct gateway_config config = rig.config;
+    config.listeners_n = 2;
+    config.listeners[1] = rig.config.listeners[0];
+    config.listeners[0].name = "another";
+    config.listeners[0].port = 5783;
+    struct generation next = rig.generation;
+    next.number = 2;
+    next.config = &config;
+    rig.current = &next;
+    CU_ASSERT_TRUE(coap_relays_sweep(rig.relays, 1000));
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_OBSERVATIONS_ENDED), 0);
+    config.listeners_n = 1;
+    next.number = 3;
+    CU_ASSERT_TRUE(coap_relays_sweep(rig.relays, 1000));
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_OBSERVATIONS_ENDED), 1);
+    CU_ASSERT_EQUAL(sent(0).code, COAP_FORBIDDEN);
+    config.listeners[0].name = "coap"; /* and comes back, in the place that it is given meanwhile */
+    next.number = 4;
+    struct request again = get;
+    again.mid = 77;
+    device_asks(0, &again);
+    CU_ASSERT_EQUAL(sent(0).code, COAP_GET);
+    config.listeners[0].name = "another";
+    next.number = 5;
+    CU_ASSERT_TRUE(coap_relays_sweep(rig.relays, 1000));
+    again.mid = 78;
+    device_asks(0, &again);                           /* by the listener in place 0, which is another */
+    CU_ASSERT_EQUAL(sent(0).code, COAP_UNAUTHORIZED); /* no role there */
+    rig.current = &rig.generation;
+    close_rig();
+    policy_listener = NULL;
+}
+
 /* B1, G2: what waits goes to the upstream that it was meant for, wherever a new file lists that one. */
 static void test_upstreams_in_another_order(void)
 {
@@ -357,6 +397,7 @@ int main(void)
         {"observe", test_observe},
         {"observe ends", test_observe_ends},
         {"reload (G3)", test_reload},
+        {"G3: listeners in another order", test_listeners_in_another_order},
         {"reload: upstreams in another order (B1)", test_upstreams_in_another_order},
         {"silence", test_silence},
         {"rate (F2)", test_rate},
