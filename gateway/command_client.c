@@ -12,15 +12,20 @@
 static uint32_t end_all(struct gateway *gateway, const char *client, enum outcome why, const char *detail,
                         uint32_t *silent)
 {
-    /* Static: a worker that answers late still finds its own. */
+    /* Static, and one for each: a worker that answers late still finds its own. */
     static struct worker_request requests[WORKERS_MAX];
-    static char name[QUARANTINE_TEXT_MAX + 1], text[QUARANTINE_TEXT_MAX + 1];
+    static char names[WORKERS_MAX][QUARANTINE_TEXT_MAX + 1], texts[WORKERS_MAX][QUARANTINE_TEXT_MAX + 1];
     uint32_t n = 0;
     *silent = 0;
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
         struct worker_request *request = &requests[i];
-        snprintf(name, sizeof(name), "%s", client);
-        snprintf(text, sizeof(text), "%s", detail == NULL ? "" : detail);
+        char *name = names[i], *text = texts[i];
+        if (!worker_listens(gateway->workers[i])) {
+            ++*silent;
+            continue;
+        }
+        snprintf(name, sizeof(names[i]), "%s", client);
+        snprintf(text, sizeof(texts[i]), "%s", detail == NULL ? "" : detail);
         request->kind = WORKER_KICK;
         request->kicked_mqtt = false;
         request->kick = (struct relay_kick){

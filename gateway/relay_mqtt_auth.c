@@ -6,6 +6,8 @@
  */
 #include "gateway/relay_mqtt_private.h"
 
+#define POLL_MAX 32 /* verdicts in one turn: each may begin a connection to an upstream */
+
 static const struct users *users_of(const struct relay *r)
 {
     return snapshot_users(relay_generation(r)->policy);
@@ -102,7 +104,8 @@ uint32_t mqtt_relays_poll(struct mqtt_relays *all)
 {
     struct auth_verdict verdict;
     uint32_t n = 0;
-    while (all->config.authenticator != NULL && authenticator_collect(all->config.authenticator, &verdict)) {
+    while (all->config.authenticator != NULL && n < POLL_MAX &&
+           authenticator_collect(all->config.authenticator, &verdict)) {
         struct relay *r = relay_of(all, verdict.tag);
         n++;
         if (r == NULL)

@@ -286,6 +286,7 @@ static void handle(struct relay *r, struct relay_side *from, struct offer *offer
     }
     if (from == &r->upstream)
         relay_mount_down(r, packet);
+    r->all->workspace.decided_n = 0; /* of whoever came before */
     mqtt_guard_check(&r->guard, sender, packet, whole, relay_now(r), &v);
     if (v.action == GUARD_HOLD) {
         mqtt_framer_hold(&from->framer, &offer->in);

@@ -37,7 +37,7 @@ uint64_t rule_hits_since_us(const struct rule_hits *hits, const struct policy_ro
 static inline void rule_hits_count(struct rule_hits *hits, uint32_t row, const struct policy_role *role,
                                    uint32_t rule)
 {
-    if (hits == NULL || rule == ACL_RULE_NONE || row >= RULE_HITS_ROWS)
+    if (hits == NULL || rule >= hits->n - role->first_rule || row >= RULE_HITS_ROWS) /* no rule among it */
         return;
     _Atomic uint64_t *counter = &hits->row[(size_t)row * hits->n + role->first_rule + rule];
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,

@@ -110,6 +110,11 @@ bool worker_post(struct worker *w, struct worker_request *request)
     return true;
 }
 
+bool worker_listens(const struct worker *w)
+{
+    return atomic_load_explicit(&w->mailbox, memory_order_acquire) == NULL;
+}
+
 bool worker_ask(struct worker *w, struct worker_request *request)
 {
     if (!worker_post(w, request))

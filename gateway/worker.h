@@ -111,6 +111,8 @@ int worker_run(void *worker);
 bool worker_iterate(struct worker *worker, uint64_t tsc);
 /* Puts a question; the answer comes with request->done. False when an earlier one is still unanswered. */
 bool worker_post(struct worker *worker, struct worker_request *request);
+/* Whether nothing is unanswered, so that what an earlier question points at may be changed. */
+bool worker_listens(const struct worker *worker);
 /* Asks and waits up to one second for the answer; false when the worker did not answer (the request must then
  * stay valid: it is static to the control thread). */
 bool worker_ask(struct worker *worker, struct worker_request *request);

@@ -2,6 +2,7 @@
 /* rule_hits.h: counters of workers, added up, and carried from one policy to the next (H1). */
 #include "gateway/rule_hits.h"
 
+#include "tests/unit/relay_lab.h"
 #include "tests/unit/relay_roles.h"
 #include "tests/unit/runner.h"
 
@@ -35,6 +36,8 @@ static void counted(void)
     rule_hits_count(hits, 3, office, ACL_RULE_NONE);
     rule_hits_count(hits, RULE_HITS_ROWS, office, 0);
     rule_hits_count(NULL, 0, office, 0);
+    rule_hits_count(hits, 15, office, 2); /* one beyond the last */
+    rule_hits_count(hits, 15, truck, UINT32_MAX - 1);
     static const uint64_t wanted[] = {0, 2, 0, 0, 1, 0};
     for (uint32_t i = 0; i < 6; i++) {
         const struct policy_role *role = i < 4 ? truck : office;
@@ -81,10 +84,63 @@ static void followed(void)
     snapshot_destroy(b);
 }
 
+static struct relay_lab lab;
+
+static uint64_t sum_of(const struct generation *generation, uint32_t role, uint32_t rule)
+{
+    return rule_hits_sum(generation->hits, snapshot_role(generation->policy, role), rule);
+}
+
+/* What a session asks is counted for its own rules: also when the next one's SUBSCRIBE is refused before
+ * anything is judged. */
+static void of_sessions(void)
+{
+    static const char *const filters[] = {"trucks/+/location", "news/#", NULL};
+    struct policy_role_spec roles[] = {truck_role(), office_role()};
+    lab_open(&lab, roles, 2);
+    struct generation *generation = (struct generation *)(uintptr_t)lab.generation;
+    generation->hits = rule_hits_create(generation->policy, 1);
+    struct lab_session truck = lab_session(&lab, MQTT_5, "truck-017"),
+                       app = lab_session(&lab, MQTT_5, "app-1");
+    struct mqtt_packet p = lab_publish(MQTT_5, "trucks/017/location", 0, 0);
+    lab_send(truck.device, &p);
+    lab_send(truck.device, &p);
+    p = lab_subscribe(MQTT_5, MQTT_SUBSCRIBE, 1, 0, filters);
+    lab_send(app.device, &p);
+    CU_ASSERT_EQUAL(sum_of(generation, 0, 0), 2);
+    CU_ASSERT_EQUAL(sum_of(generation, 1, 0), 1);
+    CU_ASSERT_EQUAL(sum_of(generation, 1, 1), 1);
+    uint8_t properties[17 * 7];
+    static const uint8_t property[7] = {0x26, 0, 1, 'a', 0, 1, 'b'};
+    for (size_t i = 0; i < 17; i++)
+        memcpy(properties + i * sizeof(property), property, sizeof(property));
+    uint8_t bytes[256] = {0x82};
+    size_t n = 2;
+    static const uint8_t head[] = {0, 2, sizeof(properties)}, tail[] = {0, 1, 'x', 0};
+    memcpy(bytes + n, head, sizeof(head));
+    n += sizeof(head);
+    memcpy(bytes + n, properties, sizeof(properties));
+    n += sizeof(properties);
+    memcpy(bytes + n, tail, sizeof(tail));
+    n += sizeof(tail);
+    bytes[1] = (uint8_t)(n - 2);
+    lab_feed(truck.device, bytes, n);
+    lab_flush(&lab);
+    CU_ASSERT_TRUE(truck.device->finished);
+    CU_ASSERT_EQUAL(mqtt_relays_counters(lab.relays)->from_device[OUTCOME_PROPERTY_CAP], 1);
+    CU_ASSERT_EQUAL(sum_of(generation, 0, 0), 2);
+    CU_ASSERT_EQUAL(sum_of(generation, 0, 1), 0);
+    CU_ASSERT_EQUAL(sum_of(generation, 1, 0), 1);
+    rule_hits_destroy(generation->hits);
+    generation->hits = NULL;
+    lab_close(&lab);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
         {"counted by worker, added up (H1)", counted},
+        {"of sessions", of_sessions},
         {"carried over a reload, and back (H1, G2)", followed},
     };
     return unit_run("rule_hits", tests, sizeof(tests) / sizeof(tests[0]));
