@@ -146,6 +146,15 @@ uint32_t certificate_sans(const struct certificate *certificate, struct certific
     return n;
 }
 
+bool certificate_may_sign(const struct certificate *certificate)
+{
+    struct der value, bits;
+    if (!find_extension(certificate, 15, &value))
+        return true;
+    /* BIT STRING: unused bits, then digitalSignature is the first bit. */
+    return der_take(&value, DER_BIT_STRING, &bits, NULL) && bits.left >= 2 && (bits.at[1] & 0x80) != 0;
+}
+
 /* ---- digests ------------------------------------------------------------------------------------------- */
 
 void certificate_key(const struct der *issuer, const struct der *serial, uint8_t key[CERTIFICATE_KEY_BYTES])

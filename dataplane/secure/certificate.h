@@ -52,6 +52,10 @@ struct certificate_san {
 };
 uint32_t certificate_sans(const struct certificate *certificate, struct certificate_san *sans, uint32_t room);
 
+/* RFC 5280 section 4.2.1.3: its key may make the signatures of a handshake, or the certificate does not say.
+ */
+bool certificate_may_sign(const struct certificate *certificate);
+
 /* Recognises a certificate among all: a digest over issuer and serial number. */
 void certificate_key(const struct der *issuer, const struct der *serial, uint8_t key[CERTIFICATE_KEY_BYTES]);
 /* SHA-256. */

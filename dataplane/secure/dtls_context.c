@@ -227,7 +227,7 @@ struct WOLFSSL *dtls_context_session(struct dtls_context *context, struct dtls_s
                                      struct tls_failure *failure)
 {
     if (context->certificates != NULL)
-        return tls_context_session(context->certificates, session->name, failure);
+        return tls_context_session(context->certificates, session->name, NULL, failure);
     WOLFSSL *ssl = wolfSSL_new(context->ctx);
     if (ssl == NULL) {
         snprintf(failure->reason, sizeof(failure->reason), "out of memory");
@@ -245,7 +245,8 @@ struct WOLFSSL *dtls_context_session(struct dtls_context *context, struct dtls_s
 void dtls_context_end(struct dtls_context *context, struct dtls_session *session)
 {
     if (session->keep && context->certificates != NULL) {
-        tls_context_end_session(context->certificates, session->name, session->ssl);
+        tls_context_end_session(context->certificates, session->name, session->ssl,
+                                session->verification.peer);
         return;
     }
     WOLFSSL_SESSION *kept =

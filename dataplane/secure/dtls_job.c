@@ -109,7 +109,7 @@ static void run(struct tls_job *job)
         job->result = TLS_STEP_WANT_OUTPUT;
     else
         tls_failure_from(&job->failure, session->ssl, error, session->verification.note,
-                         dtls_session_server_name(session));
+                         session->verification.refusal, dtls_session_server_name(session));
 }
 
 /* ---- the worker's side -----------------------------------------------------------------------------------

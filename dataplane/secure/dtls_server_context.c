@@ -73,7 +73,7 @@ static bool set_certificates(struct dtls_context *context, const struct dtls_ser
     context->identity = tls_identity_load(settings->certificate_file, settings->key_file, error);
     return context->identity != NULL && tls_trust_load_ca(context->ctx, settings->client_ca_file, error) &&
            dtls_context_digest(context, NULL, 0, files, 1, error) &&
-           (settings->crl_file == NULL || tls_trust_load_crl(context->ctx, settings->crl_file, error));
+           (settings->crl_file == NULL || tls_trust_load_crl(context->ctx, settings->crl_file, NULL, error));
 }
 
 struct dtls_context *dtls_server_context_create(const struct dtls_server_settings *settings,

@@ -130,7 +130,7 @@ static void end_by_error(struct dtls_session *session, int error)
         snprintf(reason, sizeof(reason), "no key for PSK identity %.100s", session->name);
     else {
         tls_failure_from(&failure, session->ssl, error, session->verification.note,
-                         dtls_session_server_name(session));
+                         session->verification.refusal, dtls_session_server_name(session));
         snprintf(reason, sizeof(reason), "%s", failure.reason);
     }
     end(session,

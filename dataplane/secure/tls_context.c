@@ -5,8 +5,7 @@
 
 #include "dataplane/secure/aes_offload.h"
 #include "dataplane/secure/name_cache.h"
-#include "dataplane/secure/tls_identity.h"
-#include "dataplane/secure/tls_session_setup.h"
+#include "dataplane/secure/tls_context_private.h"
 #include "dataplane/secure/tls_trust.h"
 
 #include <arpa/inet.h>
@@ -18,25 +17,6 @@
 
 #define IDENTITY_CACHE_DEFAULT 1024
 #define PATH_BYTES 512
-
-#define SUITES_1_3 "TLS13-AES128-GCM-SHA256:TLS13-AES256-GCM-SHA384:TLS13-CHACHA20-POLY1305-SHA256"
-#define SUITES_1_2                                                                                           \
-    ":ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384"               \
-    ":ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-
-struct tls_context {
-    atomic_uint refs;
-    WOLFSSL_CTX *ctx;
-    char *server_name;
-    char *checked_name; /* as wolfSSL writes it: IPv6 addresses are spelled out */
-    char *alpn;
-    char *certificate_file; /* NULL: no client certificate */
-    char *key_file;
-    struct tls_identity *shared_identity; /* when the files are not a pattern */
-    struct name_cache *identities;        /* when they are */
-    struct name_cache *tickets;           /* NULL: no resumption */
-    bool datagrams;
-};
 
 __attribute__((format(printf, 2, 3))) static bool fail(struct tls_error *error, const char *format, ...)
 {
@@ -57,6 +37,12 @@ static void drop_identity(void *identity)
     tls_identity_unref(identity);
 }
 
+/* What is kept to resume from. The certificate is not shown again, so who it was is kept beside it. */
+struct kept_session {
+    WOLFSSL_SESSION *session;
+    struct tls_peer *peer; /* or NULL */
+};
+
 /* A ticket is used once (RFC 8446 appendix C.4), so it is only ever taken. */
 static void *share_ticket(void *ticket)
 {
@@ -66,7 +52,10 @@ static void *share_ticket(void *ticket)
 
 static void drop_ticket(void *ticket)
 {
-    wolfSSL_SESSION_free(ticket);
+    struct kept_session *kept = ticket;
+    wolfSSL_SESSION_free(kept->session);
+    tls_peer_unref(kept->peer);
+    free(kept);
 }
 
 static const struct name_cache_type identity_type = {share_identity, drop_identity};
@@ -91,14 +80,36 @@ static char *name_to_check(const char *name, bool *is_address)
     return strdup(text);
 }
 
-static bool set_protocol(struct tls_context *context, const struct tls_settings *settings,
-                         struct tls_error *error)
+bool tls_context_set_protocol(struct tls_context *context, bool only_1_3, struct tls_error *error)
+{
+    int groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1}; /* the share that is sent is of the first */
+    WOLFSSL_CTX *ctx = context->ctx;
+    const char *suites = context->datagrams ? TLS_SUITES_DTLS
+                         : only_1_3         ? TLS_SUITES_1_3
+                                            : TLS_SUITES_1_3 TLS_SUITES_1_2;
+    if ((!only_1_3 && !context->datagrams &&
+         wolfSSL_CTX_SetMinVersion(ctx, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) ||
+        wolfSSL_CTX_set_cipher_list(ctx, suites) != WOLFSSL_SUCCESS ||
+        (!context->datagrams && wolfSSL_CTX_set_groups(ctx, groups, 2) != WOLFSSL_SUCCESS) ||
+        wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_SetDevId(ctx, aes_offload_device()) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_set_group_messages(ctx) != WOLFSSL_SUCCESS)
+        return fail(error, "this wolfSSL refuses the TLS parameters");
+    return true;
+}
+
+bool tls_context_load_crl(struct tls_context *context, const char *path, struct tls_error *error)
+{
+    context->revoked = revocations_create();
+    return context->revoked != NULL ? tls_trust_load_crl(context->ctx, path, context->revoked, error)
+                                    : fail(error, "out of memory");
+}
+
+static bool set_client(struct tls_context *context, const struct tls_settings *settings,
+                       struct tls_error *error)
 {
     bool only_1_3 = settings->min_version == TLS_VERSION_1_3 && !settings->datagrams;
-    int groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1}; /* the share that is sent is of the first */
-    const char *suites = settings->datagrams ? TLS_SUITES_DTLS
-                         : only_1_3          ? SUITES_1_3
-                                             : SUITES_1_3 SUITES_1_2;
     WOLFSSL_CTX *ctx = wolfSSL_CTX_new(settings->datagrams ? wolfDTLSv1_2_client_method()
                                        : only_1_3          ? wolfTLSv1_3_client_method()
                                                            : wolfSSLv23_client_method());
@@ -110,15 +121,8 @@ static bool set_protocol(struct tls_context *context, const struct tls_settings 
     size_t name_bytes = strlen(settings->server_name);
     if (context->checked_name == NULL || name_bytes == 0 || name_bytes > 253)
         return fail(error, "server name '%.60s' cannot be used", settings->server_name);
-    if ((!only_1_3 && !settings->datagrams &&
-         wolfSSL_CTX_SetMinVersion(ctx, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) ||
-        wolfSSL_CTX_set_cipher_list(ctx, suites) != WOLFSSL_SUCCESS ||
-        (!settings->datagrams && wolfSSL_CTX_set_groups(ctx, groups, 2) != WOLFSSL_SUCCESS) ||
-        wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_SetDevId(ctx, aes_offload_device()) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_set_group_messages(ctx) != WOLFSSL_SUCCESS)
-        return fail(error, "this wolfSSL refuses the TLS parameters");
+    if (!tls_context_set_protocol(context, only_1_3, error))
+        return false;
     /* RFC 6066 section 3: names only, no addresses. */
     if (!is_address && wolfSSL_CTX_UseSNI(ctx, WOLFSSL_SNI_HOST_NAME, settings->server_name,
                                           (unsigned short)name_bytes) != WOLFSSL_SUCCESS)
@@ -182,9 +186,10 @@ struct tls_context *tls_context_create(const struct tls_settings *settings, stru
                !copy_string(&context->certificate_file, settings->certificate_file) ||
                !copy_string(&context->key_file, settings->key_file)) {
         fail(error, "out of memory");
-    } else if (set_protocol(context, settings, error) &&
+    } else if (set_client(context, settings, error) &&
                tls_trust_load_ca(context->ctx, settings->ca_file, error) &&
-               (settings->crl_file == NULL || tls_trust_load_crl(context->ctx, settings->crl_file, error)) &&
+               (settings->crl_file == NULL || tls_context_load_crl(context, settings->crl_file, error)) &&
+               tls_pins_parse(&context->pins, settings->pins, error) &&
                set_identities(context, settings, error)) {
         return context;
     }
@@ -204,6 +209,8 @@ void tls_context_unref(struct tls_context *context)
         return;
     name_cache_destroy(context->identities);
     name_cache_destroy(context->tickets);
+    tls_tickets_destroy(context->given);
+    revocations_destroy(context->revoked);
     tls_identity_unref(context->shared_identity);
     wolfSSL_CTX_free(context->ctx);
     free(context->server_name);
@@ -224,6 +231,13 @@ int tls_check_pair(const char *certificate_file, const char *key_file, int *days
         *days_left = tls_identity_days_left(identity);
     tls_identity_unref(identity);
     return 0;
+}
+
+const char *tls_context_refuses(const struct tls_context *context, const struct tls_peer *peer)
+{
+    if (revocations_hold(context->revoked, peer))
+        return "certificate has been revoked";
+    return tls_pins_fit(&context->pins, peer) ? NULL : "certificate's key is not the one that is pinned";
 }
 
 /* ---- sessions ------------------------------------------------------------------------------------------ */
@@ -290,19 +304,44 @@ static bool present_identity(struct tls_context *context, const char *name, WOLF
     return false;
 }
 
-static void resume(struct tls_context *context, const char *identity, WOLFSSL *ssl)
+static void resume(struct tls_context *context, const char *identity, WOLFSSL *ssl,
+                   struct tls_verification *verification)
 {
     if (context->tickets == NULL)
         return;
-    WOLFSSL_SESSION *ticket = name_cache_take(context->tickets, identity == NULL ? "" : identity);
-    if (ticket == NULL)
+    struct kept_session *kept = name_cache_take(context->tickets, identity == NULL ? "" : identity);
+    if (kept == NULL)
         return;
-    wolfSSL_set_session(ssl, ticket); /* copies; an expired one just means a full handshake */
-    wolfSSL_SESSION_free(ticket);
+    wolfSSL_set_session(ssl, kept->session); /* copies; an expired one just means a full handshake */
+    if (verification != NULL) {
+        tls_peer_unref(verification->resumed_peer);
+        verification->resumed_peer = kept->peer;
+        kept->peer = NULL;
+    }
+    drop_ticket(kept);
 }
 
-WOLFSSL *tls_context_session(struct tls_context *context, const char *identity, struct tls_failure *failure)
+bool tls_context_is_server(const struct tls_context *context)
 {
+    return context->server;
+}
+
+static WOLFSSL *server_session(struct tls_context *context, struct tls_failure *failure)
+{
+    WOLFSSL *ssl = wolfSSL_new(context->ctx);
+    if (ssl != NULL)
+        return ssl;
+    failure->why = STREAM_END_ABORTED;
+    failure->counter = TLS_TABLE_FULL;
+    snprintf(failure->reason, sizeof(failure->reason), "out of memory");
+    return NULL;
+}
+
+WOLFSSL *tls_context_session(struct tls_context *context, const char *identity,
+                             struct tls_verification *verification, struct tls_failure *failure)
+{
+    if (context->server)
+        return server_session(context, failure);
     WOLFSSL *ssl = wolfSSL_new(context->ctx);
     if (ssl == NULL || wolfSSL_check_domain_name(ssl, context->checked_name) != WOLFSSL_SUCCESS ||
         (context->alpn != NULL && wolfSSL_UseALPN(ssl, context->alpn, (unsigned int)strlen(context->alpn),
@@ -311,14 +350,15 @@ WOLFSSL *tls_context_session(struct tls_context *context, const char *identity, 
         failure->counter = TLS_TABLE_FULL;
         snprintf(failure->reason, sizeof(failure->reason), "out of memory");
     } else if (present_identity(context, identity, ssl, failure)) {
-        resume(context, identity, ssl);
+        resume(context, identity, ssl, verification);
         return ssl;
     }
     wolfSSL_free(ssl);
     return NULL;
 }
 
-void tls_context_end_session(struct tls_context *context, const char *identity, WOLFSSL *ssl)
+void tls_context_end_session(struct tls_context *context, const char *identity, WOLFSSL *ssl,
+                             struct tls_peer *peer)
 {
     WOLFSSL_SESSION *session = context->tickets == NULL ? NULL : wolfSSL_get1_session(ssl);
     wolfSSL_free(
@@ -326,8 +366,12 @@ void tls_context_end_session(struct tls_context *context, const char *identity, 
     if (session == NULL)
         return;
     /* A server of DTLS that gives no ticket knows the session by its number. */
-    if (context->datagrams || wolfSSL_SESSION_has_ticket(session))
-        name_cache_put(context->tickets, identity == NULL ? "" : identity, session, false);
-    else
+    bool useful = context->datagrams || wolfSSL_SESSION_has_ticket(session);
+    struct kept_session *kept = useful ? malloc(sizeof(*kept)) : NULL;
+    if (kept == NULL) {
         wolfSSL_SESSION_free(session);
+        return;
+    }
+    *kept = (struct kept_session){.session = session, .peer = peer == NULL ? NULL : tls_peer_ref(peer)};
+    name_cache_put(context->tickets, identity == NULL ? "" : identity, kept, false);
 }

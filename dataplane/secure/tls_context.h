@@ -2,7 +2,7 @@
 /*
  * What TLS sessions are made from: trust, versions, names, and a certificate and key per device (B1, B3, B7).
  *
- * A `struct tls_context` is one upstream's (or, later, one listener's) immutable set of parameters. It is
+ * A `struct tls_context` is one upstream's or one listener's immutable set of parameters. It is
  * created by the control thread when a configuration is checked or loaded, shared by all workers and
  * handshake threads, and reference-counted: a reload drops its reference, live sessions keep theirs.
  * Verification of chain, name and usage cannot be turned off.
@@ -35,9 +35,26 @@ struct tls_settings {
         *certificate_file; /* may hold "%s", which the identity name replaces; NULL: no client certificate */
     const char *key_file;  /* likewise */
     const char *crl_file;  /* or NULL */
+    const char *pins;      /* "sha256/BASE64" of SubjectPublicKeyInfo, comma-separated; NULL: any key */
     uint32_t identity_cache; /* entries; 0: 1024 */
     bool resumption;         /* keep session tickets per identity */
     bool datagrams;          /* DTLS 1.2, whatever min_version says */
+};
+
+/*
+ * A listener's. Strings are copied where they are kept. A client that shows a certificate is verified like a
+ * server is: chain, usage (clientAuth), validity, revocation; what it is called is not compared with anything
+ * here, but told (tls_stream_peer).
+ */
+struct tls_server_settings {
+    enum tls_version min_version;
+    const char *certificate_file; /* the listener's own chain; needed */
+    const char *key_file;         /* needed */
+    const char *client_ca_file;   /* PEM bundle; NULL: clients are not asked for a certificate */
+    const char *crl_file;         /* of client certificates; or NULL */
+    bool needs_certificate;       /* a client without one is refused */
+    bool resumption;              /* give session tickets; never early data */
+    uint32_t ticket_peers;        /* clients whose certificate is remembered for their tickets; 0: 4096 */
 };
 
 struct tls_error {
@@ -54,8 +71,21 @@ const char *tls_library_facts(void);
 
 /* A client context. NULL with `error` when a file cannot be read or does not hold what it should. */
 struct tls_context *tls_context_create(const struct tls_settings *settings, struct tls_error *error);
+/* A listener's context; otherwise the same. */
+struct tls_context *tls_server_context_create(const struct tls_server_settings *settings,
+                                              struct tls_error *error);
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context);
+
+struct tls_peer;
+/*
+ * Whether a peer that was verified before, perhaps by an older context, is good for this one: its chain is
+ * not revoked here, its key is one that is pinned. NULL when it is, or a static sentence. Any thread, packet
+ * workers too: neither locks nor allocates.
+ */
+const char *tls_context_refuses(const struct tls_context *context, const struct tls_peer *peer);
+/* A listener's: no client without a certificate. */
+bool tls_context_needs_certificate(const struct tls_context *context);
 
 /*
  * Checks certificate and key files for use with this configuration: both readable, the key belongs to the

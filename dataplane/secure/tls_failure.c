@@ -30,7 +30,6 @@ static const struct phrase refusals[] = {
     {CRL_CERT_DATE_ERR, "revocation list is out of date"},
     {ASN_CRL_CONFIRM_E, "revocation list has a wrong signature"},
     {ASN_CRL_NO_SIGNER_E, "revocation list's issuer is not trusted"},
-    {EXTKEYUSE_AUTH_E, "certificate may not be used for a server"},
     {KEYUSE_SIGNATURE_E, "certificate's key may not be used to sign"},
     {KEYUSE_ENCIPHER_E, "certificate's key may not be used for this cipher suite"},
     {ASN_NAME_INVALID_E, "certificate's name is outside of what its issuer may certify"},
@@ -39,7 +38,6 @@ static const struct phrase refusals[] = {
     {MAX_CHAIN_ERROR, "certificate chain is too long"},
     {RSA_KEY_SIZE_E, "certificate's RSA key is shorter than 2048 bits"},
     {ECC_KEY_SIZE_E, "certificate's EC key is shorter than 256 bits"},
-    {NO_PEER_CERT, "server sent no certificate"},
     {NO_PEER_KEY, "certificate holds no usable key"},
     {ASN_CRIT_EXT_E, "certificate has a critical extension that is not understood"},
     {PEER_KEY_ERROR, "certificate's key cannot be read"},
@@ -87,7 +85,7 @@ static const char *find(const struct phrase *table, size_t n, int code)
     return NULL;
 }
 
-static void from_alert(struct tls_failure *failure, WOLFSSL *ssl)
+static void from_alert(struct tls_failure *failure, WOLFSSL *ssl, const char *peer)
 {
     WOLFSSL_ALERT_HISTORY history;
     int code = -1;
@@ -97,17 +95,29 @@ static void from_alert(struct tls_failure *failure, WOLFSSL *ssl)
     failure->why = STREAM_END_TLS_ALERT;
     failure->counter = TLS_FAILED_ALERT;
     if (text != NULL)
-        snprintf(failure->reason, sizeof(failure->reason), "server sent alert '%s'", text);
+        snprintf(failure->reason, sizeof(failure->reason), "%s sent alert '%s'", peer, text);
     else
-        snprintf(failure->reason, sizeof(failure->reason), "server sent alert %d", code);
+        snprintf(failure->reason, sizeof(failure->reason), "%s sent alert %d", peer, code);
+}
+
+/* Sentences that differ with who the other side is. */
+static const char *refusal_of(int error, bool server)
+{
+    if (error == EXTKEYUSE_AUTH_E)
+        return server ? "certificate may not be used for a client"
+                      : "certificate may not be used for a server";
+    if (error == NO_PEER_CERT)
+        return server ? "client sent no certificate" : "server sent no certificate";
+    return find(refusals, COUNT(refusals), error);
 }
 
 void tls_failure_from(struct tls_failure *failure, WOLFSSL *ssl, int error, enum tls_verify_note note,
-                      const char *server_name)
+                      const char *refused, const char *server_name)
 {
-    const char *refusal = find(refusals, COUNT(refusals), error);
+    bool server = wolfSSL_is_server(ssl) == 1;
+    const char *refusal = refusal_of(error, server);
     if (error == FATAL_ERROR) {
-        from_alert(failure, ssl);
+        from_alert(failure, ssl, server ? "client" : "server");
         return;
     }
     failure->why = STREAM_END_TLS_VERIFY;
@@ -117,6 +127,8 @@ void tls_failure_from(struct tls_failure *failure, WOLFSSL *ssl, int error, enum
     } else if (refusal != NULL && note == TLS_VERIFY_NOTE_WEAK_SIGNATURE) {
         /* An intermediate that we refuse makes wolfSSL miss the leaf's issuer. */
         snprintf(failure->reason, sizeof(failure->reason), "certificate is signed with SHA-1 or older");
+    } else if (refusal != NULL && note == TLS_VERIFY_NOTE_REFUSED && refused != NULL) {
+        snprintf(failure->reason, sizeof(failure->reason), "%s", refused);
     } else if (refusal != NULL) {
         snprintf(failure->reason, sizeof(failure->reason), "%s", refusal);
     } else if (error <= ASN_PARSE_E && error >= ASN_ECC_KEY_E) {

@@ -19,13 +19,14 @@ struct tls_failure {
 };
 
 /* What our verification callback found that wolfSSL does not look for. */
-enum tls_verify_note { TLS_VERIFY_NOTE_NONE = 0, TLS_VERIFY_NOTE_WEAK_SIGNATURE };
+enum tls_verify_note { TLS_VERIFY_NOTE_NONE = 0, TLS_VERIFY_NOTE_WEAK_SIGNATURE, TLS_VERIFY_NOTE_REFUSED };
 
 /*
  * Fills `failure` from wolfSSL's `error` (as wolfSSL_get_error gives it) of `ssl`. `server_name` is the name
- * that the certificate had to carry.
+ * that the certificate had to carry (a client's session), `refused` what tls_context_refuses said, with
+ * TLS_VERIFY_NOTE_REFUSED.
  */
 void tls_failure_from(struct tls_failure *failure, struct WOLFSSL *ssl, int error, enum tls_verify_note note,
-                      const char *server_name);
+                      const char *refused, const char *server_name);
 
 #endif

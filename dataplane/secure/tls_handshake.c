@@ -3,10 +3,12 @@
 
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/ssl.h>
+#include <wolfssl/wolfcrypt/error-crypt.h>
 #include <wolfssl/wolfio.h>
 
 #include "dataplane/secure/tls_handshake.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static int on_receive(WOLFSSL *ssl, char *out, int n, void *context)
@@ -35,12 +37,45 @@ static int on_send(WOLFSSL *ssl, char *p, int n, void *context)
     return (int)take;
 }
 
+/*
+ * Whose session it is: of a ticket's holder when the ticket was accepted, which takes the secret that belongs
+ * to it; else of whom the chain names. A ticket that was merely shown says nothing: tickets are seen by
+ * anybody on the wire.
+ */
+static bool settle_peer(struct tls_job *job)
+{
+    struct tls_verification *verification = &job->verification;
+    if (wolfSSL_session_reused(job->ssl)) {
+        tls_peer_unref(verification->peer);
+        verification->peer = verification->resumed_peer;
+    } else {
+        tls_peer_unref(verification->resumed_peer);
+    }
+    verification->resumed_peer = NULL;
+    if (verification->peer != NULL || !tls_context_needs_certificate(job->context))
+        return true;
+    job->failure = (struct tls_failure){.why = STREAM_END_TLS_VERIFY, .counter = TLS_FAILED_VERIFY};
+    snprintf(job->failure.reason, sizeof(job->failure.reason), "client sent no certificate");
+    return false;
+}
+
+/* A chain that breaks high up is told by what is wrong there, not by what follows from it below. */
+static int cause_of(const struct tls_job *job, int error)
+{
+    const struct tls_verification *verification = &job->verification;
+    return verification->error != 0 && error == ASN_NO_SIGNER_E ? verification->error : error;
+}
+
 void tls_job_run(struct tls_job *job)
 {
     job->result = TLS_STEP_FAILED;
     job->verification.note = TLS_VERIFY_NOTE_NONE;
+    job->verification.refusal = NULL;
+    job->verification.error = 0;
+    job->verification.context = job->context;
     if (job->ssl == NULL)
-        job->ssl = tls_context_session(job->context, job->has_identity ? job->identity : NULL, &job->failure);
+        job->ssl = tls_context_session(job->context, job->has_identity ? job->identity : NULL,
+                                       &job->verification, &job->failure);
     if (job->ssl == NULL)
         return;
     wolfSSL_SSLSetIORecv(job->ssl, on_receive);
@@ -48,18 +83,20 @@ void tls_job_run(struct tls_job *job)
     wolfSSL_SetIOReadCtx(job->ssl, job);
     wolfSSL_SetIOWriteCtx(job->ssl, job);
     wolfSSL_SetCertCbCtx(job->ssl, &job->verification);
-    int result = wolfSSL_connect(job->ssl);
+    wolfSSL_set_ex_data(job->ssl, TLS_VERIFICATION_INDEX, &job->verification);
+    int result = tls_context_is_server(job->context) ? wolfSSL_accept(job->ssl) : wolfSSL_connect(job->ssl);
     int error = wolfSSL_get_error(job->ssl, result);
     if (result == WOLFSSL_SUCCESS)
-        job->result = TLS_STEP_DONE;
+        job->result = settle_peer(job) ? TLS_STEP_DONE : TLS_STEP_FAILED;
     else if (error == WOLFSSL_ERROR_WANT_READ)
         job->result = TLS_STEP_WANT_INPUT;
     else if (error == WOLFSSL_ERROR_WANT_WRITE)
         job->result = TLS_STEP_WANT_OUTPUT;
     else
-        tls_failure_from(&job->failure, job->ssl, error, job->verification.note,
-                         tls_context_server_name(job->context));
+        tls_failure_from(&job->failure, job->ssl, cause_of(job, error), job->verification.note,
+                         job->verification.refusal, tls_context_server_name(job->context));
     wolfSSL_SetCertCbCtx(job->ssl, NULL);
+    wolfSSL_set_ex_data(job->ssl, TLS_VERIFICATION_INDEX, NULL);
     if (job->result == TLS_STEP_FAILED) {
         wolfSSL_free(job->ssl);
         job->ssl = NULL;

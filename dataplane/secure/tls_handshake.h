@@ -32,7 +32,7 @@ struct tls_job {
     struct WOLFSSL *ssl;         /* NULL before the first step and after a failed one */
     uint32_t pool_thread;        /* which thread has it: the pool's */
     enum tls_step result;
-    struct tls_verification verification; /* its peer is the session's when the job is done */
+    struct tls_verification verification; /* comes with the session and goes back with it */
     uint32_t in_at;
     uint32_t in_bytes;
     uint32_t out_bytes;

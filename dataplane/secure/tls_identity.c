@@ -275,6 +275,14 @@ bool tls_identity_apply(const struct tls_identity *identity, WOLFSSL *ssl)
                                          WOLFSSL_FILETYPE_ASN1) == WOLFSSL_SUCCESS;
 }
 
+bool tls_identity_apply_to_all(const struct tls_identity *identity, WOLFSSL_CTX *ctx)
+{
+    return wolfSSL_CTX_use_certificate_chain_buffer(ctx, identity->chain, (long)identity->chain_bytes) ==
+               WOLFSSL_SUCCESS &&
+           wolfSSL_CTX_use_PrivateKey_buffer(ctx, identity->key, (long)identity->key_bytes,
+                                             WOLFSSL_FILETYPE_ASN1) == WOLFSSL_SUCCESS;
+}
+
 int tls_identity_days_left(const struct tls_identity *identity)
 {
     time_t left = identity->expires - time(NULL);

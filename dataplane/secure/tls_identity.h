@@ -12,6 +12,7 @@
 #include "dataplane/secure/tls_context.h"
 
 struct WOLFSSL;
+struct WOLFSSL_CTX;
 struct tls_identity;
 
 /* NULL with `error`. */
@@ -22,6 +23,9 @@ struct tls_identity *tls_identity_ref(struct tls_identity *identity);
 void tls_identity_unref(struct tls_identity *identity);
 /* Makes `ssl` present it when the server asks. False when memory is not to be had. */
 bool tls_identity_apply(const struct tls_identity *identity, struct WOLFSSL *ssl);
+/* The same for all sessions of a listener's context: the library wants a server's certificate there. Its copy
+ * of the key is wiped with the context, but is not locked. */
+bool tls_identity_apply_to_all(const struct tls_identity *identity, struct WOLFSSL_CTX *ctx);
 /* Whole days until the leaf certificate expires; negative when it has. */
 int tls_identity_days_left(const struct tls_identity *identity);
 

@@ -102,6 +102,7 @@ struct tls_peer *tls_peer_of_chain(const uint8_t *const der[], const size_t byte
         return NULL;
     struct tls_peer *peer = &held->peer;
     peer->has_certificate = true;
+    peer->may_sign = certificate_may_sign(&chain[0]);
     peer->cn = placed(held, cn);
     peer->ou = placed(held, ou);
     peer->serial = placed(held, serial);

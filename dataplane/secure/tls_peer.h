@@ -23,6 +23,7 @@
 
 struct tls_peer {
     bool has_certificate;
+    bool may_sign;                      /* its key, in a handshake: RFC 5280 section 4.2.1.3 */
     const char *cn;                     /* NULL: none */
     const char *ou;                     /* likewise */
     const char *san[TLS_PEER_SANS_MAX]; /* email, DNS name, URI, and IP address as text */

@@ -40,7 +40,7 @@ struct tls_session {
     struct tls_worker *worker;
     struct stream *lower; /* NULL once it is gone */
     struct tls_context *context;
-    struct tls_peer *peer;                /* NULL: not known yet, or it has shown nothing */
+    struct tls_verification verification; /* while no job has it; its peer is whose session this is */
     struct WOLFSSL *ssl;                  /* NULL while a job has it */
     TAILQ_ENTRY(tls_session) by_deadline; /* when has_deadline */
     TAILQ_ENTRY(tls_session) by_turn;     /* in worker->waiting (WAITING) or worker->stalled (stalled) */
@@ -55,8 +55,9 @@ struct tls_session {
     enum tls_state state;
     uint32_t depth;  /* calls of ours under way on it */
     uint32_t number; /* in the worker's table: which keys are ours */
+    bool server;     /* we are */
     bool has_deadline;
-    bool heard;         /* anything at all from the server */
+    bool heard;         /* anything at all from the other side */
     bool stalled;       /* on worker->stalled: something could not be done for lack of chunks or of a turn */
     bool reading;       /* wolfSSL_read is under way */
     bool lower_held;    /* the lower side keeps data that we did not take */

@@ -7,6 +7,7 @@
 #define DATAPLANE_SECURE_TLS_SESSION_SETUP_H
 
 #include "dataplane/secure/tls_failure.h"
+#include "dataplane/secure/tls_trust.h"
 
 #include <stdbool.h>
 
@@ -25,17 +26,22 @@ bool tls_identity_name_good(const char *identity);
 
 /*
  * A session object ready to connect: server name, ALPN, the identity's certificate and key (read from files
- * the first time), and a ticket from an earlier session of the same identity if there is one. Takes system
+ * the first time), and a ticket from an earlier session of the same identity if there is one, whose peer is
+ * noted in `verification` (may be NULL). A listener's needs no identity: it is ready to accept. Takes system
  * calls: handshake threads, or tests. NULL with `failure`. Verification writes what it found to the
  * `struct tls_verification` given with wolfSSL_SetCertCbCtx.
  */
 struct WOLFSSL *tls_context_session(struct tls_context *context, const char *identity,
-                                    struct tls_failure *failure);
+                                    struct tls_verification *verification, struct tls_failure *failure);
+/* It waits for a client's hello instead of making one. */
+bool tls_context_is_server(const struct tls_context *context);
 const char *tls_context_server_name(const struct tls_context *context);
 /*
- * Frees the session object of an open session and keeps its ticket for the next one of that identity. Worker
+ * Frees the session object of an open session and keeps its ticket, with a reference to who the server is
+ * (NULL: not known), for the next one of that identity. Worker
  * threads: never waits; under contention the ticket is lost, which costs a full handshake later.
  */
-void tls_context_end_session(struct tls_context *context, const char *identity, struct WOLFSSL *ssl);
+void tls_context_end_session(struct tls_context *context, const char *identity, struct WOLFSSL *ssl,
+                             struct tls_peer *peer);
 
 #endif

@@ -209,7 +209,7 @@ static void read_failed(struct tls_session *session, int result)
         return;
     }
     struct tls_failure failure;
-    tls_failure_from(&failure, session->ssl, error, TLS_VERIFY_NOTE_NONE,
+    tls_failure_from(&failure, session->ssl, error, TLS_VERIFY_NOTE_NONE, NULL,
                      tls_context_server_name(session->context));
     tls_session_fail(session, &failure);
 }
@@ -336,7 +336,7 @@ void tls_stream_open(struct tls_session *session)
     session->version = wolfSSL_version(ssl) == TLS1_3_VERSION ? 13 : 12;
     /* The ticket that was used does not go with the secret of this connection (RFC 8446 section 4.6.1): until
      * the server sends another there is none to keep. */
-    if (session->resumed && session->version == 13)
+    if (session->resumed && session->version == 13 && !session->server)
         wolfSSL_set_SessionTicket(ssl, NULL, 0);
     session->suite = (uint16_t)wolfSSL_get_current_cipher_suite(ssl);
     session->worker->counters[TLS_HANDSHAKES]++;
@@ -548,5 +548,5 @@ bool tls_stream_resumed(const struct stream *stream)
 
 const struct tls_peer *tls_stream_peer(const struct stream *stream)
 {
-    return tls_session_of(stream)->peer;
+    return tls_session_of(stream)->verification.peer;
 }

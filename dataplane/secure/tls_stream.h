@@ -42,6 +42,7 @@ struct tls_worker_config {
     TLS_COUNTER(FAILED_ALERT, "failed-alert")                                                                \
     TLS_COUNTER(FAILED_PROTOCOL, "failed-protocol")                                                          \
     TLS_COUNTER(FAILED_TIMEOUT, "failed-timeout")                                                            \
+    TLS_COUNTER(NOT_TLS, "not-tls")                                                                          \
     TLS_COUNTER(FAILED_IDENTITY, "failed-identity")                                                          \
     TLS_COUNTER(TABLE_FULL, "table-full")                                                                    \
     TLS_COUNTER(TRUNCATED, "truncated")                                                                      \
@@ -75,6 +76,16 @@ size_t tls_session_bytes(void);
 struct stream *tls_connect(struct tls_worker *worker, struct tls_context *context, const char *identity,
                            struct stream *lower, const struct stream_handler *handler, void *owner,
                            uint64_t now_us);
+
+/*
+ * Wraps `lower`, which is open, as the TLS server of a listener's `context`, of which a reference is taken.
+ * The time allowed for the handshake counts from now. A client whose first byte is not that of TLS is closed
+ * with STREAM_END_TLS_PROTOCOL and a reason that says so. Answers the upper stream, or NULL (counted): then
+ * `lower` is untouched and still the caller's. Otherwise as tls_connect; the handler may be exchanged in
+ * `opened`.
+ */
+struct stream *tls_accept(struct tls_worker *worker, struct tls_context *context, struct stream *lower,
+                          const struct stream_handler *handler, void *owner, uint64_t now_us);
 
 /* Facts of an open session for events: "1.3", "TLS_AES_128_GCM_SHA256", whether it was resumed. */
 const char *tls_stream_version(const struct stream *stream);

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define CA_FILE_MAX (4u * 1024 * 1024)
 #define CRL_FILE_MAX (16u * 1024 * 1024)
@@ -43,7 +44,20 @@ bool tls_trust_load_ca(WOLFSSL_CTX *ctx, const char *path, struct tls_error *err
     return true;
 }
 
-bool tls_trust_load_crl(WOLFSSL_CTX *ctx, const char *path, struct tls_error *error)
+/* One list in PEM. */
+static bool add_list(struct revocations *into, const char *pem, size_t n, struct tls_error *error)
+{
+    DerBuffer *der = NULL;
+    if (wc_PemToDer((const uint8_t *)pem, (long)n, CRL_TYPE, &der, NULL, NULL, NULL) != 0)
+        return fail(error, "holds a list that is not PEM");
+    bool good = revocations_add(into, der->buffer, der->length, error);
+    if (good && revocations_next_update_s(into) < (int64_t)time(NULL)) /* the library calls it unreadable */
+        good = fail(error, "revocation list is out of date; get a new one");
+    wc_FreeDer(&der);
+    return good;
+}
+
+bool tls_trust_load_crl(WOLFSSL_CTX *ctx, const char *path, struct revocations *into, struct tls_error *error)
 {
     static const char begin[] = "-----BEGIN X509 CRL-----";
     static const char end[] = "-----END X509 CRL-----";
@@ -59,11 +73,18 @@ bool tls_trust_load_crl(WOLFSSL_CTX *ctx, const char *path, struct tls_error *er
         if (stop == NULL)
             break;
         stop += sizeof(end) - 1;
+        struct tls_error why;
+        if (into != NULL && !add_list(into, at, (size_t)(stop - at), &why)) {
+            free(file);
+            return fail(error, "%.100s: %.140s", path, why.text);
+        }
         result = wolfSSL_CTX_LoadCRLBuffer(ctx, (const uint8_t *)at, (long)(stop - at), WOLFSSL_FILETYPE_PEM);
         loaded++;
         at = stop;
     }
     free(file);
+    if (into != NULL)
+        revocations_seal(into);
     if (result != WOLFSSL_SUCCESS)
         return fail(error, "%.160s holds a revocation list that is not accepted: %.60s", path,
                     wc_GetErrorString(result));
@@ -110,7 +131,22 @@ static int note_peer(struct tls_verification *verification, const WOLFSSL_X509_S
     }
     tls_peer_unref(verification->peer);
     verification->peer = tls_peer_of_chain(der, bytes, n);
-    return verification->peer != NULL;
+    if (verification->peer == NULL)
+        return 0;
+    if (!verification->peer->may_sign) /* the library asks for it in TLS 1.2 only */
+        verification->refusal = "certificate's key may not be used to sign";
+    else if (verification->context != NULL)
+        verification->refusal = tls_context_refuses(verification->context, verification->peer);
+    if (verification->refusal != NULL)
+        verification->note = TLS_VERIFY_NOTE_REFUSED;
+    return verification->refusal == NULL;
+}
+
+void tls_verification_clear(struct tls_verification *verification)
+{
+    tls_peer_unref(verification->peer);
+    tls_peer_unref(verification->resumed_peer);
+    *verification = (struct tls_verification){.context = NULL};
 }
 
 /* Called for each certificate of a chain, the leaf last. */
@@ -118,6 +154,11 @@ int tls_verify(int accepted, WOLFSSL_X509_STORE_CTX *store)
 {
     struct tls_verification *verification = store->userCtx;
     int at = store->error_depth;
+    /* An empty list of TLS 1.2: whether that will do is asked elsewhere. */
+    if (accepted && store->totalCerts == 0)
+        return 1;
+    if (!accepted && verification != NULL && verification->error == 0)
+        verification->error = store->error;
     if (!accepted || at < 0 || at >= store->totalCerts)
         return 0;
     if (weak_signature(&store->certs[at], at == 0)) {

@@ -13,6 +13,8 @@
 #define JOBS_WITHOUT_POOL 16
 /* Sessions that a poll goes on with at most, so that a crowd of them is spread over loops. */
 #define STALLED_PER_POLL 64
+#define TLS_CONTENT_HANDSHAKE 22
+#define MQTT_CONNECT_BYTE 0x10 /* how a client begins that takes this for a listener without TLS */
 
 /* ---- the end of a session ------------------------------------------------------------------------------ */
 
@@ -51,7 +53,7 @@ static void release(struct tls_session *session)
     if (session->ssl != NULL) {
         if (session->state == TLS_STATE_OPEN)
             tls_context_end_session(session->context, session->has_identity ? session->identity : NULL,
-                                    session->ssl);
+                                    session->ssl, session->verification.peer);
         else
             wolfSSL_free(session->ssl);
         session->ssl = NULL;
@@ -59,8 +61,7 @@ static void release(struct tls_session *session)
     }
     tls_context_unref(session->context);
     session->context = NULL;
-    tls_peer_unref(session->peer);
-    session->peer = NULL;
+    tls_verification_clear(&session->verification);
     byte_queue_clear(&session->cipher, worker->config.chunks);
     byte_queue_clear(&session->plain, worker->config.chunks);
     byte_queue_clear(&session->stage, worker->config.chunks);
@@ -131,6 +132,12 @@ void tls_session_fail(struct tls_session *session, const struct tls_failure *fai
     tls_session_close(session, failure->why, failure->reason, true);
 }
 
+static const char *closed_early(const struct tls_session *session)
+{
+    return session->server ? "client closed the connection during the TLS handshake"
+                           : "server closed the connection during the TLS handshake";
+}
+
 static void fail_protocol(struct tls_session *session, enum stream_end why, const char *reason)
 {
     session->worker->counters[TLS_FAILED_PROTOCOL]++;
@@ -153,6 +160,8 @@ static void submit(struct tls_session *session, struct tls_job *job)
     job->session = slab_handle_of(worker->sessions, session);
     job->context = tls_context_ref(session->context);
     job->ssl = session->ssl;
+    job->verification = session->verification;
+    session->verification = (struct tls_verification){.context = NULL};
     job->has_identity = session->has_identity;
     memcpy(job->identity, session->identity, sizeof(job->identity));
     job->in_at = 0;
@@ -204,7 +213,7 @@ void tls_session_want_input(struct tls_session *session)
         stream_resume(session->lower);
     }
     if (session->state == TLS_STATE_HANDSHAKE && session->lower_ended && session->cipher.bytes == 0)
-        fail_protocol(session, STREAM_END_RESET, "server closed the connection during the TLS handshake");
+        fail_protocol(session, STREAM_END_RESET, closed_early(session));
 }
 
 static void settle(struct tls_session *session, struct tls_job *job)
@@ -212,11 +221,8 @@ static void settle(struct tls_session *session, struct tls_job *job)
     tls_session_enter(session);
     session->ssl = job->ssl;
     job->ssl = NULL;
-    if (job->verification.peer != NULL) {
-        tls_peer_unref(session->peer);
-        session->peer = job->verification.peer;
-        job->verification.peer = NULL;
-    }
+    session->verification = job->verification;
+    job->verification = (struct tls_verification){.context = NULL};
     byte_queue_drop(&session->cipher, session->worker->config.chunks, job->in_at);
     tls_stream_send(session, job->out, job->out_bytes);
     if (session->state == TLS_STATE_AWAY) {
@@ -246,8 +252,7 @@ static void finish_job(struct tls_worker *worker, struct tls_job *job)
         settle(session, job);
     wolfSSL_free(job->ssl); /* of a session that was aborted meanwhile */
     job->ssl = NULL;
-    tls_peer_unref(job->verification.peer);
-    job->verification.peer = NULL;
+    tls_verification_clear(&job->verification);
     tls_context_unref(job->context);
     job->context = NULL;
     job->next = worker->spare;
@@ -265,6 +270,18 @@ static void on_opened(void *owner)
         tls_session_advance(session);
 }
 
+/* The first byte of a client that does not know that this is a TLS listener (RFC 8446 section 5.1). What we
+ * would answer it could not read. */
+static void refuse_plain(struct tls_session *session, uint8_t first)
+{
+    session->worker->counters[TLS_NOT_TLS]++;
+    tls_session_enter(session);
+    tls_session_close(
+        session, STREAM_END_TLS_PROTOCOL,
+        first == MQTT_CONNECT_BYTE ? "client speaks MQTT without TLS" : "client does not speak TLS", true);
+    tls_session_leave(session);
+}
+
 static size_t on_data(void *owner, const uint8_t *p, size_t n)
 {
     struct tls_session *session = owner;
@@ -273,6 +290,10 @@ static size_t on_data(void *owner, const uint8_t *p, size_t n)
         return tls_stream_take(session, p, n);
     if (session->state == TLS_STATE_LINGER || session->state == TLS_STATE_FREE)
         return n;
+    if (session->server && !session->heard && n > 0 && p[0] != TLS_CONTENT_HANDSHAKE) {
+        refuse_plain(session, p[0]);
+        return n;
+    }
     session->heard = true;
     size_t room = byte_queue_room(&session->cipher, chunks, TLS_CIPHER_LIMIT);
     size_t taken = byte_queue_append(&session->cipher, chunks, p, n < room ? n : room);
@@ -332,7 +353,7 @@ static void on_closed(void *owner, enum stream_end why)
     case TLS_STATE_WAITING:
     case TLS_STATE_AWAY:
         fail_protocol(session, why == STREAM_END_DONE ? STREAM_END_RESET : why,
-                      never_opened(why) ? reason : "server closed the connection during the TLS handshake");
+                      never_opened(why) ? reason : closed_early(session));
         break;
     }
     tls_session_leave(session);
@@ -340,15 +361,10 @@ static void on_closed(void *owner, enum stream_end why)
 
 static const struct stream_handler lower_handler = {on_opened, on_data, on_writable, on_ended, on_closed};
 
-struct stream *tls_connect(struct tls_worker *worker, struct tls_context *context, const char *identity,
-                           struct stream *lower, const struct stream_handler *handler, void *owner,
-                           uint64_t now_us)
+static struct tls_session *make_session(struct tls_worker *worker, struct tls_context *context,
+                                        struct stream *lower, const struct stream_handler *handler,
+                                        void *owner)
 {
-    worker->now_us = now_us;
-    if (!tls_identity_name_good(identity)) {
-        worker->counters[TLS_FAILED_IDENTITY]++;
-        return NULL;
-    }
     struct tls_session *session = slab_alloc(worker->sessions);
     if (session == NULL) {
         worker->counters[TLS_TABLE_FULL]++;
@@ -360,11 +376,39 @@ struct stream *tls_connect(struct tls_worker *worker, struct tls_context *contex
     session->context = tls_context_ref(context);
     session->lower = lower;
     session->state = TLS_STATE_LOWER;
+    lower->handler = &lower_handler;
+    lower->owner = session;
+    return session;
+}
+
+struct stream *tls_accept(struct tls_worker *worker, struct tls_context *context, struct stream *lower,
+                          const struct stream_handler *handler, void *owner, uint64_t now_us)
+{
+    worker->now_us = now_us;
+    struct tls_session *session = make_session(worker, context, lower, handler, owner);
+    if (session == NULL)
+        return NULL;
+    session->server = true;
+    session->state = TLS_STATE_HANDSHAKE;
+    start_deadline(session);
+    return &session->upper;
+}
+
+struct stream *tls_connect(struct tls_worker *worker, struct tls_context *context, const char *identity,
+                           struct stream *lower, const struct stream_handler *handler, void *owner,
+                           uint64_t now_us)
+{
+    worker->now_us = now_us;
+    if (!tls_identity_name_good(identity)) {
+        worker->counters[TLS_FAILED_IDENTITY]++;
+        return NULL;
+    }
+    struct tls_session *session = make_session(worker, context, lower, handler, owner);
+    if (session == NULL)
+        return NULL;
     session->has_identity = identity != NULL;
     if (identity != NULL)
         memcpy(session->identity, identity, strlen(identity) + 1);
-    lower->handler = &lower_handler;
-    lower->owner = session;
     if (stream_room(lower) > 0)
         on_opened(session);
     return &session->upper;
@@ -404,7 +448,7 @@ void tls_worker_destroy(struct tls_worker *worker)
         return;
     for (uint32_t i = 0; worker->jobs != NULL && i < worker->jobs_n; i++) {
         wolfSSL_free(worker->jobs[i].ssl);
-        tls_peer_unref(worker->jobs[i].verification.peer);
+        tls_verification_clear(&worker->jobs[i].verification);
         tls_context_unref(worker->jobs[i].context);
     }
     uint32_t at = 0;
@@ -432,7 +476,10 @@ static void time_out(struct tls_worker *worker, struct tls_session *session)
     }
     worker->counters[TLS_FAILED_TIMEOUT]++;
     tls_session_close(session, STREAM_END_TIMEOUT,
-                      session->heard ? "TLS handshake took too long" : "server did not answer", false);
+                      session->heard    ? "TLS handshake took too long"
+                      : session->server ? "client did not begin a TLS handshake"
+                                        : "server did not answer",
+                      false);
 }
 
 static void poll_sessions(struct tls_worker *worker)

@@ -177,6 +177,7 @@ struct lab {
     WOLFSSL_CTX *server_ctx;
     WOLFSSL *server;
     bool server_open;
+    bool peer_connects; /* the other side is a client: see tls_server_lab.h */
     bool server_failed;
     int server_error;
     bool server_got_notify;
@@ -406,7 +407,7 @@ static inline void lab_server_run(struct lab *lab)
     if (lab->server == NULL || lab->server_failed)
         return;
     if (!lab->server_open) {
-        int result = wolfSSL_accept(lab->server);
+        int result = lab->peer_connects ? wolfSSL_connect(lab->server) : wolfSSL_accept(lab->server);
         int error = wolfSSL_get_error(lab->server, result);
         if (result == WOLFSSL_SUCCESS)
             lab->server_open = true;
