@@ -7,7 +7,7 @@ static const struct {
 } features[FEATURE_COUNT] = {
     [FEATURE_ALWAYS] = {true, "this"},
     [FEATURE_COAP] = {true, "CoAP"},
-    [FEATURE_LISTENER_TLS] = {false, "TLS toward devices"},
+    [FEATURE_LISTENER_TLS] = {true, "TLS toward devices"},
     [FEATURE_LISTENER_DTLS] = {true, "DTLS toward devices"},
     [FEATURE_UPSTREAM_CRL] = {true, "a revocation list for an upstream"},
     [FEATURE_CERTIFICATE_NAME] = {true, "telling clients by certificate or PSK"},

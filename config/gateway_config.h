@@ -95,8 +95,21 @@ struct config_listener {
     struct config_prefix prefix; /* CoAP */
     uint32_t proxy_n;            /* CoAP: whose proxy it is, else nobody's */
     const char *proxy[GATEWAY_PROXY_HOSTS_MAX];
-    bool multicast;               /* CoAP: requests to groups are answered (E6) */
-    uint32_t sessions_per_source; /* 0: unlimited */
+    bool multicast;                 /* CoAP: requests to groups are answered (E6) */
+    uint32_t sessions_per_source;   /* 0: unlimited */
+    bool tls_1_2;                   /* min_version = "1.2" */
+    bool min_version_set;           /* here, not in `tls` */
+    bool resumption;                /* tickets are given */
+    uint32_t handshakes_per_source; /* TLS handshakes under way at once */
+};
+
+/* tls = { ... }: what TLS listeners take that do not say it themselves. Used up when a file is checked. */
+struct config_tls {
+    const char *certificate;
+    const char *key;
+    const char *client_ca;
+    const char *crl;
+    bool tls_1_2;
 };
 
 enum config_balance {
@@ -176,6 +189,7 @@ struct gateway_config {
     struct config_interface interfaces[GATEWAY_INTERFACES_MAX];
     uint32_t routes_n;
     struct config_route routes[GATEWAY_ROUTES_MAX];
+    struct config_tls tls;
     uint32_t listeners_n;
     struct config_listener listeners[GATEWAY_LISTENERS_MAX];
     uint32_t upstreams_n;

@@ -60,6 +60,10 @@ bool gateway_keys_room(struct schema_read *read, const config_setting_t *setting
 void gateway_check_network(struct schema_read *read, struct gateway_draft *draft);
 void gateway_check_services(struct schema_read *read, struct gateway_draft *draft);
 
+/* The listener's settings of TLS, completed by those of `tls`, and the files that it names. */
+void gateway_check_listener_tls(struct schema_read *read, const struct gateway_draft *draft,
+                                struct config_listener *own, const config_setting_t *setting);
+
 /* Whether some interface, route or next hop leads there. */
 bool gateway_network_reaches(const struct gateway_config *config, const uint8_t address[16]);
 /* Index of the port of that name, or UINT32_MAX with an error that suggests another. */

@@ -329,12 +329,33 @@ static const struct schema_table gateway_group_table = {.what = "gateway", SCHEM
 
 static const char *const version_words[] = {"1.3", "1.2", NULL};
 
+static void set_tls_version(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->tls.tls_1_2 = value->number == 1;
+}
+
+static void set_tls_file(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_tls *tls = &config_of(read)->tls;
+    (void)into;
+    *(value->name[0] == 'k'                     ? &tls->key
+      : strcmp(value->name, "certificate") == 0 ? &tls->certificate
+      : strcmp(value->name, "client_ca") == 0   ? &tls->client_ca
+                                                : &tls->crl) = value->text;
+}
+
 static const struct schema_key tls_keys[] = {
-    {.name = "certificate", .type = SCHEMA_PATH},
-    {.name = "key", .type = SCHEMA_PATH},
-    {.name = "client_ca", .type = SCHEMA_PATH},
-    {.name = "crl", .type = SCHEMA_PATH},
-    {.name = "min_version", .type = SCHEMA_WORD, .words = version_words, .example = "\"1.3\""},
+    {.name = "certificate", .type = SCHEMA_PATH, .example = "\"tls/gw.pem\"", .set = set_tls_file},
+    {.name = "key", .type = SCHEMA_PATH, .example = "\"tls/gw.key\"", .set = set_tls_file},
+    {.name = "client_ca", .type = SCHEMA_PATH, .example = "\"tls/fleet-ca.pem\"", .set = set_tls_file},
+    {.name = "crl", .type = SCHEMA_PATH, .example = "\"tls/fleet.crl\"", .set = set_tls_file},
+    {.name = "min_version",
+     .type = SCHEMA_WORD,
+     .words = version_words,
+     .fallback = "1.3",
+     .example = "\"1.3\"",
+     .set = set_tls_version},
 };
 static const struct schema_table tls_table = {.what = "tls", SCHEMA_KEYS(tls_keys)};
 

@@ -432,6 +432,13 @@ static void check_listener(struct schema_read *read, struct gateway_draft *draft
     uint32_t upstream = find_upstream(read, draft, names->upstream, names->setting);
     own->interface = interface == UINT32_MAX ? UINT16_MAX : (uint16_t)interface;
     check_listener_security(read, own, names->setting);
+    if (own->protocol == CONFIG_MQTT && own->security == CONFIG_SECURITY_TLS)
+        gateway_check_listener_tls(read, draft, own, names->setting);
+    else if (own->protocol == CONFIG_MQTT && (own->auth & (CONFIG_AUTH_CERT | CONFIG_AUTH_PSK)) != 0)
+        schema_error(
+            read, at(read, names->setting, "auth"),
+            "listener '%s' has no TLS, so that nobody can show a certificate; write security = \"tls\"",
+            own->name);
     if (upstream != UINT32_MAX) {
         own->upstream = upstream;
         used[upstream] = true;

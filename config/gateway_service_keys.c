@@ -46,6 +46,7 @@ static const char *const secured_words[] = {"tls", "dtls", NULL};
 static const char *const tls_words[] = {"tls", NULL};
 static const char *const dtls_words[] = {"dtls", NULL};
 #define SECURED .with = "security", .with_words = secured_words
+static const char *const version_words[] = {"1.3", "1.2", NULL};
 static const char *const listener_auth_words[] = {"cert", "psk", "password", NULL};
 
 /* The bits of gateway_config.h are in the order of the words. */
@@ -73,6 +74,14 @@ static const struct schema_key listener_total_keys[] = {
 };
 static const struct schema_table listener_total_table = {.what = "total", SCHEMA_KEYS(listener_total_keys)};
 
+static void set_listener_version(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_listener *listener = into;
+    (void)read;
+    listener->tls_1_2 = value->number == 1;
+    listener->min_version_set = true;
+}
+
 static const struct schema_key source_limit_keys[] = {
     {.name = "connects",
      .type = SCHEMA_RATES,
@@ -88,6 +97,13 @@ static const struct schema_key source_limit_keys[] = {
      .fallback = "0",
      .example = "100",
      SCHEMA_INTO(struct config_listener, sessions_per_source)},
+    {.name = "handshakes",
+     .type = SCHEMA_NUMBER,
+     .min = 1,
+     .max = 65535,
+     .fallback = "64",
+     .example = "64",
+     SCHEMA_INTO(struct config_listener, handshakes_per_source)},
 };
 static const struct schema_table source_limit_table = {.what = "limits", SCHEMA_KEYS(source_limit_keys)};
 
@@ -190,26 +206,6 @@ static const struct schema_key listener_keys[] = {
      .required = true,
      .example = "\"broker\"",
      .set = set_listener_upstream},
-    {.name = "proxy",
-     .with = "protocol",
-     .with_words = coap_listener_words,
-     .type = SCHEMA_TEXTS,
-     .max = 255,
-     .example = "\"coap.example\"",
-     .set = set_proxy},
-    {.name = "multicast",
-     .with = "protocol",
-     .with_words = coap_listener_words,
-     .type = SCHEMA_WORD,
-     .words = multicast_words,
-     .fallback = "refuse",
-     .example = "\"answer\"",
-     SCHEMA_INTO(struct config_listener, multicast)},
-    {.name = "prefix",
-     .with = "protocol",
-     .with_words = coap_listener_words,
-     .type = SCHEMA_GROUP,
-     .inside = &prefix_table},
     {.name = "certificate",
      SECURED,
      .type = SCHEMA_PATH,
@@ -230,6 +226,39 @@ static const struct schema_key listener_keys[] = {
      .type = SCHEMA_PATH,
      .example = "\"tls/fleet.crl\"",
      SCHEMA_INTO(struct config_listener, crl)},
+    {.name = "min_version",
+     .with = "security",
+     .with_words = tls_words,
+     .type = SCHEMA_WORD,
+     .words = version_words,
+     .example = "\"1.3\"",
+     .set = set_listener_version},
+    {.name = "resumption",
+     .with = "security",
+     .with_words = tls_words,
+     .type = SCHEMA_FLAG,
+     .fallback = "true",
+     SCHEMA_INTO(struct config_listener, resumption)},
+    {.name = "proxy",
+     .with = "protocol",
+     .with_words = coap_listener_words,
+     .type = SCHEMA_TEXTS,
+     .max = 255,
+     .example = "\"coap.example\"",
+     .set = set_proxy},
+    {.name = "multicast",
+     .with = "protocol",
+     .with_words = coap_listener_words,
+     .type = SCHEMA_WORD,
+     .words = multicast_words,
+     .fallback = "refuse",
+     .example = "\"answer\"",
+     SCHEMA_INTO(struct config_listener, multicast)},
+    {.name = "prefix",
+     .with = "protocol",
+     .with_words = coap_listener_words,
+     .type = SCHEMA_GROUP,
+     .inside = &prefix_table},
     {.name = "psk_file",
      .with = "security",
      .with_words = dtls_words,
@@ -308,7 +337,6 @@ static void set_min_version(struct schema_read *read, const struct schema_value 
     ((struct config_upstream *)into)->tls_1_2 = value->number == 1;
 }
 
-static const char *const version_words[] = {"1.3", "1.2", NULL};
 static const char *const balance_words[] = {"order", "round-robin", NULL};
 static const char *const check_words[] = {"none", "tcp", "tls", "mqtt-ping", "coap-ping", NULL};
 static const char *const active_words[] = {"tcp", "tls", "mqtt-ping", NULL};

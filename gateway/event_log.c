@@ -119,7 +119,7 @@ static bool same(const struct event *a, const struct event *b)
     return a->kind == b->kind && a->outcome == b->outcome && a->session == b->session &&
            a->topic_len == b->topic_len && ip_address_equal(&a->source, &b->source) &&
            memcmp(a->topic, b->topic, a->topic_len) == 0 && strcmp(a->rule, b->rule) == 0 &&
-           strcmp(a->client_id, b->client_id) == 0;
+           strcmp(a->client_id, b->client_id) == 0 && strcmp(a->detail, b->detail) == 0;
 }
 
 static void end_fold(struct event_log *log, struct fold *fold)

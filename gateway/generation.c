@@ -2,6 +2,7 @@
 #include "gateway/generation.h"
 
 #include "gateway/generation_check.h"
+#include "gateway/listener_context.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,9 +110,13 @@ static struct dtls_context *make_listener_dtls(const struct config_listener *lis
 
 static void make_contexts(struct generation *generation, struct diagnostics *d)
 {
-    for (uint32_t i = 0; i < generation->config->listeners_n; i++)
-        if (generation->config->listeners[i].security == CONFIG_SECURITY_DTLS)
-            generation->listener_dtls[i] = make_listener_dtls(&generation->config->listeners[i], d);
+    for (uint32_t i = 0; i < generation->config->listeners_n; i++) {
+        const struct config_listener *listener = &generation->config->listeners[i];
+        if (listener->security == CONFIG_SECURITY_DTLS)
+            generation->listener_dtls[i] = make_listener_dtls(listener, d);
+        else if (listener->security == CONFIG_SECURITY_TLS)
+            generation->listener_tls[i] = listener_context_tls(listener, d);
+    }
     for (uint32_t i = 0; i < generation->config->upstreams_n; i++) {
         const struct config_upstream *upstream = &generation->config->upstreams[i];
         if (!generation_check_complete(upstream))
@@ -213,8 +218,10 @@ void generation_destroy(struct generation *generation)
         cloud_roles_destroy(generation->cloud[i]);
     }
     rate_totals_destroy(generation->totals);
-    for (uint32_t i = 0; i < GATEWAY_LISTENERS_MAX; i++)
+    for (uint32_t i = 0; i < GATEWAY_LISTENERS_MAX; i++) {
         dtls_context_unref(generation->listener_dtls[i]);
+        tls_context_unref(generation->listener_tls[i]);
+    }
     rule_hits_destroy(generation->hits);
     if (generation->policy != NULL)
         snapshot_destroy((struct snapshot *)(uintptr_t)generation->policy);

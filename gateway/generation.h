@@ -31,6 +31,7 @@ struct generation {
     struct cloud_roles *cloud[GATEWAY_UPSTREAMS_MAX];          /* NULL: a plain broker */
     struct secret_file *passwords[GATEWAY_UPSTREAMS_MAX];      /* NULL: none */
     struct dtls_context *listener_dtls[GATEWAY_LISTENERS_MAX]; /* NULL: plain, or not CoAP */
+    struct tls_context *listener_tls[GATEWAY_LISTENERS_MAX];   /* NULL: plain, or not MQTT */
     struct rule_hits *hits;                                    /* NULL: not counted */
     struct policy_summary summary;
     char sha256[DIGEST_HEX]; /* of the policy as it is kept; empty unless it was printed so */

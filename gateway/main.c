@@ -59,7 +59,7 @@ static int print_version(void)
 #else
     printf("sanitizers none\n");
 #endif
-    printf("listeners  mqtt (tcp), coap (udp)\n");
+    printf("listeners  mqtt (tcp, or tls 1.3, tls 1.2 by option), coap (udp)\n");
     printf(
         "upstreams  mqtt over tls 1.3, tls 1.2 by option, or plain; coap over dtls 1.2 with psk, or plain\n");
     printf("confined   %s\n", CONFINE_BUILD == 0

@@ -35,6 +35,7 @@ struct relay_origin {
     uint16_t interface; /* likewise */
     bool has_mac;
     uint8_t mac[6];
+    bool tls;            /* its stream is a TLS listener's: tls_stream_peer tells who it is */
     struct flow_key key; /* local: the address the device meant */
 };
 
@@ -96,6 +97,9 @@ struct mqtt_relays_counters {
     uint64_t from_device[OUTCOME_COUNT]; /* judged packets by outcome */
     uint64_t from_upstream[OUTCOME_COUNT];
 };
+
+/* Names of listeners and upstreams are told apart across reloads by it. */
+uint64_t relay_name_digest(const char *name);
 
 struct mqtt_relays *mqtt_relays_create(const struct mqtt_relays_config *config);
 /* Frees everything; streams must be gone or are aborted. */

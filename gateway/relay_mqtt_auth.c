@@ -4,6 +4,7 @@
  * who cannot prove who he is learns nothing and takes over nothing. While the answer is computed elsewhere
  * the CONNECT waits in the upstream's box, which is wiped.
  */
+#include "dataplane/secure/tls_stream.h"
 #include "gateway/relay_mqtt_private.h"
 
 #define POLL_MAX 32 /* verdicts in one turn: each may begin a connection to an upstream */
@@ -13,9 +14,19 @@ static const struct users *users_of(const struct relay *r)
     return snapshot_users(relay_generation(r)->policy);
 }
 
+/* Where a certificate is enough it proves who the client is, but not a user name that is given beside it. */
+static bool proved_by_certificate(const struct relay *r, const struct config_listener *listener)
+{
+    const struct tls_peer *peer =
+        r->origin.tls && r->device.stream != NULL ? tls_stream_peer(r->device.stream) : NULL;
+    return (listener->auth & CONFIG_AUTH_CERT) != 0 && peer != NULL && peer->has_certificate &&
+           relay_user(r).at == NULL;
+}
+
 static bool asked(const struct relay *r)
 {
-    return (relay_generation(r)->config->listeners[r->origin.listener].auth & CONFIG_AUTH_PASSWORD) != 0;
+    const struct config_listener *listener = &relay_generation(r)->config->listeners[r->origin.listener];
+    return (listener->auth & CONFIG_AUTH_PASSWORD) != 0 && !proved_by_certificate(r, listener);
 }
 
 static uint64_t current_digest(const struct relay *r, struct bytes user)

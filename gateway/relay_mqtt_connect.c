@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* From CONNECT to an open upstream: who it is, whether it may, and the dialling (C1, C3, D2, D10, F2). */
+#include "dataplane/secure/tls_stream.h"
+#include "gateway/peer_facts.h"
 #include "gateway/relay_mqtt_private.h"
 
 #include <stdio.h>
@@ -45,6 +47,8 @@ struct client_facts relay_facts(const struct relay *r, const struct generation *
                                  .user = relay_user(r)};
     memcpy(facts.mac, r->origin.mac, sizeof(facts.mac));
     memcpy(facts.source, r->origin.key.remote.bytes, sizeof(facts.source));
+    if (r->origin.tls && r->device.stream != NULL)
+        peer_facts(tls_stream_peer(r->device.stream), &facts);
     return facts;
 }
 
@@ -181,7 +185,10 @@ static enum outcome dial(struct relay *r)
     } while (r->upstream.stream == NULL && r->tried != before);
     if (r->upstream.stream == NULL)
         return why;
+    const struct config_upstream *upstream = &relay_generation(r)->config->upstreams[r->upstream_index];
     r->dial_generation = relay_generation(r)->number;
+    r->upstream_name = relay_name_digest(upstream->name);
+    r->upstream_tls = upstream->security == CONFIG_SECURITY_TLS;
     r->dial_due_us =
         relay_now(r) + relay_generation(r)->config->upstreams[r->upstream_index].connect_timeout_us;
     relay_set_state(r, RELAY_DIALLING);
@@ -332,11 +339,59 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
     return OUTCOME_ALLOWED;
 }
 
+static const char *peer_refused(const struct tls_context *context, const struct stream *stream)
+{
+    const struct tls_peer *peer = stream == NULL ? NULL : tls_stream_peer(stream);
+    return context == NULL || peer == NULL ? NULL : tls_context_refuses(context, peer);
+}
+
+static enum outcome check_device_transport(const struct relay *r, const char **detail)
+{
+    const struct generation *generation = relay_generation(r);
+    const struct tls_context *context = generation->listener_tls[r->origin.listener];
+    bool secured = generation->config->listeners[r->origin.listener].security == CONFIG_SECURITY_TLS;
+    if (r->origin.tls != secured) {
+        *detail = secured ? "the listener has TLS now" : "the listener has no TLS any more";
+        return OUTCOME_RIGHTS_LOST;
+    }
+    if (!r->origin.tls || r->device.stream == NULL)
+        return OUTCOME_ALLOWED;
+    if (context != NULL && tls_context_needs_certificate(context) &&
+        tls_stream_peer(r->device.stream) == NULL)
+        *detail = "the listener wants a certificate now";
+    else
+        *detail = peer_refused(context, r->device.stream);
+    return *detail == NULL ? OUTCOME_ALLOWED : OUTCOME_CERTIFICATE_LOST;
+}
+
+enum outcome relay_check_transport(const struct relay *r, const char **detail)
+{
+    const struct generation *generation = relay_generation(r);
+    *detail = NULL;
+    enum outcome outcome = check_device_transport(r, detail);
+    if (outcome != OUTCOME_ALLOWED || !r->upstream_tls)
+        return outcome;
+    for (uint32_t i = 0; i < generation->config->upstreams_n && *detail == NULL; i++)
+        if (relay_name_digest(generation->config->upstreams[i].name) == r->upstream_name)
+            *detail = peer_refused(generation->upstream_tls[i], r->upstream.stream);
+    return *detail == NULL ? OUTCOME_ALLOWED : OUTCOME_UPSTREAM_TLS;
+}
+
 void relay_opened(struct relay *r)
 {
     if (r->state != RELAY_DIALLING)
         return;
     relay_dialled(r, true);
+    /* The handshake was begun under an older configuration, perhaps. */
+    const char *detail;
+    enum outcome outcome = relay_check_transport(r, &detail);
+    if (outcome != OUTCOME_ALLOWED) {
+        relay_report(
+            r, &(struct relay_report){
+                   .kind = EVENT_TLS_FAILED, .outcome = outcome, .rule = ACL_RULE_NONE, .detail = detail});
+        relay_end(r, outcome);
+        return;
+    }
     relay_set_state(r, RELAY_CONNACK);
     relay_flush_out(r, &r->upstream);
 }

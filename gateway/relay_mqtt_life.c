@@ -20,7 +20,28 @@ bool relay_find_listener(const struct relay *r, const struct gateway_config *con
 /* Whatever part of a new policy shuts the client out, it is told that its rights are lost (G3). */
 static enum outcome why_lost(enum outcome outcome)
 {
-    return outcome == OUTCOME_QUARANTINED || outcome == OUTCOME_NO_LISTENER ? outcome : OUTCOME_RIGHTS_LOST;
+    switch (outcome) {
+    case OUTCOME_QUARANTINED:
+    case OUTCOME_NO_LISTENER:
+    case OUTCOME_CERTIFICATE_LOST:
+    case OUTCOME_UPSTREAM_TLS:
+        return outcome;
+    default:
+        return OUTCOME_RIGHTS_LOST;
+    }
+}
+
+static void lose(struct relay *r, enum outcome outcome, const char *detail)
+{
+    r->all->counters.count[RELAY_SESSIONS_RIGHTS_LOST]++;
+    relay_report(
+        r, &(struct relay_report){.kind = EVENT_MQTT_END,
+                                  .outcome = outcome,
+                                  .rule = ACL_RULE_NONE,
+                                  .told = r->version == MQTT_5,
+                                  .reason_code = mqtt_guard_code(MQTT_DISCONNECT, MQTT_5, why_lost(outcome)),
+                                  .detail = detail});
+    relay_end(r, why_lost(outcome));
 }
 
 void relay_make_current(struct relay *r)
@@ -41,24 +62,22 @@ void relay_make_current(struct relay *r)
         relay_end(r, OUTCOME_NO_LISTENER);
         return;
     }
+    const char *detail;
+    enum outcome outcome = relay_check_transport(r, &detail);
+    if (outcome != OUTCOME_ALLOWED) {
+        lose(r, outcome, detail);
+        return;
+    }
     if (r->state == RELAY_CONNECT || r->state == RELAY_AUTH)
         return;
     char before[IDENTITY_NAME_MAX + 1];
     memcpy(before, r->identity.name, sizeof(before));
-    enum outcome outcome = relay_identify(r);
+    outcome = relay_identify(r);
     /* Another name would be another certificate upstream. */
     if (outcome == OUTCOME_ALLOWED && strcmp(before, r->identity.name) != 0)
         outcome = OUTCOME_RIGHTS_LOST;
     if (outcome != OUTCOME_ALLOWED) {
-        r->all->counters.count[RELAY_SESSIONS_RIGHTS_LOST]++;
-        relay_report(r, &(struct relay_report){
-                            .kind = EVENT_MQTT_END,
-                            .outcome = outcome,
-                            .rule = ACL_RULE_NONE,
-                            .told = r->version == MQTT_5,
-                            .reason_code = mqtt_guard_code(MQTT_DISCONNECT, MQTT_5, why_lost(outcome)),
-                            .detail = relay_why_refused(r, outcome)});
-        relay_end(r, why_lost(outcome));
+        lose(r, outcome, relay_why_refused(r, outcome));
         return;
     }
     r->all->counters.count[RELAY_SESSIONS_KEPT]++;

@@ -140,6 +140,8 @@ struct relay {
     uint64_t accepted_us;
     uint64_t number;
     uint64_t listener_name; /* digest */
+    uint64_t upstream_name; /* likewise: of the upstream that was dialled */
+    bool upstream_tls;
     struct client *client;
     struct relay *next_of_client;
     struct relay_shape *shape;     /* NULL: it goes upstream as it is */
@@ -266,6 +268,10 @@ bool relay_queue_connect(struct relay *r, const struct mqtt_packet *packet);
 void relay_opened(struct relay *r);
 /* Tells whoever chooses servers what became of the dialling. */
 void relay_dialled(struct relay *r, bool good);
+/* Whether both sides' transport still is what the generation wants: the listener has TLS or not as the stream
+ * has, the peers' certificates are not refused. ALLOWED, or CERTIFICATE_LOST, UPSTREAM_TLS or RIGHTS_LOST
+ * with the sentence. */
+enum outcome relay_check_transport(const struct relay *r, const char **detail);
 /* What is known of the client, as `generation` names the places; `listener` is an index of it. */
 struct client_facts relay_facts(const struct relay *r, const struct generation *generation,
                                 uint16_t listener);
@@ -278,7 +284,6 @@ const char *relay_why_refused(const struct relay *r, enum outcome outcome);
 /* A client identifier that the upstream gave: from now on it is ${client_id}. It may not make another client
  * of it. */
 enum outcome relay_assigned(struct relay *r, struct bytes client_id);
-uint64_t relay_name_digest(const char *name);
 void relay_set_strings(struct relay *r);
 
 /* ---- relay_mqtt_rates.c ---- */

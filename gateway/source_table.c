@@ -12,6 +12,7 @@ struct source {
     struct rate_bucket connects[RATE_WINDOWS];
     uint64_t seen_us;
     uint32_t sessions;
+    uint32_t handshakes; /* under way; their connections are counted in sessions */
     bool used;
 };
 
@@ -107,6 +108,22 @@ void source_table_close(struct source_table *table, const struct ip_address *sou
     struct source *entry = find(table, source);
     if (entry != NULL && entry->sessions > 0)
         entry->sessions--;
+}
+
+bool source_table_handshake(struct source_table *table, const struct ip_address *source, uint32_t most)
+{
+    struct source *entry = find(table, source);
+    if (entry == NULL || entry->handshakes >= most)
+        return false;
+    entry->handshakes++;
+    return true;
+}
+
+void source_table_settled(struct source_table *table, const struct ip_address *source)
+{
+    struct source *entry = find(table, source);
+    if (entry != NULL && entry->handshakes > 0)
+        entry->handshakes--;
 }
 
 uint32_t source_table_sessions(const struct source_table *table, const struct ip_address *source)

@@ -27,6 +27,10 @@ enum outcome source_table_admit(struct source_table *table, const struct ip_addr
 /* A session of `source` has begun; it ends with source_table_close. */
 void source_table_open(struct source_table *table, const struct ip_address *source);
 void source_table_close(struct source_table *table, const struct ip_address *source);
+/* A TLS handshake of `source` begins, unless `most` are under way already (then false); it ends with
+ * source_table_settled. */
+bool source_table_handshake(struct source_table *table, const struct ip_address *source, uint32_t most);
+void source_table_settled(struct source_table *table, const struct ip_address *source);
 /* Sessions of a source, for tests and commands. */
 uint32_t source_table_sessions(const struct source_table *table, const struct ip_address *source);
 

@@ -71,7 +71,28 @@ static void on_accepted(void *owner, const struct flow_key *key, uint32_t path, 
     struct relay_origin origin = {.listener = index, .interface = key->interface, .key = *key};
     origin.has_mac = ip_stack_path_mac(w->stack, path, origin.mac);
     source_table_open(w->sources, &key->remote);
-    mqtt_relays_accept(w->relays, stream, &origin);
+    const struct config_listener *listener = &w->generation->config->listeners[index];
+    if (listener->security != CONFIG_SECURITY_TLS) {
+        mqtt_relays_accept(w->relays, stream, &origin);
+    } else if (source_table_handshake(w->sources, &key->remote, listener->handshakes_per_source)) {
+        tls_gate_accept(w->gate, stream, &origin);
+    } else {
+        report_refused(w, key, index, OUTCOME_HANDSHAKE_CAP);
+        stream_abort(stream);
+        worker_gone(w, &origin);
+    }
+}
+
+void worker_secured(void *owner, struct stream *stream, const struct relay_origin *origin)
+{
+    struct worker *w = owner;
+    mqtt_relays_accept(w->relays, stream, origin);
+}
+
+void worker_settled(void *owner, const struct relay_origin *origin)
+{
+    struct worker *w = owner;
+    source_table_settled(w->sources, &origin->key.remote);
 }
 
 void worker_gone(void *owner, const struct relay_origin *origin)

@@ -80,7 +80,8 @@ static bool create_transport(struct worker *w, const struct secrets *secrets)
     if (w->timers == NULL || w->chunks == NULL)
         return false;
     w->tcp = tcp_create(&limits, &worker_tcp_host, w, w->chunks, w->timers, secrets->tcp);
-    struct tls_worker_config tls = {.sessions = sessions,
+    struct tls_worker_config tls = {.sessions =
+                                        2 * sessions, /* a client's and an upstream's for each relay */
                                     .chunks = w->chunks,
                                     .pool = w->shared->handshakes,
                                     .handshake_timeout_us = 10000000};
@@ -114,7 +115,18 @@ static bool create_relays(struct worker *w, const struct secrets *secrets)
                                         .claims = w->shared->claims,
                                         .worker_index = w->index};
     w->relays = mqtt_relays_create(&relays);
-    return w->relays != NULL;
+    struct tls_gate_config gate = {.places = sessions,
+                                   .tls = w->tls,
+                                   .events = w->events,
+                                   .generation = &w->generation,
+                                   .now_us = &w->now_us,
+                                   .wall_offset_us = w->clock.wall_at_base_us,
+                                   .opened = worker_secured,
+                                   .settled = worker_settled,
+                                   .failed = worker_gone,
+                                   .worker = w};
+    w->gate = tls_gate_create(&gate);
+    return w->relays != NULL && w->gate != NULL;
 }
 
 struct worker *worker_create(struct worker_shared *shared, uint32_t index)
@@ -157,6 +169,7 @@ void worker_destroy(struct worker *w)
     if (w->relays != NULL)
         mqtt_relays_destroy(w->relays);
     authenticator_destroy(w->authenticator);
+    tls_gate_destroy(w->gate);
     if (w->tls != NULL)
         tls_worker_destroy(w->tls);
     if (w->tcp != NULL)

@@ -12,6 +12,7 @@
 #include "gateway/listener.h"
 #include "gateway/relay_coap.h"
 #include "gateway/source_table.h"
+#include "gateway/tls_gate.h"
 #include "gateway/upstream.h"
 #include "gateway/worker.h"
 
@@ -27,6 +28,7 @@ struct worker {
     struct tcp_endpoint *tcp;
     struct tls_worker *tls;
     struct authenticator *authenticator; /* NULL without a password pool */
+    struct tls_gate *gate;
     struct mqtt_relays *relays;
     struct coap_relays *coap;
     struct timer_wheel *timers;
@@ -63,6 +65,9 @@ void worker_dialled(void *owner, uint32_t upstream, uint8_t server, bool good);
 /* Active checks of servers: worker 0 alone makes them. False without memory. */
 bool worker_checks_create(struct worker *w, uint32_t seed);
 void worker_gone(void *owner, const struct relay_origin *origin);
+/* How the gate of TLS listeners calls it: see struct tls_gate_config. */
+void worker_secured(void *owner, struct stream *stream, const struct relay_origin *origin);
+void worker_settled(void *owner, const struct relay_origin *origin);
 
 /* CoAP: its relays with their way into the worker, NULL without memory; false when a packet is not for a CoAP
  * listener. */

@@ -484,8 +484,14 @@ static void listeners(void)
          "listeners = ( { name = \"a\"; port = \"iott\"; protocol = \"mqtt\"; security = \"tls\"; listen = "
          "\":8883\"; auth = \"cert\"; upstream = \"brokr\"; } );",
          "sallyport.conf:3: warning: upstream 'broker' is named by no listener; remove it\n"
-         "sallyport.conf:4: error: listener 'a' is refused; TLS toward devices is not in this version; "
-         "remove it\n"
+         "sallyport.conf:4: error: 'certificate' is missing in listener 'a'; clients verify the gateway by "
+         "it; add "
+         "certificate = \"FILE\"; there or in 'tls'\n"
+         "sallyport.conf:4: error: 'client_ca' is missing in listener 'a'; clients are verified by it; add "
+         "client_ca = \"FILE\"; there or in 'tls'\n"
+         "sallyport.conf:4: error: 'key' is missing in listener 'a'; a certificate is of no use without its "
+         "key; add "
+         "key = \"FILE\"; there or in 'tls'\n"
          "sallyport.conf:4: error: there is no port 'iott'; did you mean 'iot'?\n"
          "sallyport.conf:4: error: there is no upstream 'brokr'; did you mean 'broker'?\n"},
         {DATAPLANE UPSTREAMS
@@ -1061,6 +1067,71 @@ static void no_such_place(void)
     diagnostics_destroy(d);
 }
 
+#define SECURE(rest)                                                                                         \
+    DATAPLANE UPSTREAMS                                                                                      \
+        "listeners = ( { name = \"a\"; port = \"iot\"; protocol = \"mqtt\"; security = \"tls\"; listen "     \
+        "= \":8883\"; upstream = \"broker\"; " rest " } );"
+#define OWN_PAIR "certificate = \"tls/gw.pem\"; key = \"tls/gw.key\"; "
+
+/* A5, B4: what a TLS listener needs, its own or everybody's. */
+static void secure_listeners(void)
+{
+    static const struct mistake cases[] = {
+        {SECURE(OWN_PAIR), ""},
+        {SECURE(
+             OWN_PAIR
+             "client_ca = \"tls/ca.pem\"; crl = \"tls/ca.pem\"; min_version = \"1.2\"; resumption = false;"),
+         ""},
+        {SECURE("") "\ntls = { " OWN_PAIR "};", ""},
+        {SECURE("auth = \"cert\";") "\ntls = { " OWN_PAIR "client_ca = \"tls/ca.pem\"; };", ""},
+        {SECURE("auth = \"cert\";") "\ntls = { " OWN_PAIR "client_ca = \"tls/absent.pem\"; };",
+         "sallyport.conf:5: error: 'client_ca' names tls/absent.pem; it cannot be read: No such file or "
+         "directory; "
+         "create it or correct its name\n"},
+        {SECURE("key = \"tls/gw.key\";") "\ntls = { " OWN_PAIR "};",
+         "sallyport.conf:4: error: 'certificate' is missing in listener 'a'; clients verify the gateway by "
+         "it; add "
+         "certificate = \"FILE\"; there or in 'tls'\n"},
+        {SECURE(OWN_PAIR "auth = \"psk\";"), "sallyport.conf:4: error: listener 'a' speaks MQTT over TLS, "
+                                             "where no PSK is taken in this version; remove "
+                                             "\"psk\"\n"},
+        {SECURE("certificate = \"tls/${id}.pem\"; key = \"tls/open.key\";"),
+         "sallyport.conf:4: error: 'certificate' of listener 'a' holds a variable; write one file\n"
+         "sallyport.conf:4: warning: 'key' names tls/open.key, which every user of this machine can reach; "
+         "chmod o= "
+         "it\n"},
+        {SECURE(OWN_PAIR "crl = \"tls/ca.pem\";"), "sallyport.conf:4: error: 'crl' in listener 'a' is of no "
+                                                   "use with its 'auth'; remove it, or add \"cert\" "
+                                                   "there\n"},
+        {DATAPLANE UPSTREAMS
+         "listeners = ( { name = \"a\"; port = \"iot\"; protocol = \"mqtt\"; security = \"none\"; listen = "
+         "\":1883\"; upstream = \"broker\"; auth = \"cert\"; } );",
+         "sallyport.conf:4: error: listener 'a' has no TLS, so that nobody can show a certificate; write "
+         "security = "
+         "\"tls\"\n"},
+    };
+    TRY(cases);
+    files();
+    struct gateway_config *config = load_good(SECURE(
+        "auth = \"cert\";") "\ntls = { " OWN_PAIR
+                            "client_ca = \"tls/ca.pem\"; crl = \"tls/ca.pem\"; min_version = \"1.2\"; };");
+    const struct config_listener *own = &config->listeners[0];
+    CU_ASSERT_STRING_EQUAL(own->client_ca, rig_path("tls/ca.pem"));
+    CU_ASSERT_STRING_EQUAL(own->crl, rig_path("tls/ca.pem"));
+    CU_ASSERT_STRING_EQUAL(own->key, rig_path("tls/gw.key"));
+    CU_ASSERT_TRUE(own->tls_1_2);
+    CU_ASSERT_TRUE(own->resumption);
+    CU_ASSERT_EQUAL(own->auth, CONFIG_AUTH_CERT);
+    CU_ASSERT_EQUAL(own->handshakes_per_source, 64);
+    gateway_config_destroy(config);
+    /* Who is not asked is not asked because another listener is. */
+    config = load_good(SECURE("") "\ntls = { " OWN_PAIR "client_ca = \"tls/ca.pem\"; };");
+    CU_ASSERT_PTR_NULL(config->listeners[0].client_ca);
+    CU_ASSERT_FALSE(config->listeners[0].tls_1_2);
+    gateway_config_destroy(config);
+    rig_end();
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -1073,6 +1144,7 @@ int main(void)
         {"shapes (G1, C5)", shapes},
         {"clouds (G1, J)", clouds},
         {"upstreams (B1, B3)", upstreams},
+        {"listeners with TLS (A5, B4)", secure_listeners},
         {"keys of devices (C5)", keys_of_devices},
         {"CoAP", coap},
         {"CoAP settings (E)", coap_settings},

@@ -938,6 +938,23 @@ static void examples(void)
         snapshot_destroy(s);
     diagnostics_destroy(d);
     rig_end();
+
+    begin();
+    rig_directory("tls");
+    rig_write("tls/gw.pem", "x");
+    rig_write("tls/gw.key", "x");
+    rig_write("tls/fleet-ca.pem", "x");
+    rig_write("tls/fleet.crl", "x");
+    rig_copy("deploy/examples/shield/sallyport.conf", "sallyport.conf");
+    rig_copy("deploy/examples/shield/policy.d/10-shield.conf", "policy.d/10-shield.conf");
+    d = diagnostics_create();
+    s = load(d, &sum);
+    rig_expect("shield", rig_told(d), "");
+    CU_ASSERT(sum.roles == 3 && sum.tests == 6 && sum.tests_passed == 6);
+    if (s != NULL)
+        snapshot_destroy(s);
+    diagnostics_destroy(d);
+    rig_end();
 }
 
 #define USERS_ALICE                                                                                          \

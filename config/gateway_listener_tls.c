@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a TLS listener needs, from its own settings or those of `tls` for all of them (A5, B4). */
+#include "config/gateway_draft.h"
+#include "config/text.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+/* Where a file was named: the listener's own setting, or the one of `tls`. */
+static struct config_origin origin_of(struct schema_read *read, const config_setting_t *own, const char *key)
+{
+    const config_setting_t *root = own;
+    while (!config_setting_is_root(root))
+        root = config_setting_parent(root);
+    const config_setting_t *all = config_setting_get_member(root, "tls");
+    if (config_setting_get_member(own, key) != NULL || all == NULL ||
+        config_setting_get_member(all, key) == NULL)
+        return schema_origin(read->load, own, key);
+    return schema_origin(read->load, all, key);
+}
+
+static const char *shown(const struct schema_read *read, const char *path)
+{
+    size_t len = strlen(read->directory);
+    return strncmp(path, read->directory, len) == 0 && path[len] == '/' ? path + len + 1 : path;
+}
+
+static void check_one(struct schema_read *read, const struct config_listener *own,
+                      const config_setting_t *setting, const char *key, const char *path, bool secret)
+{
+    struct config_origin origin = origin_of(read, setting, key);
+    struct text_problem problem;
+    struct stat st;
+    if (path == NULL)
+        return;
+    if (strstr(path, "${") != NULL)
+        schema_error(read, origin, "'%s' of listener '%s' holds a variable; write one file", key, own->name);
+    else if (text_readable(path, &problem) != 0)
+        schema_error(read, origin, "'%s' names %s; %s", key, shown(read, path), problem.text);
+    else if (secret && stat(path, &st) == 0 && (st.st_mode & S_IRWXO) != 0)
+        diagnostics_add(read->d, DIAGNOSTIC_WARNING, origin.file, origin.line,
+                        "'%s' names %s, which every user of this machine can reach; chmod o= it", key,
+                        shown(read, path));
+}
+
+static void missing(struct schema_read *read, const struct config_listener *own,
+                    const config_setting_t *setting, const char *key, const char *why)
+{
+    schema_error(read, schema_origin(read->load, setting, NULL),
+                 "'%s' is missing in listener '%s'; %s; add %s = \"FILE\"; there or in 'tls'", key, own->name,
+                 why, key);
+}
+
+/* Certificate and key come together from one place; a list belongs to the CAs beside it. */
+static void take_defaults(struct config_listener *own, const struct config_tls *all)
+{
+    if (own->certificate == NULL && own->key == NULL) {
+        own->certificate = all->certificate;
+        own->key = all->key;
+    }
+    if ((own->auth & CONFIG_AUTH_CERT) != 0 && own->client_ca == NULL) {
+        own->client_ca = all->client_ca;
+        if (own->crl == NULL)
+            own->crl = all->crl;
+    }
+    if (!own->min_version_set)
+        own->tls_1_2 = all->tls_1_2;
+}
+
+void gateway_check_listener_tls(struct schema_read *read, const struct gateway_draft *draft,
+                                struct config_listener *own, const config_setting_t *setting)
+{
+    if (own->auth == 0 && own->client_ca != NULL)
+        own->auth = CONFIG_AUTH_CERT;
+    bool cert = (own->auth & CONFIG_AUTH_CERT) != 0;
+    if ((own->auth & CONFIG_AUTH_PSK) != 0)
+        schema_error(
+            read, schema_origin(read->load, setting, "auth"),
+            "listener '%s' speaks MQTT over TLS, where no PSK is taken in this version; remove \"psk\"",
+            own->name);
+    take_defaults(own, &draft->config->tls);
+    if (own->certificate == NULL)
+        missing(read, own, setting, "certificate", "clients verify the gateway by it");
+    if (own->key == NULL)
+        missing(read, own, setting, "key", "a certificate is of no use without its key");
+    if (cert && own->client_ca == NULL)
+        missing(read, own, setting, "client_ca", "clients are verified by it");
+    if (!cert && (own->client_ca != NULL || own->crl != NULL))
+        schema_error(read, schema_origin(read->load, setting, own->client_ca != NULL ? "client_ca" : "crl"),
+                     "'%s' in listener '%s' is of no use with its 'auth'; remove it, or add \"cert\" there",
+                     own->client_ca != NULL ? "client_ca" : "crl", own->name);
+    check_one(read, own, setting, "certificate", own->certificate, false);
+    check_one(read, own, setting, "key", own->key, true);
+    check_one(read, own, setting, "client_ca", own->client_ca, false);
+    check_one(read, own, setting, "crl", own->crl, false);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/listener_context.h"
+
+/* An expiry nearer than this is worth a warning. */
+#define EXPIRY_WARNING_DAYS 30
+
+struct tls_context *listener_context_tls(const struct config_listener *listener, struct diagnostics *d)
+{
+    bool asks = listener->client_ca != NULL;
+    /* Where another proof would do as well, a client without a certificate is not turned away yet. */
+    struct tls_server_settings settings = {.min_version =
+                                               listener->tls_1_2 ? TLS_VERSION_1_2 : TLS_VERSION_1_3,
+                                           .certificate_file = listener->certificate,
+                                           .key_file = listener->key,
+                                           .client_ca_file = listener->client_ca,
+                                           .crl_file = asks ? listener->crl : NULL,
+                                           .needs_certificate = asks && listener->auth == CONFIG_AUTH_CERT,
+                                           .resumption = listener->resumption,
+                                           .ticket_peers = 0};
+    const struct config_origin *at = &listener->origin;
+    struct tls_error error = {.text = ""};
+    int days_left = 0;
+    struct tls_context *context = tls_server_context_create(&settings, &error);
+    if (context == NULL)
+        diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line, "listener '%s': %s", listener->name,
+                        error.text);
+    else if (tls_check_pair(listener->certificate, listener->key, &days_left, &error) == 0 &&
+             days_left < EXPIRY_WARNING_DAYS)
+        diagnostics_add(d, DIAGNOSTIC_WARNING, at->file, at->line,
+                        "listener '%s': certificate %s ends in %d days; renew it", listener->name,
+                        listener->certificate, days_left);
+    return context;
+}

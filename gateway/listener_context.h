@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From a listener's settings to what its TLS sessions are made from (A5, B4). Control thread. */
+#ifndef GATEWAY_LISTENER_CONTEXT_H
+#define GATEWAY_LISTENER_CONTEXT_H
+
+#include "config/gateway_config.h"
+#include "dataplane/secure/tls_context.h"
+
+/* NULL with what is wrong in `d`: files that cannot be used, a key of another certificate, an empty list. */
+struct tls_context *listener_context_tls(const struct config_listener *listener, struct diagnostics *d);
+
+#endif
