@@ -87,8 +87,9 @@ struct config_listener {
     uint32_t upstream;
     const char *certificate; /* with security: the listener's own chain; NULL: none */
     const char *key;
-    const char *client_ca; /* whoever shows a certificate must have it from there */
-    const char *crl;       /* of clients' certificates */
+    const char *key_password; /* file with the passphrase; NULL: the key is not encrypted */
+    const char *client_ca;    /* whoever shows a certificate must have it from there */
+    const char *crl;          /* of clients' certificates */
     const char *psk_file;
     struct rates per_source;     /* F1: connects 10/s */
     struct rates total;          /* of all its clients together */
@@ -141,8 +142,12 @@ struct config_upstream {
     const char *ca;
     const char *certificate; /* may hold ${id}; NULL: none */
     const char *key;
+    const char *bundle;       /* all devices' certificates and keys in one file, instead of the two */
+    const char *key_password; /* file with the passphrase of encrypted keys; NULL: none are */
+    const char *pins;         /* comma-separated; NULL: any key */
     const char *crl;
-    bool tls_1_2; /* min_version = "1.2" */
+    uint8_t stapling; /* ocsp = "none", "stapled", "required" */
+    bool tls_1_2;     /* min_version = "1.2" */
     bool resumption;
     uint64_t connect_timeout_us;
     enum cloud_profile profile;

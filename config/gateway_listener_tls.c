@@ -91,6 +91,7 @@ void gateway_check_listener_tls(struct schema_read *read, const struct gateway_d
                      own->client_ca != NULL ? "client_ca" : "crl", own->name);
     check_one(read, own, setting, "certificate", own->certificate, false);
     check_one(read, own, setting, "key", own->key, true);
+    check_one(read, own, setting, "key_password", own->key_password, true);
     check_one(read, own, setting, "client_ca", own->client_ca, false);
     check_one(read, own, setting, "crl", own->crl, false);
 }

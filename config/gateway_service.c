@@ -140,6 +140,22 @@ static void check_pattern(struct schema_read *read, struct config_origin origin,
 static void check_identity(struct schema_read *read, const struct config_upstream *own,
                            const config_setting_t *setting)
 {
+    if (own->key_password != NULL)
+        check_secret(read, at(read, setting, "key_password"), "key_password", own->key_password);
+    if (own->key_password != NULL && own->key == NULL && own->bundle == NULL)
+        schema_error(read, at(read, setting, "key_password"),
+                     "'key_password' in upstream '%s' opens nothing; add 'key' or 'bundle', or remove it",
+                     own->name);
+    if (own->bundle != NULL && (own->certificate != NULL || own->key != NULL)) {
+        schema_error(read, at(read, setting, "bundle"),
+                     "upstream '%s' has 'bundle' beside 'certificate' and 'key'; keep one or the other",
+                     own->name);
+        return;
+    }
+    if (own->bundle != NULL) {
+        check_secret(read, at(read, setting, "bundle"), "bundle", own->bundle);
+        return;
+    }
     if ((own->certificate == NULL) != (own->key == NULL)) {
         const char *there = own->certificate != NULL ? "certificate" : "key";
         schema_error(read, at(read, setting, there), "upstream '%s' has '%s' but no '%s'; add it", own->name,

@@ -216,6 +216,12 @@ static const struct schema_key listener_keys[] = {
      .type = SCHEMA_PATH,
      .example = "\"tls/gw.key\"",
      SCHEMA_INTO(struct config_listener, key)},
+    {.name = "key_password",
+     .with = "security",
+     .with_words = tls_words,
+     .type = SCHEMA_PATH,
+     .example = "\"tls/gw.pass\"",
+     SCHEMA_INTO(struct config_listener, key_password)},
     {.name = "client_ca",
      SECURED,
      .type = SCHEMA_PATH,
@@ -331,6 +337,28 @@ static void set_alpn(struct schema_read *read, const struct schema_value *value,
         upstream->alpn = arena_format(read->arena, "%s,%s", upstream->alpn, value->text);
 }
 
+static void set_pin(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    struct config_upstream *upstream = into;
+    size_t prefix = strlen("sha256/");
+    if (strncmp(value->text, "sha256/", prefix) != 0 || strlen(value->text) != prefix + 44 ||
+        strchr(value->text, ',') != NULL)
+        schema_refuse(read, value,
+                      "a pin is \"sha256/\" and the base64 of a public key's SHA-256, 44 characters");
+    else if (upstream->pins == NULL)
+        upstream->pins = value->text;
+    else
+        upstream->pins = arena_format(read->arena, "%s,%s", upstream->pins, value->text);
+}
+
+static const char *const ocsp_words[] = {"none", "stapled", "required", NULL};
+
+static void set_ocsp(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)read;
+    ((struct config_upstream *)into)->stapling = (uint8_t)value->number;
+}
+
 static void set_min_version(struct schema_read *read, const struct schema_value *value, void *into)
 {
     (void)read;
@@ -402,6 +430,33 @@ static const struct schema_key upstream_keys[] = {
      .type = SCHEMA_PATH,
      .example = "\"tls/devices/${id}.key\"",
      SCHEMA_INTO(struct config_upstream, key)},
+    {.name = "bundle",
+     .with = "security",
+     .with_words = tls_words,
+     .type = SCHEMA_PATH,
+     .example = "\"tls/devices.pem\"",
+     SCHEMA_INTO(struct config_upstream, bundle)},
+    {.name = "key_password",
+     .with = "security",
+     .with_words = tls_words,
+     .type = SCHEMA_PATH,
+     .example = "\"tls/keys.pass\"",
+     SCHEMA_INTO(struct config_upstream, key_password)},
+    {.name = "ocsp",
+     .with = "security",
+     .with_words = tls_words,
+     .type = SCHEMA_WORD,
+     .words = ocsp_words,
+     .fallback = "none",
+     .example = "\"stapled\"",
+     .set = set_ocsp},
+    {.name = "pin",
+     .with = "security",
+     .with_words = tls_words,
+     .type = SCHEMA_TEXTS,
+     .max = 63,
+     .example = "\"sha256/...\"",
+     .set = set_pin},
     {.name = "crl",
      SECURED,
      .type = SCHEMA_PATH,

@@ -35,6 +35,10 @@ static bool fill_settings(const struct config_upstream *upstream, struct pair_pa
                                       .server_name = upstream->server_name,
                                       .alpn = upstream->alpn,
                                       .crl_file = upstream->crl,
+                                      .pins = upstream->pins,
+                                      .stapling = (enum tls_stapling)upstream->stapling,
+                                      .bundle_file = upstream->bundle,
+                                      .key_password_file = upstream->key_password,
                                       .resumption = upstream->resumption};
     if (upstream->certificate == NULL)
         return true;

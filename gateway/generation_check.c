@@ -25,17 +25,18 @@ bool generation_check_complete(const struct config_upstream *u)
     if ((u->certificate == NULL) != (u->key == NULL) || (u->psk_id == NULL) != (u->psk_file == NULL) ||
         (!psk && (u->ca == NULL || u->server_name == NULL)))
         return false;
-    return readable(u->ca) && readable(u->certificate) && readable(u->key) && readable(u->crl) &&
-           readable(u->psk_file);
+    return readable(u->ca) && readable(u->certificate) && readable(u->key) && readable(u->key_password) &&
+           readable(u->bundle) && readable(u->crl) && readable(u->psk_file);
 }
 
 /* `what` and `name`: whose pair it is. */
 static bool check_pair(const char *what, const char *name, const struct config_origin *at,
-                       const char *certificate, const char *key, struct diagnostics *d)
+                       const char *certificate, const char *key, const char *key_password,
+                       struct diagnostics *d)
 {
     struct tls_error error = {.text = ""};
     int days_left = 0;
-    if (tls_check_pair(certificate, key, &days_left, &error) != 0) {
+    if (tls_check_pair_with(certificate, key, key_password, &days_left, &error) != 0) {
         diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line, "%s '%s': %s", what, name, error.text);
         return false;
     }
@@ -49,7 +50,8 @@ static bool check_pair(const char *what, const char *name, const struct config_o
 bool generation_check_pair(const struct config_upstream *upstream, struct diagnostics *d)
 {
     return upstream->certificate == NULL || strstr(upstream->certificate, VARIABLE) != NULL ||
-           check_pair("upstream", upstream->name, &upstream->origin, upstream->certificate, upstream->key, d);
+           check_pair("upstream", upstream->name, &upstream->origin, upstream->certificate, upstream->key,
+                      upstream->key_password, d);
 }
 
 bool generation_check_listener(const struct config_listener *l, struct diagnostics *d)
@@ -61,7 +63,7 @@ bool generation_check_listener(const struct config_listener *l, struct diagnosti
         return true;
     return l->certificate != NULL && l->key != NULL && l->client_ca != NULL && readable(l->certificate) &&
            readable(l->key) && readable(l->client_ca) && readable(l->crl) &&
-           check_pair("listener", l->name, &l->origin, l->certificate, l->key, d);
+           check_pair("listener", l->name, &l->origin, l->certificate, l->key, l->key_password, d);
 }
 
 /* "tls/devices/${id}.pem": its directory, and what stands before and behind the variable in the name. */
@@ -123,7 +125,7 @@ static void check_device(struct devices *devices, const char *id)
     if (!path_of(upstream->certificate, id, certificate) || !path_of(upstream->key, id, key))
         return;
     devices->checked++;
-    if (tls_check_pair(certificate, key, &days_left, &error) != 0) {
+    if (tls_check_pair_with(certificate, key, upstream->key_password, &days_left, &error) != 0) {
         if (devices->bad++ < TOLD_MAX)
             diagnostics_add(devices->d, DIAGNOSTIC_WARNING, at->file, at->line,
                             "upstream '%s': device '%s' cannot connect; %s", upstream->name, id, error.text);

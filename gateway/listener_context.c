@@ -1,17 +1,36 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/listener_context.h"
 
+#include <unistd.h>
+
 /* An expiry nearer than this is worth a warning. */
 #define EXPIRY_WARNING_DAYS 30
 
+static bool readable(const char *path)
+{
+    return path == NULL || access(path, R_OK) == 0;
+}
+
+/* What is not there has been told where the settings were read. */
+static bool complete(const struct config_listener *l)
+{
+    bool asks = (l->auth & CONFIG_AUTH_CERT) != 0;
+    return l->certificate != NULL && l->key != NULL && asks == (l->client_ca != NULL) &&
+           readable(l->certificate) && readable(l->key) && readable(l->key_password) &&
+           readable(l->client_ca) && readable(l->crl);
+}
+
 struct tls_context *listener_context_tls(const struct config_listener *listener, struct diagnostics *d)
 {
+    if (!complete(listener))
+        return NULL;
     bool asks = listener->client_ca != NULL;
     /* Where another proof would do as well, a client without a certificate is not turned away yet. */
     struct tls_server_settings settings = {.min_version =
                                                listener->tls_1_2 ? TLS_VERSION_1_2 : TLS_VERSION_1_3,
                                            .certificate_file = listener->certificate,
                                            .key_file = listener->key,
+                                           .key_password_file = listener->key_password,
                                            .client_ca_file = listener->client_ca,
                                            .crl_file = asks ? listener->crl : NULL,
                                            .needs_certificate = asks && listener->auth == CONFIG_AUTH_CERT,
@@ -24,7 +43,8 @@ struct tls_context *listener_context_tls(const struct config_listener *listener,
     if (context == NULL)
         diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line, "listener '%s': %s", listener->name,
                         error.text);
-    else if (tls_check_pair(listener->certificate, listener->key, &days_left, &error) == 0 &&
+    else if (tls_check_pair_with(listener->certificate, listener->key, listener->key_password, &days_left,
+                                 &error) == 0 &&
              days_left < EXPIRY_WARNING_DAYS)
         diagnostics_add(d, DIAGNOSTIC_WARNING, at->file, at->line,
                         "listener '%s': certificate %s ends in %d days; renew it", listener->name,

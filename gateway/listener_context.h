@@ -6,7 +6,8 @@
 #include "config/gateway_config.h"
 #include "dataplane/secure/tls_context.h"
 
-/* NULL with what is wrong in `d`: files that cannot be used, a key of another certificate, an empty list. */
+/* NULL when its settings are incomplete, which has been told, or with what is wrong in `d`: files that cannot
+ * be used, a key of another certificate, an empty list. */
 struct tls_context *listener_context_tls(const struct config_listener *listener, struct diagnostics *d);
 
 #endif

@@ -345,11 +345,11 @@ static const char *peer_refused(const struct tls_context *context, const struct 
     return context == NULL || peer == NULL ? NULL : tls_context_refuses(context, peer);
 }
 
-static enum outcome check_device_transport(const struct relay *r, const char **detail)
+static enum outcome check_device_transport(const struct relay *r, const struct generation *generation,
+                                           uint16_t listener, const char **detail)
 {
-    const struct generation *generation = relay_generation(r);
-    const struct tls_context *context = generation->listener_tls[r->origin.listener];
-    bool secured = generation->config->listeners[r->origin.listener].security == CONFIG_SECURITY_TLS;
+    const struct tls_context *context = generation->listener_tls[listener];
+    bool secured = generation->config->listeners[listener].security == CONFIG_SECURITY_TLS;
     if (r->origin.tls != secured) {
         *detail = secured ? "the listener has TLS now" : "the listener has no TLS any more";
         return OUTCOME_RIGHTS_LOST;
@@ -364,11 +364,11 @@ static enum outcome check_device_transport(const struct relay *r, const char **d
     return *detail == NULL ? OUTCOME_ALLOWED : OUTCOME_CERTIFICATE_LOST;
 }
 
-enum outcome relay_check_transport(const struct relay *r, const char **detail)
+enum outcome relay_check_transport(const struct relay *r, const struct generation *generation,
+                                   uint16_t listener, const char **detail)
 {
-    const struct generation *generation = relay_generation(r);
     *detail = NULL;
-    enum outcome outcome = check_device_transport(r, detail);
+    enum outcome outcome = check_device_transport(r, generation, listener, detail);
     if (outcome != OUTCOME_ALLOWED || !r->upstream_tls)
         return outcome;
     for (uint32_t i = 0; i < generation->config->upstreams_n && *detail == NULL; i++)
@@ -384,7 +384,7 @@ void relay_opened(struct relay *r)
     relay_dialled(r, true);
     /* The handshake was begun under an older configuration, perhaps. */
     const char *detail;
-    enum outcome outcome = relay_check_transport(r, &detail);
+    enum outcome outcome = relay_check_transport(r, relay_generation(r), r->origin.listener, &detail);
     if (outcome != OUTCOME_ALLOWED) {
         relay_report(
             r, &(struct relay_report){

@@ -11,8 +11,11 @@ static void foresee(const struct relay *r, const struct generation *next, struct
     enum outcome outcome = OUTCOME_NO_LISTENER;
     sum->sessions++;
     if (relay_find_listener(r, next->config, &listener)) {
+        const char *detail;
         struct client_facts facts = relay_facts(r, next, listener);
-        outcome = identity_resolve(next->policy, &facts, &identity);
+        outcome = relay_check_transport(r, next, listener, &detail);
+        if (outcome == OUTCOME_ALLOWED)
+            outcome = identity_resolve(next->policy, &facts, &identity);
     }
     if (outcome != OUTCOME_ALLOWED || strcmp(identity.name, r->identity.name) != 0) {
         if (sum->closed++ == 0)

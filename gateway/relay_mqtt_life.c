@@ -63,7 +63,7 @@ void relay_make_current(struct relay *r)
         return;
     }
     const char *detail;
-    enum outcome outcome = relay_check_transport(r, &detail);
+    enum outcome outcome = relay_check_transport(r, relay_generation(r), r->origin.listener, &detail);
     if (outcome != OUTCOME_ALLOWED) {
         lose(r, outcome, detail);
         return;

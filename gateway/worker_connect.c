@@ -167,7 +167,8 @@ static struct stream *dial_server(struct worker *w, uint32_t upstream, uint8_t s
         return lower;
     struct stream *upper =
         tls_connect(w->tls, w->generation->upstream_tls[upstream],
-                    config->certificate == NULL ? NULL : identity, lower, handler, user, w->now_us);
+                    config->certificate == NULL && config->bundle == NULL ? NULL : identity, lower, handler,
+                    user, w->now_us);
     if (upper == NULL)
         stream_abort(lower);
     return upper;

@@ -127,6 +127,10 @@ static bool set_client(struct tls_context *context, const struct tls_settings *s
     if (!is_address && wolfSSL_CTX_UseSNI(ctx, WOLFSSL_SNI_HOST_NAME, settings->server_name,
                                           (unsigned short)name_bytes) != WOLFSSL_SUCCESS)
         return fail(error, "server name '%.60s' cannot be used", settings->server_name);
+    context->stapling = settings->stapling != TLS_STAPLING_NONE;
+    if ((context->stapling && wolfSSL_CTX_EnableOCSPStapling(ctx) != WOLFSSL_SUCCESS) ||
+        (settings->stapling == TLS_STAPLING_HARD && wolfSSL_CTX_EnableOCSPMustStaple(ctx) != WOLFSSL_SUCCESS))
+        return fail(error, "this wolfSSL cannot ask for a stapled status");
     if (settings->resumption)
         wolfSSL_CTX_UseSessionTicket(ctx);
     else
@@ -155,6 +159,15 @@ static bool set_identities(struct tls_context *context, const struct tls_setting
     uint32_t capacity = settings->identity_cache == 0 ? IDENTITY_CACHE_DEFAULT : settings->identity_cache;
     if (settings->resumption && (context->tickets = name_cache_create(capacity, &ticket_type)) == NULL)
         return fail(error, "out of memory");
+    if (settings->bundle_file != NULL) {
+        if (settings->certificate_file != NULL || settings->key_file != NULL)
+            return fail(error, "certificates come from files or from a bundle, not from both");
+        context->bundle = tls_bundle_open(settings->bundle_file, settings->key_password_file, error);
+        if (context->bundle == NULL)
+            return false;
+        context->identities = name_cache_create(capacity, &identity_type);
+        return context->identities != NULL || fail(error, "out of memory");
+    }
     if ((settings->certificate_file == NULL) != (settings->key_file == NULL))
         return fail(error, "a certificate and its key are given together or not at all");
     if (settings->certificate_file == NULL)
@@ -162,7 +175,8 @@ static bool set_identities(struct tls_context *context, const struct tls_setting
     if (!pattern_good(settings->certificate_file) || !pattern_good(settings->key_file))
         return fail(error, "certificate and key paths may hold one %%s and nothing else after %%");
     if (strchr(settings->certificate_file, '%') == NULL && strchr(settings->key_file, '%') == NULL) {
-        context->shared_identity = tls_identity_load(settings->certificate_file, settings->key_file, error);
+        context->shared_identity = tls_identity_load_with(settings->certificate_file, settings->key_file,
+                                                          settings->key_password_file, error);
         return context->shared_identity != NULL;
     }
     context->identities = name_cache_create(capacity, &identity_type);
@@ -184,7 +198,8 @@ struct tls_context *tls_context_create(const struct tls_settings *settings, stru
     } else if (!copy_string(&context->server_name, settings->server_name) ||
                !copy_string(&context->alpn, settings->alpn) ||
                !copy_string(&context->certificate_file, settings->certificate_file) ||
-               !copy_string(&context->key_file, settings->key_file)) {
+               !copy_string(&context->key_file, settings->key_file) ||
+               !copy_string(&context->key_password_file, settings->key_password_file)) {
         fail(error, "out of memory");
     } else if (set_client(context, settings, error) &&
                tls_trust_load_ca(context->ctx, settings->ca_file, error) &&
@@ -218,13 +233,22 @@ void tls_context_unref(struct tls_context *context)
     free(context->alpn);
     free(context->certificate_file);
     free(context->key_file);
+    free(context->key_password_file);
+    tls_bundle_close(context->bundle);
     free(context);
 }
 
 int tls_check_pair(const char *certificate_file, const char *key_file, int *days_left,
                    struct tls_error *error)
 {
-    struct tls_identity *identity = tls_identity_load(certificate_file, key_file, error);
+    return tls_check_pair_with(certificate_file, key_file, NULL, days_left, error);
+}
+
+int tls_check_pair_with(const char *certificate_file, const char *key_file, const char *key_password_file,
+                        int *days_left, struct tls_error *error)
+{
+    struct tls_identity *identity =
+        tls_identity_load_with(certificate_file, key_file, key_password_file, error);
     if (identity == NULL)
         return -1;
     if (days_left != NULL)
@@ -278,9 +302,13 @@ static struct tls_identity *find_identity(struct tls_context *context, const cha
     struct tls_identity *identity = name_cache_get(context->identities, name);
     if (identity != NULL)
         return identity;
-    fill_pattern(certificate_file, context->certificate_file, name);
-    fill_pattern(key_file, context->key_file, name);
-    identity = tls_identity_load(certificate_file, key_file, error);
+    if (context->bundle != NULL) {
+        identity = tls_bundle_identity(context->bundle, name, error);
+    } else {
+        fill_pattern(certificate_file, context->certificate_file, name);
+        fill_pattern(key_file, context->key_file, name);
+        identity = tls_identity_load_with(certificate_file, key_file, context->key_password_file, error);
+    }
     if (identity != NULL)
         name_cache_put(context->identities, name, tls_identity_ref(identity), true);
     return identity;
@@ -290,7 +318,7 @@ static bool present_identity(struct tls_context *context, const char *name, WOLF
                              struct tls_failure *failure)
 {
     struct tls_error error = {""};
-    if (context->certificate_file == NULL)
+    if (context->certificate_file == NULL && context->bundle == NULL)
         return true;
     struct tls_identity *identity = find_identity(context, name, &error);
     bool good = identity != NULL && tls_identity_apply(identity, ssl);
@@ -343,7 +371,9 @@ WOLFSSL *tls_context_session(struct tls_context *context, const char *identity,
     if (context->server)
         return server_session(context, failure);
     WOLFSSL *ssl = wolfSSL_new(context->ctx);
-    if (ssl == NULL || wolfSSL_check_domain_name(ssl, context->checked_name) != WOLFSSL_SUCCESS ||
+    if (ssl == NULL ||
+        (context->stapling && wolfSSL_UseOCSPStapling(ssl, WOLFSSL_CSR_OCSP, 0) != WOLFSSL_SUCCESS) ||
+        wolfSSL_check_domain_name(ssl, context->checked_name) != WOLFSSL_SUCCESS ||
         (context->alpn != NULL && wolfSSL_UseALPN(ssl, context->alpn, (unsigned int)strlen(context->alpn),
                                                   WOLFSSL_ALPN_FAILED_ON_MISMATCH) != WOLFSSL_SUCCESS)) {
         failure->why = STREAM_END_ABORTED;

@@ -24,6 +24,15 @@ enum tls_version {
     TLS_VERSION_1_2,     /* 1.2 or 1.3 */
 };
 
+/* What a client asks of the status (OCSP, RFC 6960) that a server staples to its certificate (RFC 8446
+ * section 4.4.2.1). One that says "revoked", is out of date or not the issuer's refuses the server in either
+ * case. */
+enum tls_stapling {
+    TLS_STAPLING_NONE = 0, /* not asked for */
+    TLS_STAPLING_SOFT,     /* asked for; a server without one will do */
+    TLS_STAPLING_HARD,     /* a server without one is refused */
+};
+
 /* All strings are copied. Paths are absolute or relative to the working directory; the caller has resolved
  * them. */
 struct tls_settings {
@@ -34,11 +43,14 @@ struct tls_settings {
     const char
         *certificate_file; /* may hold "%s", which the identity name replaces; NULL: no client certificate */
     const char *key_file;  /* likewise */
-    const char *crl_file;  /* or NULL */
-    const char *pins;      /* "sha256/BASE64" of SubjectPublicKeyInfo, comma-separated; NULL: any key */
+    const char *key_password_file; /* opens encrypted keys; or NULL */
+    const char *bundle_file;       /* instead of both: all devices in one file, see tls_bundle.h; or NULL */
+    const char *crl_file;          /* or NULL */
+    const char *pins;        /* "sha256/BASE64" of SubjectPublicKeyInfo, comma-separated; NULL: any key */
     uint32_t identity_cache; /* entries; 0: 1024 */
-    bool resumption;         /* keep session tickets per identity */
-    bool datagrams;          /* DTLS 1.2, whatever min_version says */
+    enum tls_stapling stapling;
+    bool resumption; /* keep session tickets per identity */
+    bool datagrams;  /* DTLS 1.2, whatever min_version says */
 };
 
 /*
@@ -48,13 +60,14 @@ struct tls_settings {
  */
 struct tls_server_settings {
     enum tls_version min_version;
-    const char *certificate_file; /* the listener's own chain; needed */
-    const char *key_file;         /* needed */
-    const char *client_ca_file;   /* PEM bundle; NULL: clients are not asked for a certificate */
-    const char *crl_file;         /* of client certificates; or NULL */
-    bool needs_certificate;       /* a client without one is refused */
-    bool resumption;              /* give session tickets; never early data */
-    uint32_t ticket_peers;        /* clients whose certificate is remembered for their tickets; 0: 4096 */
+    const char *certificate_file;  /* the listener's own chain; needed */
+    const char *key_file;          /* needed */
+    const char *key_password_file; /* or NULL */
+    const char *client_ca_file;    /* PEM bundle; NULL: clients are not asked for a certificate */
+    const char *crl_file;          /* of client certificates; or NULL */
+    bool needs_certificate;        /* a client without one is refused */
+    bool resumption;               /* give session tickets; never early data */
+    uint32_t ticket_peers;         /* clients whose certificate is remembered for their tickets; 0: 4096 */
 };
 
 struct tls_error {
@@ -94,5 +107,8 @@ bool tls_context_needs_certificate(const struct tls_context *context);
  */
 int tls_check_pair(const char *certificate_file, const char *key_file, int *days_left,
                    struct tls_error *error);
+/* The same with a key that may be encrypted. */
+int tls_check_pair_with(const char *certificate_file, const char *key_file, const char *key_password_file,
+                        int *days_left, struct tls_error *error);
 
 #endif

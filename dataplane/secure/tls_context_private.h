@@ -4,6 +4,7 @@
 #define DATAPLANE_SECURE_TLS_CONTEXT_PRIVATE_H
 
 #include "dataplane/secure/revocation.h"
+#include "dataplane/secure/tls_bundle.h"
 #include "dataplane/secure/tls_identity.h"
 #include "dataplane/secure/tls_pin.h"
 #include "dataplane/secure/tls_session_setup.h"
@@ -30,8 +31,11 @@ struct tls_context {
     char *server_name;
     char *checked_name; /* as wolfSSL writes it: IPv6 addresses are spelled out */
     char *alpn;
+    bool stapling;
     char *certificate_file; /* NULL: no client certificate */
     char *key_file;
+    char *key_password_file;
+    struct tls_bundle *bundle;     /* instead of the two */
     struct name_cache *identities; /* when the files are a pattern */
     struct name_cache *tickets;    /* NULL: no resumption */
     /* a server */

@@ -7,6 +7,7 @@
 #include <wolfssl/wolfcrypt/random.h>
 #include <wolfssl/wolfcrypt/rsa.h>
 
+#include "dataplane/secure/certificate.h"
 #include "dataplane/secure/secret_memory.h"
 #include "dataplane/secure/tls_identity.h"
 
@@ -23,6 +24,7 @@
 
 #define CHAIN_FILE_MAX (128u * 1024)
 #define KEY_FILE_MAX (32u * 1024)
+#define PASSWORD_MAX 1024
 #define DAY_S 86400
 #define RSA_BYTES_MIN 256 /* 2048 bits */
 #define EC_BYTES_MIN 32
@@ -47,8 +49,8 @@ __attribute__((format(printf, 2, 3))) static void say(struct tls_error *error, c
 
 /* ---- files --------------------------------------------------------------------------------------------- */
 
-/* Reads the whole file into `out`, or answers -1 with `error`. */
-static ssize_t read_into(const char *path, uint8_t *out, size_t limit, struct tls_error *error)
+/* Reads the file from `at` on into `out`, at most `limit` bytes; the number, or -1 with `error`. */
+static ssize_t read_from(const char *path, uint64_t at, uint8_t *out, size_t limit, struct tls_error *error)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat facts;
@@ -62,19 +64,28 @@ static ssize_t read_into(const char *path, uint8_t *out, size_t limit, struct tl
     ssize_t got = S_ISREG(facts.st_mode) ? 1 : -1;
     errno = EINVAL;
     while (got > 0 && have < limit) {
-        got = read(fd, out + have, limit - have);
+        got = pread(fd, out + have, limit - have, (off_t)(at + have));
         have += got > 0 ? (size_t)got : 0;
     }
     int why = errno;
     close(fd);
     if (got < 0)
         say(error, "cannot read %.160s: %s", path, S_ISREG(facts.st_mode) ? strerror(why) : "not a file");
-    else if (have == limit)
+    else
+        return (ssize_t)have;
+    return -1;
+}
+
+/* Reads the whole file into `out`, or answers -1 with `error`. */
+static ssize_t read_into(const char *path, uint8_t *out, size_t limit, struct tls_error *error)
+{
+    ssize_t have = read_from(path, 0, out, limit, error);
+    if (have == (ssize_t)limit)
         say(error, "%.160s is larger than %zu KiB", path, limit / 1024);
     else if (have == 0)
         say(error, "%.160s is empty", path);
     else
-        return (ssize_t)have;
+        return have;
     return -1;
 }
 
@@ -98,37 +109,67 @@ uint8_t *tls_read_file(const char *path, size_t limit, size_t *bytes, struct tls
     return fitting;
 }
 
+/* The first line of the file; false with `error`. */
+static bool read_password(const char *path, char password[PASSWORD_MAX], struct tls_error *error)
+{
+    ssize_t n = read_into(path, (uint8_t *)password, PASSWORD_MAX, error);
+    if (n < 0)
+        return false;
+    password[strcspn(password, "\r\n")] = 0;
+    if (password[0] == 0)
+        say(error, "%.160s does not begin with a line that holds a passphrase", path);
+    return password[0] != 0;
+}
+
+/* A PEM key in secret memory becomes the identity's, in a piece of its own size. */
+static bool take_key(struct tls_identity *identity, const uint8_t *pem, size_t n, const char *password,
+                     const char *path, struct tls_error *error)
+{
+    uint8_t *room = secret_memory_alloc(KEY_FILE_MAX);
+    int der = room == NULL ? -1 : wc_KeyPemToDer(pem, (int)n, room, KEY_FILE_MAX, password);
+    uint8_t *key = der <= 0 ? NULL : secret_memory_alloc((size_t)der);
+    if (key != NULL) {
+        memcpy(key, room, (size_t)der);
+        identity->key = key;
+        identity->key_bytes = identity->key_allocated = (size_t)der;
+    } else if (room == NULL || der > 0) {
+        say(error, "out of memory");
+    } else if (password != NULL) {
+        say(error, "%.160s does not hold a private key in PEM that the passphrase opens", path);
+    } else {
+        say(error, "%.160s does not hold a private key in PEM that is not encrypted", path);
+    }
+    secret_memory_free(room, KEY_FILE_MAX);
+    return key != NULL;
+}
+
+static bool open_key(struct tls_identity *identity, const uint8_t *pem, size_t n, const char *password_file,
+                     const char *path, struct tls_error *error)
+{
+    if (password_file == NULL)
+        return take_key(identity, pem, n, NULL, path, error);
+    char *password = secret_memory_alloc(PASSWORD_MAX);
+    if (password == NULL)
+        say(error, "out of memory");
+    bool good = password != NULL && read_password(password_file, password, error) &&
+                take_key(identity, pem, n, password, path, error);
+    secret_memory_free(password, PASSWORD_MAX);
+    return good;
+}
+
 /* The file's text never leaves secret memory. */
-static bool load_key(struct tls_identity *identity, const char *path, struct tls_error *error)
+static bool load_key(struct tls_identity *identity, const char *path, const char *password_file,
+                     struct tls_error *error)
 {
     uint8_t *pem = secret_memory_alloc(KEY_FILE_MAX);
-    identity->key = secret_memory_alloc(KEY_FILE_MAX);
-    identity->key_allocated = KEY_FILE_MAX;
-    if (pem == NULL || identity->key == NULL) {
+    if (pem == NULL) {
         say(error, "out of memory");
-        secret_memory_free(pem, KEY_FILE_MAX);
         return false;
     }
     ssize_t n = read_into(path, pem, KEY_FILE_MAX, error);
-    int der = n < 0 ? -1 : wc_KeyPemToDer(pem, (int)n, identity->key, KEY_FILE_MAX, NULL);
+    bool good = n > 0 && open_key(identity, pem, (size_t)n, password_file, path, error);
     secret_memory_free(pem, KEY_FILE_MAX);
-    if (n < 0)
-        return false;
-    if (der <= 0) {
-        say(error, "%.160s does not hold a private key in PEM that is not encrypted", path);
-        return false;
-    }
-    /* Keep a page, not all of the reading buffer. */
-    uint8_t *small = secret_memory_alloc((size_t)der);
-    if (small == NULL) {
-        say(error, "out of memory");
-        return false;
-    }
-    memcpy(small, identity->key, (size_t)der);
-    secret_memory_free(identity->key, identity->key_allocated);
-    identity->key = small;
-    identity->key_bytes = identity->key_allocated = (size_t)der;
-    return true;
+    return good;
 }
 
 /* ---- checks -------------------------------------------------------------------------------------------- */
@@ -234,22 +275,102 @@ static bool check(struct tls_identity *identity, const char *certificate_file, c
     return good;
 }
 
-struct tls_identity *tls_identity_load(const char *certificate_file, const char *key_file,
-                                       struct tls_error *error)
+static struct tls_identity *make(struct tls_error *error)
 {
     struct tls_identity *identity = calloc(1, sizeof(*identity));
-    if (identity == NULL) {
+    if (identity != NULL)
+        atomic_init(&identity->refs, 1);
+    else
         say(error, "out of memory");
+    return identity;
+}
+
+struct tls_identity *tls_identity_load_with(const char *certificate_file, const char *key_file,
+                                            const char *key_password_file, struct tls_error *error)
+{
+    struct tls_identity *identity = make(error);
+    if (identity == NULL)
         return NULL;
-    }
-    atomic_init(&identity->refs, 1);
     identity->chain = tls_read_file(certificate_file, CHAIN_FILE_MAX, &identity->chain_bytes, error);
-    if (identity->chain == NULL || !load_key(identity, key_file, error) ||
+    if (identity->chain == NULL || !load_key(identity, key_file, key_password_file, error) ||
         !check(identity, certificate_file, key_file, error)) {
         tls_identity_unref(identity);
         return NULL;
     }
     return identity;
+}
+
+struct tls_identity *tls_identity_load(const char *certificate_file, const char *key_file,
+                                       struct tls_error *error)
+{
+    return tls_identity_load_with(certificate_file, key_file, NULL, error);
+}
+
+/* Where the key begins: behind the last certificate. 0: there is none. */
+static size_t find_key(const uint8_t *text, size_t n)
+{
+    static const char end[] = "-----END CERTIFICATE-----";
+    const uint8_t *last = NULL;
+    for (const uint8_t *at = text; (at = memmem(at, n - (size_t)(at - text), end, sizeof(end) - 1)) != NULL;)
+        last = at += sizeof(end) - 1;
+    return last == NULL ? 0 : (size_t)(last - text);
+}
+
+/* The leaf is who it should be: the file may have changed since it was indexed. */
+static bool is_named(const struct tls_identity *identity, const char *name)
+{
+    DerBuffer *der = NULL;
+    struct certificate leaf;
+    struct der cn;
+    if (wc_PemToDer(identity->chain, (long)identity->chain_bytes, CERT_TYPE, &der, NULL, NULL, NULL) != 0)
+        return false;
+    bool good = certificate_parse(der->buffer, der->length, &leaf) &&
+                certificate_subject(&leaf, CERTIFICATE_CN, &cn) && cn.left == strlen(name) &&
+                memcmp(cn.at, name, cn.left) == 0;
+    wc_FreeDer(&der);
+    return good;
+}
+
+static bool take_part(struct tls_identity *identity, const uint8_t *text, size_t n, const char *path,
+                      const char *password_file, const char *name, struct tls_error *error)
+{
+    size_t key = find_key(text, n);
+    identity->chain = key == 0 ? NULL : malloc(key + 1);
+    if (identity->chain == NULL) {
+        say(error, "%.160s has changed since it was read", path);
+        return false;
+    }
+    memcpy(identity->chain, text, key);
+    identity->chain[key] = 0;
+    identity->chain_bytes = key;
+    if (!is_named(identity, name)) {
+        say(error, "%.120s has changed since it was read: '%.64s' is not where it was", path, name);
+        return false;
+    }
+    return open_key(identity, text + key, n - key, password_file, path, error) &&
+           check(identity, path, path, error);
+}
+
+struct tls_identity *tls_identity_load_part(const char *path, uint64_t at, uint32_t bytes,
+                                            const char *key_password_file, const char *name,
+                                            struct tls_error *error)
+{
+    struct tls_identity *identity = make(error);
+    uint8_t *text = secret_memory_alloc((size_t)bytes + 1);
+    bool good = false;
+    if (identity != NULL && text == NULL)
+        say(error, "out of memory");
+    if (identity != NULL && text != NULL) {
+        ssize_t n = read_from(path, at, text, bytes, error);
+        if (n >= 0 && n < (ssize_t)bytes)
+            say(error, "%.160s has changed since it was read", path);
+        good = n == (ssize_t)bytes && take_part(identity, text, bytes, path, key_password_file, name, error);
+    }
+    secret_memory_free(text, (size_t)bytes + 1);
+    if (good)
+        return identity;
+    tls_identity_unref(identity);
+    return NULL;
 }
 
 struct tls_identity *tls_identity_ref(struct tls_identity *identity)

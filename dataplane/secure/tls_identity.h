@@ -18,6 +18,17 @@ struct tls_identity;
 /* NULL with `error`. */
 struct tls_identity *tls_identity_load(const char *certificate_file, const char *key_file,
                                        struct tls_error *error);
+/* The same with a key that may be encrypted (PKCS#8, RFC 5958 section 3; PEM of RFC 1421 is not taken): the
+ * first line of `key_password_file` opens it; NULL: it may not. */
+struct tls_identity *tls_identity_load_with(const char *certificate_file, const char *key_file,
+                                            const char *key_password_file, struct tls_error *error);
+/*
+ * From `bytes` of one file that holds chain and key, from `at` on; the leaf's CN must be `name`. For
+ * tls_bundle.h.
+ */
+struct tls_identity *tls_identity_load_part(const char *path, uint64_t at, uint32_t bytes,
+                                            const char *key_password_file, const char *name,
+                                            struct tls_error *error);
 struct tls_identity *tls_identity_ref(struct tls_identity *identity);
 /* NULL is ignored. */
 void tls_identity_unref(struct tls_identity *identity);

@@ -1067,6 +1067,48 @@ static void no_such_place(void)
     diagnostics_destroy(d);
 }
 
+#define TOWARD(rest)                                                                                         \
+    DATAPLANE LISTENERS                                                                                      \
+        "upstreams = ( { name = \"broker\"; protocol = \"mqtt\"; servers = [ \"10.30.0.2:8883\" ]; "         \
+        "security = \"tls\"; ca = \"tls/ca.pem\"; server_name = \"x\"; " rest " } );"
+#define SOME_PIN "sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+/* B1, B3, B4: where keys come from, pinned keys, stapled status. */
+static void identities(void)
+{
+    static const struct mistake cases[] = {
+        {TOWARD(
+             "bundle = \"tls/gw.key\"; key_password = \"tls/gw.key\"; ocsp = \"required\"; pin = \"" SOME_PIN
+             "\";"),
+         ""},
+        {TOWARD("bundle = \"tls/gw.key\"; certificate = \"tls/gw.pem\"; key = \"tls/gw.key\";"),
+         "sallyport.conf:4: error: upstream 'broker' has 'bundle' beside 'certificate' and 'key'; keep one "
+         "or the "
+         "other\n"},
+        {TOWARD("key_password = \"tls/gw.key\";"), "sallyport.conf:4: error: 'key_password' in upstream "
+                                                   "'broker' opens nothing; add 'key' or 'bundle', or remove "
+                                                   "it\n"},
+        {TOWARD("bundle = \"tls/open.key\";"), "sallyport.conf:4: warning: 'bundle' names tls/open.key, "
+                                               "which every user of this machine can reach; chmod o= "
+                                               "it\n"},
+        {TOWARD("pin = \"sha256/AAAA\";"), "sallyport.conf:4: error: 'pin' is \"sha256/AAAA\"; a pin is "
+                                           "\"sha256/\" and the base64 of a public key's "
+                                           "SHA-256, 44 characters\n"},
+        {TOWARD("ocsp = \"ask\";"),
+         "sallyport.conf:4: error: 'ocsp' in upstream 'broker' is \"ask\", which it cannot be; "
+         "write one of \"none\", \"stapled\", \"required\"\n"},
+    };
+    TRY(cases);
+    files();
+    struct gateway_config *config = load_good(
+        TOWARD("pin = [ \"" SOME_PIN "\", \"" SOME_PIN "\" ]; ocsp = \"stapled\"; bundle = \"tls/gw.key\";"));
+    CU_ASSERT_STRING_EQUAL(config->upstreams[0].pins, SOME_PIN "," SOME_PIN);
+    CU_ASSERT_STRING_EQUAL(config->upstreams[0].bundle, rig_path("tls/gw.key"));
+    CU_ASSERT_EQUAL(config->upstreams[0].stapling, 1);
+    gateway_config_destroy(config);
+    rig_end();
+}
+
 #define SECURE(rest)                                                                                         \
     DATAPLANE UPSTREAMS                                                                                      \
         "listeners = ( { name = \"a\"; port = \"iot\"; protocol = \"mqtt\"; security = \"tls\"; listen "     \
@@ -1145,6 +1187,7 @@ int main(void)
         {"clouds (G1, J)", clouds},
         {"upstreams (B1, B3)", upstreams},
         {"listeners with TLS (A5, B4)", secure_listeners},
+        {"keys, pins and status of upstreams (B1, B3, B4)", identities},
         {"keys of devices (C5)", keys_of_devices},
         {"CoAP", coap},
         {"CoAP settings (E)", coap_settings},
