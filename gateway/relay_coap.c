@@ -451,6 +451,7 @@ static void sweep_client(struct coap_relays *r, struct coap_client *client)
     while (flight != NULL) {
         struct coap_flight *next = TAILQ_NEXT(flight, of_client);
         if (flight->observing && !still_allowed(r, client, flight)) {
+            r->counters.count[COAP_COUNT_OBSERVATIONS_TAKEN_BACK]++;
             coap_leg_cancel(flight);
             coap_leg_remove(flight);
             coap_exchange_stop_up(&flight->x);

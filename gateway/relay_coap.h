@@ -119,7 +119,8 @@ struct coap_arrival {
     COAP_COUNTER(CACHE_VALIDATED, "cache-validated")                                                         \
     COAP_COUNTER(SHARED, "observations-shared")                                                              \
     COAP_COUNTER(OBSERVATIONS, "observations")                                                               \
-    COAP_COUNTER(OBSERVATIONS_ENDED, "observations-ended")
+    COAP_COUNTER(OBSERVATIONS_ENDED, "observations-ended")                                                   \
+    COAP_COUNTER(OBSERVATIONS_TAKEN_BACK, "observations-taken-back")
 
 #define COAP_COUNTER_ENUM(name, id) COAP_COUNT_##name,
 enum coap_counter { COAP_COUNTER_TABLE(COAP_COUNTER_ENUM) COAP_COUNTER_COUNT };

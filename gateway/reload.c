@@ -169,7 +169,8 @@ static struct gateway_obeyed count_obeyed(struct gateway *gateway)
             continue;
         sum.kept += stats.relays.count[RELAY_SESSIONS_KEPT];
         sum.closed += stats.relays.count[RELAY_SESSIONS_RIGHTS_LOST];
-        sum.taken_back += stats.relays.count[RELAY_SUBSCRIPTIONS_TAKEN_BACK];
+        sum.taken_back += stats.relays.count[RELAY_SUBSCRIPTIONS_TAKEN_BACK] +
+                          stats.coap.count[COAP_COUNT_OBSERVATIONS_TAKEN_BACK];
     }
     return sum;
 }

@@ -227,6 +227,7 @@ static void test_reload(void)
     rig.current = &next;
     CU_ASSERT_TRUE(coap_relays_sweep(rig.relays, 1000));
     CU_ASSERT_EQUAL(counted(COAP_COUNT_OBSERVATIONS_ENDED), 1);
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_OBSERVATIONS_TAKEN_BACK), 1);
     CU_ASSERT_EQUAL(sent(0).code, COAP_FORBIDDEN);
     snapshot_destroy((struct snapshot *)(uintptr_t)rig.generation.policy);
     rig.generation = next;
