@@ -60,8 +60,9 @@ enum tcp_state {
 #define TCP_F_RTT (1u << 25)           /* there was an RTT measurement */
 #define TCP_F_RACK (1u << 26)          /* rack_* is valid */
 #define TCP_F_RACK_BUMPED (1u << 27)   /* the reordering window has grown in this round */
-#define TCP_F_GAPS (1u << 28)    /* segments came out of order or twice in this window's worth of data */
-#define TCP_F_ACK_GAP (1u << 29) /* a segment out of order waits for its acknowledgement */
+#define TCP_F_GAPS (1u << 28)     /* segments came out of order or twice in this window's worth of data */
+#define TCP_F_REPEATED (1u << 30) /* something was sent again in this recovery */
+#define TCP_F_ACK_GAP (1u << 29)  /* a segment out of order waits for its acknowledgement */
 
 enum tcp_armed {
     TCP_ARMED_RETRANSMIT = 1,

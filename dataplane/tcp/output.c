@@ -113,6 +113,7 @@ static void repeat(struct tcp_connection *c, struct tcp_sent *record)
         c->undo_ts = tcp_timestamp(c);
     }
     record->flags |= TCP_SENT_AGAIN;
+    c->flags |= TCP_F_REPEATED;
     record->sent_us = (uint32_t)c->tcp->now_us;
     count_out(c, len + fin);
     tcp_count(c->tcp, TCP_RETRANSMITS);

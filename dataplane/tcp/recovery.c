@@ -153,7 +153,7 @@ static void enter(struct tcp_connection *c, enum tcp_recovery_phase phase)
     uint32_t flight = tcp_flight(c);
     c->recover = c->snd_nxt;
     c->undo_ts = 0;
-    c->flags &= ~TCP_F_UNDO;
+    c->flags &= ~(TCP_F_UNDO | TCP_F_REPEATED);
     c->phase = (uint8_t)phase;
     /* RFC 9438 s.4.6: the window counts when it was the limit. What is out right now may be less, for the
      * acknowledgements of one burst come before what they let go. */
@@ -200,12 +200,28 @@ static void proportional_rate(struct tcp_connection *c, uint32_t delivered)
     c->cwnd = pipe + (uint32_t)(allowed > 0 ? allowed : 0);
 }
 
+/* A recovery was needless: what it took is given back, and RACK waits longer from now on (RFC 8985 s.6.2 step
+ * 3). */
+static void take_back(struct tcp_connection *c)
+{
+    if (c->phase == TCP_PHASE_RECOVERY)
+        c->flags |= TCP_F_REORDERING;
+    leave(c);
+    tcp_congestion_undo(c);
+    tcp_count(c->tcp, TCP_SPURIOUS);
+}
+
 /* RFC 3522: the first acknowledgement of something sent again that echoes an older timestamp answers the
  * original, so nothing was lost. */
 static void check_undo(struct tcp_connection *c, const struct tcp_ack *ack)
 {
     struct tcp_sent_at at;
 
+    /* All that was thought lost has arrived, before any of it was sent again: later in the same burst. */
+    if (c->phase == TCP_PHASE_RECOVERY && c->lost_bytes == 0 && (c->flags & TCP_F_REPEATED) == 0) {
+        take_back(c);
+        return;
+    }
     if ((c->flags & TCP_F_UNDO) == 0 || ack->acked == 0)
         return;
     c->flags &= ~TCP_F_UNDO;
@@ -218,9 +234,7 @@ static void check_undo(struct tcp_connection *c, const struct tcp_ack *ack)
             c->lost_bytes -= length(r);
         }
     }
-    leave(c);
-    tcp_congestion_undo(c);
-    tcp_count(c->tcp, TCP_SPURIOUS);
+    take_back(c);
 }
 
 /* RFC 6582, for peers without SACK. */

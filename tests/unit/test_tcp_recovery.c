@@ -87,6 +87,23 @@ static const struct tcp_script sack[] = {
                      "> . 18001:19001\n"
                      "> P. 19001:20001\n"
                      "cwnd 11200\n"},
+    {"RFC 8985 s.6.2: what arrives before it was sent again was not lost, only late, and the window stays",
+     SACK "<< . 1:1 ack 1 win 65535 <sack 1001:4001>\n"
+          "<< . 1:1 ack 4001 win 65535\n"
+          "flush\n"
+          "> none\n"
+          "counter spurious-recoveries 1\n"
+          "counter retransmits 0\n"
+          "cwnd 10000\n"
+          "< . 1:1 ack 10001 win 65535\n"
+          "write 5000\n"
+          "> . 10001:11001\n> . 11001:12001\n> . 12001:13001\n> . 13001:14001\n> P. 14001:15001\n"
+          "+0.1\n"
+          "< . 1:1 ack 10001 win 65535 <sack 11001:14001>\n"
+          "+0.024\n"
+          "> none\n" /* a quarter of the RTT from now on */
+          "+0.003\n"
+          "> P. 10001:11001\n"},
     {"RFC 3042: new segments leave on the first duplicates when there are any",
      OPEN(",sackOK") "write 12000\n"
                      "> . 1:1001\n> . 1001:2001\n> . 2001:3001\n> . 3001:4001\n> . 4001:5001\n"
