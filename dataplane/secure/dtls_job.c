@@ -158,6 +158,7 @@ bool dtls_job_submit(struct dtls_session *session)
     if (handshake_pool_submit(worker->pool, worker->pool_number, job))
         return true;
     session->away = false;
+    job->owner = NULL;
     job->next = worker->spare;
     worker->spare = job;
     return false;
