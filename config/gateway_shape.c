@@ -84,8 +84,9 @@ void gateway_check_shape(struct schema_read *read, const struct config_upstream 
                      "upstream '%s' has a password and no user name, which MQTT 3.1.1 does not know; add "
                      "user_name = \"${id}\";",
                      own->name);
-    static const char *const keys[] = {"user_name", "client_id", "mount"};
-    const char *const values[] = {own->user_name, own->client_id, own->mount};
+    static const char *const keys[] = {"user_name", "client_id", "mount", "profile"};
+    const char *const values[] = {own->user_name, own->client_id, own->mount,
+                                  own->profile != CLOUD_PLAIN ? cloud_limits(own->profile)->name : NULL};
     for (size_t i = 0; of_coap && i < sizeof(keys) / sizeof(keys[0]); i++)
         if (values[i] != NULL)
             schema_error(
