@@ -20,7 +20,7 @@
 #define GATEWAY_ADDRESSES_MAX 8
 #define GATEWAY_ROUTES_MAX 256
 #define GATEWAY_PROXY_HOSTS_MAX 8
-#define GATEWAY_PATHS_MAX 512
+#define GATEWAY_PATHS_MAX 1024
 
 /*
  * One entry of `ports`. Two entries with the same device and different VLANs are two interfaces of one port;
