@@ -319,11 +319,7 @@ static void check_upstream(struct schema_read *read, struct gateway_draft *draft
     check_servers(read, draft, own, setting);
     if (own->password_file != NULL)
         check_secret(read, at(read, setting, "password_file"), "password_file", own->password_file);
-    bool of_coap = false;
-    for (uint32_t i = 0; own->protocol == CONFIG_MQTT && i < draft->config->listeners_n; i++)
-        of_coap |= draft->config->listeners[i].protocol == CONFIG_COAP &&
-                   draft->config->listeners[i].upstream == index;
-    gateway_check_shape(read, own, setting, of_coap);
+    gateway_check_shape(read, own, setting);
 }
 
 /* ---- listeners ----------------------------------------------------------------------------------------- */

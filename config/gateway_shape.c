@@ -70,7 +70,7 @@ static void check_mount(struct schema_read *read, const struct config_upstream *
 }
 
 void gateway_check_shape(struct schema_read *read, const struct config_upstream *own,
-                         const config_setting_t *setting, bool of_coap)
+                         const config_setting_t *setting)
 {
     if (own->user_name != NULL)
         check_template(read, own, at(read, setting, "user_name"), "user_name", own->user_name);
@@ -84,14 +84,4 @@ void gateway_check_shape(struct schema_read *read, const struct config_upstream 
                      "upstream '%s' has a password and no user name, which MQTT 3.1.1 does not know; add "
                      "user_name = \"${id}\";",
                      own->name);
-    static const char *const keys[] = {"user_name", "client_id", "mount", "profile"};
-    const char *const values[] = {own->user_name, own->client_id, own->mount,
-                                  own->profile != CLOUD_PLAIN ? cloud_limits(own->profile)->name : NULL};
-    for (size_t i = 0; of_coap && i < sizeof(keys) / sizeof(keys[0]); i++)
-        if (values[i] != NULL)
-            schema_error(
-                read, at(read, setting, keys[i]),
-                "'%s' of upstream '%s' is not in this version for what CoAP listeners publish; give them "
-                "an upstream of their own",
-                keys[i], own->name);
 }

@@ -8,8 +8,8 @@
 
 #include "config/gateway_draft.h"
 
-/* `setting`: where the upstream is written. `of_coap`: some CoAP listener publishes to it. */
+/* `setting`: where the upstream is written. */
 void gateway_check_shape(struct schema_read *read, const struct config_upstream *own,
-                         const config_setting_t *setting, bool of_coap);
+                         const config_setting_t *setting);
 
 #endif

@@ -6,10 +6,12 @@
 #include "gateway/relay_coap_private.h"
 
 #define TOLD_EVERY_US 20000
+#define TOLD_BURST 20 /* this many may come at once */
 
 static struct event *begin(struct coap_relays *r, const struct coap_report *report)
 {
-    if (report->outcome != OUTCOME_ALLOWED && coap_now(r) < r->told_us) {
+    uint64_t now_us = coap_now(r);
+    if (report->outcome != OUTCOME_ALLOWED && r->told_us > now_us + (TOLD_BURST - 1) * TOLD_EVERY_US) {
         r->untold++;
         return NULL;
     }
@@ -19,7 +21,7 @@ static struct event *begin(struct coap_relays *r, const struct coap_report *repo
     event->kind = report->kind;
     event->outcome = report->outcome;
     event->enforced = report->enforced;
-    event->time_us = coap_now(r) + r->config.wall_offset_us;
+    event->time_us = now_us + r->config.wall_offset_us;
     event->ruleset = coap_generation(r)->number;
     event->coap = true;
     event->coap_code = report->method;
@@ -33,7 +35,7 @@ static struct event *begin(struct coap_relays *r, const struct coap_report *repo
         event_set_name(event->detail, sizeof(event->detail), bytes_of_text(report->detail));
     event->repeats = r->untold;
     r->untold = 0;
-    r->told_us = coap_now(r) + TOLD_EVERY_US;
+    r->told_us = (r->told_us > now_us ? r->told_us : now_us) + TOLD_EVERY_US;
     return event;
 }
 

@@ -583,32 +583,6 @@ static void clouds(void)
     TRY(cases);
 }
 
-/* What CoAP listeners publish knows none of it yet, and no line is silently ignored (C5, E8). */
-static void shapes_of_coap(void)
-{
-    static const char *const keys[] = {"user_name = \"x\"", "client_id = \"s-${id}\"", "mount = \"m/\"",
-                                       "profile = \"aws\""};
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        char text[2048];
-        files();
-        snprintf(
-            text, sizeof(text),
-            DATAPLANE
-            "listeners = ( { name = \"coap\"; port = \"iot\"; protocol = \"coap\"; security = \"none\"; "
-            "listen = "
-            "\"any:5683\"; upstream = \"broker\"; } );\n"
-            "upstreams = ( { name = \"broker\"; protocol = \"mqtt\"; servers = [ \"10.30.0.2:8883\" ]; " TLS
-            "certificate = \"tls/devices/${id}.pem\"; key = \"tls/devices/${id}.key\"; %s; } );",
-            keys[i]);
-        rig_write("sallyport.conf", text);
-        struct diagnostics *d = diagnostics_create();
-        gateway_config_destroy(gateway_config_read(rig_path("sallyport.conf"), d));
-        CU_ASSERT_PTR_NOT_NULL(strstr(rig_told(d), "is not in this version for what CoAP listeners publish"));
-        diagnostics_destroy(d);
-        rig_end();
-    }
-}
-
 static void upstreams(void)
 {
     static const struct mistake cases[] = {
@@ -1211,7 +1185,6 @@ int main(void)
         {"listeners (A2)", listeners},
         {"shapes (G1, C5)", shapes},
         {"clouds (G1, J)", clouds},
-        {"shapes of CoAP (G1, C5, E8)", shapes_of_coap},
         {"upstreams (B1, B3)", upstreams},
         {"listeners with TLS (A5, B4)", secure_listeners},
         {"keys, pins and status of upstreams (B1, B3, B4)", identities},
