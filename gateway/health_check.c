@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/health_check.h"
 
+#include "gateway/jitter.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,16 +40,6 @@ struct health_checks {
     struct health_check check[GATEWAY_UPSTREAMS_MAX][GATEWAY_SERVERS_MAX];
 };
 
-static uint32_t next_random(struct health_checks *all)
-{
-    uint32_t x = all->random;
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
-    all->random = x;
-    return x;
-}
-
 static const struct config_upstream *upstream_of(const struct health_check *check)
 {
     return &check->all->gateway->upstreams[check->upstream];
@@ -75,7 +67,7 @@ static void rest(struct health_check *check)
     uint64_t interval_us = upstream_of(check)->check_interval_us;
     check->state = CHECK_RESTING;
     timer_start(all->config.timers, &check->timer,
-                *all->config.now_us + interval_us * 7 / 8 + next_random(all) % (interval_us / 4));
+                *all->config.now_us + interval_us * 7 / 8 + jitter_next(&all->random) % (interval_us / 4));
 }
 
 static void succeed(struct health_check *check)
@@ -326,7 +318,7 @@ static void start(struct health_check *check, const struct config_upstream *upst
     check->kind = (uint8_t)upstream->check;
     check->state = CHECK_RESTING;
     timer_start(all->config.timers, &check->timer,
-                *all->config.now_us + next_random(all) % (upstream->check_interval_us / 10 + 1));
+                *all->config.now_us + jitter_next(&all->random) % (upstream->check_interval_us / 10 + 1));
 }
 
 void health_checks_update(struct health_checks *all, const struct gateway_config *config)

@@ -1,19 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/upstream.h"
 
+#include "gateway/jitter.h"
+
 #define OUT_FIRST_US UINT64_C(1000000)
 #define OUT_MOST_US UINT64_C(60000000)
-
-/* xorshift32: jitter needs no secrecy. */
-static uint32_t next_random(struct upstream_set *set)
-{
-    uint32_t x = set->random;
-    x ^= x << 13;
-    x ^= x >> 17;
-    x ^= x << 5;
-    set->random = x;
-    return x;
-}
 
 void upstream_set_init(struct upstream_set *set, uint32_t worker, uint32_t workers, const uint8_t secret[16])
 {
@@ -24,7 +15,7 @@ void upstream_set_init(struct upstream_set *set, uint32_t worker, uint32_t worke
     set->random = seed == 0 ? 1 : seed;
     set->worker = worker;
     set->workers = workers;
-    set->next_port = next_random(set) % set->ports.n;
+    set->next_port = jitter_next(&set->random) % set->ports.n;
 }
 
 void upstream_set_update(struct upstream_set *set, const struct gateway_config *config)
@@ -102,7 +93,7 @@ void upstream_result(struct upstream_set *set, uint32_t index, uint8_t server, b
     if (out_us > OUT_MOST_US)
         out_us = OUT_MOST_US;
     /* Between three and five quarters, so that gateways do not return in step. */
-    state->out_until_us = now_us + out_us * 3 / 4 + next_random(set) % (out_us / 2);
+    state->out_until_us = now_us + out_us * 3 / 4 + jitter_next(&set->random) % (out_us / 2);
 }
 
 uint16_t upstream_next_port(struct upstream_set *set)

@@ -8,7 +8,6 @@
 #include "dataplane/secure/dtls_session.h"
 #include "dataplane/secure/tls_identity.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,15 +19,6 @@
 #define SUITES                                                                                               \
     "PSK-AES128-GCM-SHA256:PSK-AES256-GCM-SHA384:PSK-AES128-CCM:PSK-AES256-CCM:PSK-AES128-CCM-8:"            \
     "PSK-AES256-CCM-8"
-
-__attribute__((format(printf, 2, 3))) static bool fail(struct tls_error *error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error->text, sizeof(error->text), format, args);
-    va_end(args);
-    return false;
-}
 
 /* The PSK identity of a client; false when it does not fit. */
 static bool psk_identity(const struct dtls_context *context, const char *identity,
@@ -53,7 +43,7 @@ static bool add_file(const char *path, uint8_t out[32], struct tls_error *error)
                 wc_Sha256Update(&sha, file, (word32)n) == 0 && wc_Sha256Final(&sha, out) == 0;
     wc_Sha256Free(&sha);
     free(file);
-    return good || fail(error, "out of memory");
+    return good || tls_error_set(error, "out of memory");
 }
 
 bool dtls_context_digest(struct dtls_context *context, const char *const texts[], size_t texts_n,
@@ -67,7 +57,7 @@ bool dtls_context_digest(struct dtls_context *context, const char *const texts[]
                     wc_Sha256Final(&sha, context->trust) == 0;
         wc_Sha256Free(&sha);
         if (!good)
-            return fail(error, "out of memory");
+            return tls_error_set(error, "out of memory");
     }
     for (size_t i = 0; i < files_n; i++)
         if (files[i] != NULL && !add_file(files[i], context->trust, error))
@@ -110,10 +100,10 @@ static bool set_protocol(struct dtls_context *context, struct tls_error *error)
     WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfDTLSv1_2_client_method());
     context->ctx = ctx;
     if (ctx == NULL)
-        return fail(error, "out of memory");
+        return tls_error_set(error, "out of memory");
     if (wolfSSL_CTX_set_cipher_list(ctx, SUITES) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetDevId(ctx, aes_offload_device()) != WOLFSSL_SUCCESS)
-        return fail(error, "this wolfSSL refuses the DTLS parameters");
+        return tls_error_set(error, "this wolfSSL refuses the DTLS parameters");
     wolfSSL_CTX_set_psk_client_callback(ctx, on_psk);
     wolfSSL_CTX_UseSessionTicket(ctx);
     return true;
@@ -123,10 +113,10 @@ static bool set_keys(struct dtls_context *context, const struct dtls_settings *s
                      struct tls_error *error)
 {
     if (settings->psk_file == NULL || settings->psk_id == NULL)
-        return fail(error, "a PSK file and a PSK identity are needed");
+        return tls_error_set(error, "a PSK file and a PSK identity are needed");
     context->psk_id = strdup(settings->psk_id);
     if (context->psk_id == NULL)
-        return fail(error, "out of memory");
+        return tls_error_set(error, "out of memory");
     if (!set_protocol(context, error))
         return false;
     context->keys = dtls_keys_load(settings->psk_file, error);
@@ -137,7 +127,7 @@ static bool set_keys(struct dtls_context *context, const struct dtls_settings *s
            : kept > SESSIONS_KEPT_MOST ? SESSIONS_KEPT_MOST
                                        : kept;
     context->sessions = name_cache_create(kept, &session_type);
-    return context->sessions != NULL || fail(error, "out of memory");
+    return context->sessions != NULL || tls_error_set(error, "out of memory");
 }
 
 struct dtls_context *dtls_context_create(const struct dtls_settings *settings, struct tls_error *error)
@@ -145,7 +135,7 @@ struct dtls_context *dtls_context_create(const struct dtls_settings *settings, s
     struct dtls_context *context = calloc(1, sizeof(*context));
     error->text[0] = '\0';
     if (context == NULL) {
-        fail(error, "out of memory");
+        tls_error_set(error, "out of memory");
         return NULL;
     }
     atomic_init(&context->refs, 1);
@@ -213,14 +203,14 @@ bool dtls_context_name(const struct dtls_context *context, struct dtls_session *
     if (context->certificates != NULL) {
         bool fits = strlen(identity) < sizeof(session->name) && tls_identity_name_good(identity);
         if (!fits)
-            return fail(error, "the identity %.60s cannot name a certificate", identity);
+            return tls_error_set(error, "the identity %.60s cannot name a certificate", identity);
         memcpy(session->name, identity, strlen(identity) + 1);
         return true;
     }
     if (!psk_identity(context, identity, session->name))
-        return fail(error, "the PSK identity of %.60s is too long", identity);
+        return tls_error_set(error, "the PSK identity of %.60s is too long", identity);
     return dtls_keys_find(context->keys, session->name) != NULL ||
-           fail(error, "no key for PSK identity %.100s", session->name);
+           tls_error_set(error, "no key for PSK identity %.100s", session->name);
 }
 
 struct WOLFSSL *dtls_context_session(struct dtls_context *context, struct dtls_session *session,

@@ -4,7 +4,6 @@
 #include "dataplane/secure/secret_memory.h"
 #include "dataplane/secure/tls_identity.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,15 +16,6 @@ struct dtls_keys {
     uint32_t n;
     size_t bytes;
 };
-
-__attribute__((format(printf, 2, 3))) static bool fail(struct tls_error *error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error->text, sizeof(error->text), format, args);
-    va_end(args);
-    return false;
-}
 
 static int hex_digit(char c)
 {
@@ -82,16 +72,16 @@ static bool parse(struct dtls_keys *keys, const char *path, const char *file, si
         struct dtls_key *psk = &keys->keys[keys->n];
         const char *problem = read_line(line, len, psk);
         if (problem != NULL)
-            return fail(error, "%.160s line %u: %s", path, number, problem);
+            return tls_error_set(error, "%.160s line %u: %s", path, number, problem);
         psk->line = number;
         keys->n++;
     }
     qsort(keys->keys, keys->n, sizeof(*keys->keys), by_identity);
     for (uint32_t i = 1; i < keys->n; i++)
         if (by_identity(&keys->keys[i - 1], &keys->keys[i]) == 0)
-            return fail(error, "%.160s lines %u and %u are for the same identity", path,
-                        keys->keys[i - 1].line, keys->keys[i].line);
-    return keys->n > 0 || fail(error, "%.160s holds no key", path);
+            return tls_error_set(error, "%.160s lines %u and %u are for the same identity", path,
+                                 keys->keys[i - 1].line, keys->keys[i].line);
+    return keys->n > 0 || tls_error_set(error, "%.160s holds no key", path);
 }
 
 static bool load(struct dtls_keys *keys, const char *path, struct tls_error *error)
@@ -104,8 +94,8 @@ static bool load(struct dtls_keys *keys, const char *path, struct tls_error *err
         lines += file[i] == '\n';
     keys->bytes = lines * sizeof(*keys->keys);
     keys->keys = secret_memory_alloc(keys->bytes);
-    bool good =
-        keys->keys != NULL ? parse(keys, path, (const char *)file, n, error) : fail(error, "out of memory");
+    bool good = keys->keys != NULL ? parse(keys, path, (const char *)file, n, error)
+                                   : tls_error_set(error, "out of memory");
     explicit_bzero(file, n);
     free(file);
     return good;
@@ -131,7 +121,7 @@ struct dtls_keys *dtls_keys_load(const char *path, struct tls_error *error)
 {
     struct dtls_keys *keys = calloc(1, sizeof(*keys));
     if (keys == NULL) {
-        fail(error, "out of memory");
+        tls_error_set(error, "out of memory");
         return NULL;
     }
     if (load(keys, path, error))

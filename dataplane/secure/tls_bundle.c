@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,15 +37,6 @@ struct tls_bundle {
     size_t names_room;
 };
 
-__attribute__((format(printf, 2, 3))) static bool fail(struct tls_error *error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error->text, sizeof(error->text), format, args);
-    va_end(args);
-    return false;
-}
-
 /* ---- reading it through -------------------------------------------------------------------------------- */
 
 /* The file while it is read through. */
@@ -66,7 +56,7 @@ struct scan {
 
 static bool complain(const struct scan *s, uint32_t line, const char *what)
 {
-    return fail(s->error, "%.150s, line %u: %s", s->path, line, what);
+    return tls_error_set(s->error, "%.150s, line %u: %s", s->path, line, what);
 }
 
 static bool starts(const struct scan *s, size_t at, const char *word)
@@ -137,7 +127,7 @@ static bool take_leaf(struct scan *s, size_t from, uint32_t line)
     s->begun_line = line;
     if (!good)
         return complain(s, line, "a certificate has no CN that can name a device");
-    return kept || fail(s->error, "out of memory");
+    return kept || tls_error_set(s->error, "out of memory");
 }
 
 static bool take_device(struct scan *s)
@@ -194,7 +184,7 @@ static bool read_through(struct scan *s)
     }
     if (s->open)
         return complain(s, s->begun_line, "a certificate comes without its private key behind it");
-    return s->bundle->n > 0 || fail(s->error, "%.150s holds no device", s->path);
+    return s->bundle->n > 0 || tls_error_set(s->error, "%.150s holds no device", s->path);
 }
 
 /* ---- the index ----------------------------------------------------------------------------------------- */
@@ -211,7 +201,7 @@ static bool sort_names(struct tls_bundle *bundle, struct tls_error *error)
     for (uint32_t i = 1; i < bundle->n; i++) {
         const char *name = bundle->names + bundle->entries[i].name;
         if (strcmp(name, bundle->names + bundle->entries[i - 1].name) == 0)
-            return fail(error, "%.120s has '%.64s' twice", bundle->path, name);
+            return tls_error_set(error, "%.120s has '%.64s' twice", bundle->path, name);
     }
     return true;
 }
@@ -235,8 +225,8 @@ static bool read_file(struct tls_bundle *bundle, struct tls_error *error)
     int fd = open(bundle->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0 || fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size == 0 ||
         facts.st_size > (off_t)TLS_BUNDLE_BYTES_MAX) {
-        fail(error, "cannot read %.160s: %s", bundle->path,
-             fd < 0 ? strerror(errno) : "not a file of 1 byte to 512 MiB");
+        tls_error_set(error, "cannot read %.160s: %s", bundle->path,
+                      fd < 0 ? strerror(errno) : "not a file of 1 byte to 512 MiB");
         if (fd >= 0)
             close(fd);
         return false;
@@ -245,7 +235,7 @@ static bool read_file(struct tls_bundle *bundle, struct tls_error *error)
     void *text = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
     if (text == MAP_FAILED)
-        return fail(error, "cannot read %.160s: %s", bundle->path, strerror(errno));
+        return tls_error_set(error, "cannot read %.160s: %s", bundle->path, strerror(errno));
     struct scan scan = {
         .bundle = bundle, .path = bundle->path, .text = text, .bytes = bytes, .line = 1, .error = error};
     bool good = read_through(&scan);
@@ -261,7 +251,7 @@ struct tls_bundle *tls_bundle_open(const char *path, const char *key_password_fi
         if (read_file(bundle, error) && sort_names(bundle, error) && check_pairs(bundle, error))
             return bundle;
     } else {
-        fail(error, "out of memory");
+        tls_error_set(error, "out of memory");
     }
     tls_bundle_close(bundle);
     return NULL;
@@ -294,7 +284,7 @@ struct tls_identity *tls_bundle_identity(const struct tls_bundle *bundle, const 
         else
             low = middle + 1;
     }
-    fail(error, "%.120s has no certificate for '%.64s'", bundle->path, name);
+    tls_error_set(error, "%.120s has no certificate for '%.64s'", bundle->path, name);
     return NULL;
 }
 

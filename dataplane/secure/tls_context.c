@@ -9,7 +9,6 @@
 #include "dataplane/secure/tls_trust.h"
 
 #include <arpa/inet.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,15 +16,6 @@
 
 #define IDENTITY_CACHE_DEFAULT 1024
 #define PATH_BYTES 512
-
-__attribute__((format(printf, 2, 3))) static bool fail(struct tls_error *error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error->text, sizeof(error->text), format, args);
-    va_end(args);
-    return false;
-}
 
 static void *share_identity(void *identity)
 {
@@ -95,7 +85,7 @@ bool tls_context_set_protocol(struct tls_context *context, bool only_1_3, struct
         wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetDevId(ctx, aes_offload_device()) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_set_group_messages(ctx) != WOLFSSL_SUCCESS)
-        return fail(error, "this wolfSSL refuses the TLS parameters");
+        return tls_error_set(error, "this wolfSSL refuses the TLS parameters");
     return true;
 }
 
@@ -103,7 +93,7 @@ bool tls_context_load_crl(struct tls_context *context, const char *path, struct 
 {
     context->revoked = revocations_create();
     return context->revoked != NULL ? tls_trust_load_crl(context->ctx, path, context->revoked, error)
-                                    : fail(error, "out of memory");
+                                    : tls_error_set(error, "out of memory");
 }
 
 static bool set_client(struct tls_context *context, const struct tls_settings *settings,
@@ -115,22 +105,22 @@ static bool set_client(struct tls_context *context, const struct tls_settings *s
                                                            : wolfSSLv23_client_method());
     context->ctx = ctx;
     if (ctx == NULL)
-        return fail(error, "out of memory");
+        return tls_error_set(error, "out of memory");
     bool is_address;
     context->checked_name = name_to_check(settings->server_name, &is_address);
     size_t name_bytes = strlen(settings->server_name);
     if (context->checked_name == NULL || name_bytes == 0 || name_bytes > 253)
-        return fail(error, "server name '%.60s' cannot be used", settings->server_name);
+        return tls_error_set(error, "server name '%.60s' cannot be used", settings->server_name);
     if (!tls_context_set_protocol(context, only_1_3, error))
         return false;
     /* RFC 6066 section 3: names only, no addresses. */
     if (!is_address && wolfSSL_CTX_UseSNI(ctx, WOLFSSL_SNI_HOST_NAME, settings->server_name,
                                           (unsigned short)name_bytes) != WOLFSSL_SUCCESS)
-        return fail(error, "server name '%.60s' cannot be used", settings->server_name);
+        return tls_error_set(error, "server name '%.60s' cannot be used", settings->server_name);
     context->stapling = settings->stapling != TLS_STAPLING_NONE;
     if ((context->stapling && wolfSSL_CTX_EnableOCSPStapling(ctx) != WOLFSSL_SUCCESS) ||
         (settings->stapling == TLS_STAPLING_HARD && wolfSSL_CTX_EnableOCSPMustStaple(ctx) != WOLFSSL_SUCCESS))
-        return fail(error, "this wolfSSL cannot ask for a stapled status");
+        return tls_error_set(error, "this wolfSSL cannot ask for a stapled status");
     if (settings->resumption)
         wolfSSL_CTX_UseSessionTicket(ctx);
     else
@@ -158,29 +148,29 @@ static bool set_identities(struct tls_context *context, const struct tls_setting
 {
     uint32_t capacity = settings->identity_cache == 0 ? IDENTITY_CACHE_DEFAULT : settings->identity_cache;
     if (settings->resumption && (context->tickets = name_cache_create(capacity, &ticket_type)) == NULL)
-        return fail(error, "out of memory");
+        return tls_error_set(error, "out of memory");
     if (settings->bundle_file != NULL) {
         if (settings->certificate_file != NULL || settings->key_file != NULL)
-            return fail(error, "certificates come from files or from a bundle, not from both");
+            return tls_error_set(error, "certificates come from files or from a bundle, not from both");
         context->bundle = tls_bundle_open(settings->bundle_file, settings->key_password_file, error);
         if (context->bundle == NULL)
             return false;
         context->identities = name_cache_create(capacity, &identity_type);
-        return context->identities != NULL || fail(error, "out of memory");
+        return context->identities != NULL || tls_error_set(error, "out of memory");
     }
     if ((settings->certificate_file == NULL) != (settings->key_file == NULL))
-        return fail(error, "a certificate and its key are given together or not at all");
+        return tls_error_set(error, "a certificate and its key are given together or not at all");
     if (settings->certificate_file == NULL)
         return true;
     if (!pattern_good(settings->certificate_file) || !pattern_good(settings->key_file))
-        return fail(error, "certificate and key paths may hold one %%s and nothing else after %%");
+        return tls_error_set(error, "certificate and key paths may hold one %%s and nothing else after %%");
     if (strchr(settings->certificate_file, '%') == NULL && strchr(settings->key_file, '%') == NULL) {
         context->shared_identity = tls_identity_load_with(settings->certificate_file, settings->key_file,
                                                           settings->key_password_file, error);
         return context->shared_identity != NULL;
     }
     context->identities = name_cache_create(capacity, &identity_type);
-    return context->identities != NULL || fail(error, "out of memory");
+    return context->identities != NULL || tls_error_set(error, "out of memory");
 }
 
 struct tls_context *tls_context_create(const struct tls_settings *settings, struct tls_error *error)
@@ -188,19 +178,19 @@ struct tls_context *tls_context_create(const struct tls_settings *settings, stru
     struct tls_context *context = calloc(1, sizeof(*context));
     error->text[0] = 0;
     if (context == NULL) {
-        fail(error, "out of memory");
+        tls_error_set(error, "out of memory");
         return NULL;
     }
     atomic_init(&context->refs, 1);
     context->datagrams = settings->datagrams;
     if (settings->ca_file == NULL || settings->server_name == NULL) {
-        fail(error, "a CA file and a server name are needed");
+        tls_error_set(error, "a CA file and a server name are needed");
     } else if (!copy_string(&context->server_name, settings->server_name) ||
                !copy_string(&context->alpn, settings->alpn) ||
                !copy_string(&context->certificate_file, settings->certificate_file) ||
                !copy_string(&context->key_file, settings->key_file) ||
                !copy_string(&context->key_password_file, settings->key_password_file)) {
-        fail(error, "out of memory");
+        tls_error_set(error, "out of memory");
     } else if (set_client(context, settings, error) &&
                tls_trust_load_ca(context->ctx, settings->ca_file, error) &&
                (settings->crl_file == NULL || tls_context_load_crl(context, settings->crl_file, error)) &&
@@ -296,7 +286,7 @@ static struct tls_identity *find_identity(struct tls_context *context, const cha
     if (context->shared_identity != NULL)
         return tls_identity_ref(context->shared_identity);
     if (name == NULL) {
-        fail(error, "no identity to choose a client certificate by");
+        tls_error_set(error, "no identity to choose a client certificate by");
         return NULL;
     }
     struct tls_identity *identity = name_cache_get(context->identities, name);

@@ -15,6 +15,8 @@
 #ifndef DATAPLANE_SECURE_TLS_CONTEXT_H
 #define DATAPLANE_SECURE_TLS_CONTEXT_H
 
+#include "dataplane/secure/tls_error.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -68,10 +70,6 @@ struct tls_server_settings {
     bool needs_certificate;        /* a client without one is refused */
     bool resumption;               /* give session tickets; never early data */
     uint32_t ticket_peers;         /* clients whose certificate is remembered for their tickets; 0: 4096 */
-};
-
-struct tls_error {
-    char text[256]; /* "cannot read tls/ca.pem: No such file or directory" */
 };
 
 struct tls_context;

@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,14 +38,6 @@ struct tls_identity {
     time_t expires;
 };
 
-__attribute__((format(printf, 2, 3))) static void say(struct tls_error *error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error->text, sizeof(error->text), format, args);
-    va_end(args);
-}
-
 /* ---- files --------------------------------------------------------------------------------------------- */
 
 /* Reads the file from `at` on into `out`, at most `limit` bytes; the number, or -1 with `error`. */
@@ -55,7 +46,7 @@ static ssize_t read_from(const char *path, uint64_t at, uint8_t *out, size_t lim
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     struct stat facts;
     if (fd < 0 || fstat(fd, &facts) != 0) {
-        say(error, "cannot read %.160s: %s", path, strerror(errno));
+        tls_error_set(error, "cannot read %.160s: %s", path, strerror(errno));
         if (fd >= 0)
             close(fd);
         return -1;
@@ -70,7 +61,8 @@ static ssize_t read_from(const char *path, uint64_t at, uint8_t *out, size_t lim
     int why = errno;
     close(fd);
     if (got < 0)
-        say(error, "cannot read %.160s: %s", path, S_ISREG(facts.st_mode) ? strerror(why) : "not a file");
+        tls_error_set(error, "cannot read %.160s: %s", path,
+                      S_ISREG(facts.st_mode) ? strerror(why) : "not a file");
     else
         return (ssize_t)have;
     return -1;
@@ -81,9 +73,9 @@ static ssize_t read_into(const char *path, uint8_t *out, size_t limit, struct tl
 {
     ssize_t have = read_from(path, 0, out, limit, error);
     if (have == (ssize_t)limit)
-        say(error, "%.160s is larger than %zu KiB", path, limit / 1024);
+        tls_error_set(error, "%.160s is larger than %zu KiB", path, limit / 1024);
     else if (have == 0)
-        say(error, "%.160s is empty", path);
+        tls_error_set(error, "%.160s is empty", path);
     else
         return have;
     return -1;
@@ -93,7 +85,7 @@ uint8_t *tls_read_file(const char *path, size_t limit, size_t *bytes, struct tls
 {
     uint8_t *text = malloc(limit + 1);
     if (text == NULL) {
-        say(error, "out of memory");
+        tls_error_set(error, "out of memory");
         return NULL;
     }
     ssize_t n = read_into(path, text, limit, error);
@@ -117,7 +109,7 @@ static bool read_password(const char *path, char password[PASSWORD_MAX], struct 
         return false;
     password[strcspn(password, "\r\n")] = 0;
     if (password[0] == 0)
-        say(error, "%.160s does not begin with a line that holds a passphrase", path);
+        tls_error_set(error, "%.160s does not begin with a line that holds a passphrase", path);
     return password[0] != 0;
 }
 
@@ -133,11 +125,11 @@ static bool take_key(struct tls_identity *identity, const uint8_t *pem, size_t n
         identity->key = key;
         identity->key_bytes = identity->key_allocated = (size_t)der;
     } else if (room == NULL || der > 0) {
-        say(error, "out of memory");
+        tls_error_set(error, "out of memory");
     } else if (password != NULL) {
-        say(error, "%.160s does not hold a private key in PEM that the passphrase opens", path);
+        tls_error_set(error, "%.160s does not hold a private key in PEM that the passphrase opens", path);
     } else {
-        say(error, "%.160s does not hold a private key in PEM that is not encrypted", path);
+        tls_error_set(error, "%.160s does not hold a private key in PEM that is not encrypted", path);
     }
     secret_memory_free(room, KEY_FILE_MAX);
     return key != NULL;
@@ -150,7 +142,7 @@ static bool open_key(struct tls_identity *identity, const uint8_t *pem, size_t n
         return take_key(identity, pem, n, NULL, path, error);
     char *password = secret_memory_alloc(PASSWORD_MAX);
     if (password == NULL)
-        say(error, "out of memory");
+        tls_error_set(error, "out of memory");
     bool good = password != NULL && read_password(password_file, password, error) &&
                 take_key(identity, pem, n, password, path, error);
     secret_memory_free(password, PASSWORD_MAX);
@@ -163,7 +155,7 @@ static bool load_key(struct tls_identity *identity, const char *path, const char
 {
     uint8_t *pem = secret_memory_alloc(KEY_FILE_MAX);
     if (pem == NULL) {
-        say(error, "out of memory");
+        tls_error_set(error, "out of memory");
         return false;
     }
     ssize_t n = read_into(path, pem, KEY_FILE_MAX, error);
@@ -239,11 +231,11 @@ static bool check_key(const struct tls_identity *identity, WOLFSSL_X509 *leaf, c
     if (n == 0)
         n = public_of_rsa(identity->key, identity->key_bytes, public_bytes, sizeof(public_bytes));
     if (n == 0)
-        say(error, "%.160s holds neither an EC nor an RSA key that can be used", key_file);
+        tls_error_set(error, "%.160s holds neither an EC nor an RSA key that can be used", key_file);
     else if (n < 0)
-        say(error, "key %.160s is too short", key_file);
+        tls_error_set(error, "key %.160s is too short", key_file);
     else if (der == NULL || memmem(der, (size_t)leaf_bytes, public_bytes, (size_t)n) == NULL)
-        say(error, "key %.100s does not belong to certificate %.100s", key_file, certificate_file);
+        tls_error_set(error, "key %.100s does not belong to certificate %.100s", key_file, certificate_file);
     else
         return true;
     return false;
@@ -257,7 +249,7 @@ static bool check(struct tls_identity *identity, const char *certificate_file, c
     WOLFSSL_X509 *leaf = NULL;
     bool good = false;
     if (ctx == NULL) {
-        say(error, "out of memory");
+        tls_error_set(error, "out of memory");
         return false;
     }
     if (wolfSSL_CTX_use_certificate_chain_buffer(ctx, identity->chain, (long)identity->chain_bytes) ==
@@ -265,7 +257,7 @@ static bool check(struct tls_identity *identity, const char *certificate_file, c
         leaf = wolfSSL_X509_load_certificate_buffer(identity->chain, (int)identity->chain_bytes,
                                                     WOLFSSL_FILETYPE_PEM);
     if (leaf == NULL)
-        say(error, "%.160s does not hold certificates in PEM that can be used", certificate_file);
+        tls_error_set(error, "%.160s does not hold certificates in PEM that can be used", certificate_file);
     else
         good = check_key(identity, leaf, certificate_file, key_file, error);
     if (good)
@@ -281,7 +273,7 @@ static struct tls_identity *make(struct tls_error *error)
     if (identity != NULL)
         atomic_init(&identity->refs, 1);
     else
-        say(error, "out of memory");
+        tls_error_set(error, "out of memory");
     return identity;
 }
 
@@ -337,14 +329,14 @@ static bool take_part(struct tls_identity *identity, const uint8_t *text, size_t
     size_t key = find_key(text, n);
     identity->chain = key == 0 ? NULL : malloc(key + 1);
     if (identity->chain == NULL) {
-        say(error, "%.160s has changed since it was read", path);
+        tls_error_set(error, "%.160s has changed since it was read", path);
         return false;
     }
     memcpy(identity->chain, text, key);
     identity->chain[key] = 0;
     identity->chain_bytes = key;
     if (!is_named(identity, name)) {
-        say(error, "%.120s has changed since it was read: '%.64s' is not where it was", path, name);
+        tls_error_set(error, "%.120s has changed since it was read: '%.64s' is not where it was", path, name);
         return false;
     }
     return open_key(identity, text + key, n - key, password_file, path, error) &&
@@ -359,11 +351,11 @@ struct tls_identity *tls_identity_load_part(const char *path, uint64_t at, uint3
     uint8_t *text = secret_memory_alloc((size_t)bytes + 1);
     bool good = false;
     if (identity != NULL && text == NULL)
-        say(error, "out of memory");
+        tls_error_set(error, "out of memory");
     if (identity != NULL && text != NULL) {
         ssize_t n = read_from(path, at, text, bytes, error);
         if (n >= 0 && n < (ssize_t)bytes)
-            say(error, "%.160s has changed since it was read", path);
+            tls_error_set(error, "%.160s has changed since it was read", path);
         good = n == (ssize_t)bytes && take_part(identity, text, bytes, path, key_password_file, name, error);
     }
     secret_memory_free(text, (size_t)bytes + 1);

@@ -8,7 +8,6 @@
 #include "dataplane/secure/tls_identity.h"
 #include "dataplane/secure/tls_trust.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +15,6 @@
 
 #define CA_FILE_MAX (4u * 1024 * 1024)
 #define CRL_FILE_MAX (16u * 1024 * 1024)
-
-__attribute__((format(printf, 2, 3))) static bool fail(struct tls_error *error, const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    vsnprintf(error->text, sizeof(error->text), format, args);
-    va_end(args);
-    return false;
-}
 
 /* ---- files --------------------------------------------------------------------------------------------- */
 
@@ -37,10 +27,10 @@ bool tls_trust_load_ca(WOLFSSL_CTX *ctx, const char *path, struct tls_error *err
     int result = wolfSSL_CTX_load_verify_buffer(ctx, pem, (long)n, WOLFSSL_FILETYPE_PEM);
     free(pem);
     if (result == ASN_AFTER_DATE_E)
-        return fail(error, "%.160s holds a CA certificate that has expired", path);
+        return tls_error_set(error, "%.160s holds a CA certificate that has expired", path);
     if (result != WOLFSSL_SUCCESS)
-        return fail(error, "%.160s does not hold CA certificates in PEM: %.60s", path,
-                    wc_GetErrorString(result));
+        return tls_error_set(error, "%.160s does not hold CA certificates in PEM: %.60s", path,
+                             wc_GetErrorString(result));
     return true;
 }
 
@@ -49,10 +39,10 @@ static bool add_list(struct revocations *into, const char *pem, size_t n, struct
 {
     DerBuffer *der = NULL;
     if (wc_PemToDer((const uint8_t *)pem, (long)n, CRL_TYPE, &der, NULL, NULL, NULL) != 0)
-        return fail(error, "holds a list that is not PEM");
+        return tls_error_set(error, "holds a list that is not PEM");
     bool good = revocations_add(into, der->buffer, der->length, error);
     if (good && revocations_next_update_s(into) < (int64_t)time(NULL)) /* the library calls it unreadable */
-        good = fail(error, "revocation list is out of date; get a new one");
+        good = tls_error_set(error, "revocation list is out of date; get a new one");
     wc_FreeDer(&der);
     return good;
 }
@@ -76,7 +66,7 @@ bool tls_trust_load_crl(WOLFSSL_CTX *ctx, const char *path, struct revocations *
         struct tls_error why;
         if (into != NULL && !add_list(into, at, (size_t)(stop - at), &why)) {
             free(file);
-            return fail(error, "%.100s: %.140s", path, why.text);
+            return tls_error_set(error, "%.100s: %.140s", path, why.text);
         }
         result = wolfSSL_CTX_LoadCRLBuffer(ctx, (const uint8_t *)at, (long)(stop - at), WOLFSSL_FILETYPE_PEM);
         loaded++;
@@ -86,9 +76,9 @@ bool tls_trust_load_crl(WOLFSSL_CTX *ctx, const char *path, struct revocations *
     if (into != NULL)
         revocations_seal(into);
     if (result != WOLFSSL_SUCCESS)
-        return fail(error, "%.160s holds a revocation list that is not accepted: %.60s", path,
-                    wc_GetErrorString(result));
-    return loaded > 0 ? true : fail(error, "%.160s does not hold revocation lists in PEM", path);
+        return tls_error_set(error, "%.160s holds a revocation list that is not accepted: %.60s", path,
+                             wc_GetErrorString(result));
+    return loaded > 0 ? true : tls_error_set(error, "%.160s does not hold revocation lists in PEM", path);
 }
 
 /* ---- verification -------------------------------------------------------------------------------------- */

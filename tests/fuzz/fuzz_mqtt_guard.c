@@ -8,6 +8,7 @@
 #include "policy/access/topic.h"
 #include "policy/mqtt/build.h"
 #include "policy/mqtt/guard.h"
+#include "tests/fuzz/tape.h"
 #include "tests/unit/memory_workspace.h"
 #include "tests/unit/relay_roles.h"
 
@@ -27,17 +28,6 @@ static void require(bool good, const char *what)
         return;
     fprintf(stderr, "fuzz_mqtt_guard: %s\n", what);
     abort();
-}
-
-static const uint8_t *tape;
-static size_t tape_left;
-
-static uint8_t draw(void)
-{
-    if (tape_left == 0)
-        return 0;
-    tape_left--;
-    return *tape++;
 }
 
 static void on_problem(void *owner, const struct policy_problem *problem)

@@ -10,6 +10,7 @@
 
 #include "policy/coap/build.h"
 #include "policy/mqtt/build.h"
+#include "tests/fuzz/tape.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,30 +55,6 @@ static void fail(const char *what)
 {
     fprintf(stderr, "fuzz_relay_coap: %s\n", what);
     abort();
-}
-
-/* ---- the input as a tape of choices ----------------------------------------------------------------------
- */
-
-static const uint8_t *tape;
-static size_t tape_left;
-
-static uint8_t draw(void)
-{
-    if (tape_left == 0)
-        return 0;
-    tape_left--;
-    return *tape++;
-}
-
-static struct bytes draw_bytes(size_t n)
-{
-    if (n > tape_left)
-        n = tape_left;
-    struct bytes b = bytes_of(tape, n);
-    tape += n;
-    tape_left -= n;
-    return b;
 }
 
 /* ---- the worker ------------------------------------------------------------------------------------------

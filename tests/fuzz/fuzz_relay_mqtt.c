@@ -7,6 +7,7 @@
  */
 #include "policy/access/identity.h"
 #include "policy/access/topic.h"
+#include "tests/fuzz/tape.h"
 #include "tests/unit/relay_lab.h"
 #include "tests/unit/relay_roles.h"
 
@@ -35,29 +36,6 @@ static void fail(const char *what)
 {
     fprintf(stderr, "fuzz_relay_mqtt: %s\n", what);
     abort();
-}
-
-/* ---- the input as a tape of choices ------------------------------------------------------------------- */
-
-static const uint8_t *tape;
-static size_t tape_left;
-
-static uint8_t draw(void)
-{
-    if (tape_left == 0)
-        return 0;
-    tape_left--;
-    return *tape++;
-}
-
-static struct bytes draw_bytes(size_t n)
-{
-    if (n > tape_left)
-        n = tape_left;
-    struct bytes b = bytes_of(tape, n);
-    tape += n;
-    tape_left -= n;
-    return b;
 }
 
 static const char *draw_topic(bool filter)
