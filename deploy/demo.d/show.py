@@ -34,8 +34,9 @@ def event_line(event):
     if event is None:
         return "no event"
     own, source = event["sallyport"], event.get("source", {})
-    parts = [event["event"]["action"], own.get("cause", ""), "rule " + event.get("rule", {}).get("id", "-"),
-             "topic " + own.get("mqtt", {}).get("topic", "-"), f"from {source.get('ip', '-')} {source.get('mac', '')}"]
+    coap = own.get("coap", {})
+    about = f"{coap.get('method', '')} {coap.get('path', '-')}" if "coap" in own else "topic " + own.get("mqtt", {}).get("topic", "-")
+    parts = [event["event"]["action"], own.get("cause", ""), "rule " + event.get("rule", {}).get("id", "-"), about, f"from {source.get('ip', '-')} {source.get('mac', '')}"]
     return "event: " + " | ".join(part for part in parts if part)
 
 
@@ -163,6 +164,65 @@ def no_certificate(steps, agent, events):
                answer.get("connack") == 0x88 and event)
 
 
+def coap(method, path, *options, device=1):
+    """A gauge: libcoap's client, plaintext; what it was answered."""
+    done = run("iot", "coap-client-openssl", "-a", f"10.20.0.{40 + device}", "-m", method, "-B", "5", *options, f"coap://{BROKER}/{path}")
+    return (done.stdout + done.stderr).strip()
+
+
+def gauges(steps, events):
+    put = coap("put", "wells/001/pressure", "-e", "42.1 bar")
+    seen = coap("get", "wells/001/pressure")
+    steps.step("A gauge that speaks plaintext CoAP (libcoap) PUTs its reading and GETs it again", "the cloud's server, which takes only DTLS 1.2 "
+               "with the key of that gauge, keeps it and gives it back", f"PUT: {put or 'done'}, GET: {seen}", not put and seen == "42.1 bar")
+    answer = coap("put", "wells/001/pressure", "-e", "forged", device=2)
+    event = events.wait_cause("default-deny", "coap-request")
+    kept = coap("get", "wells/001/pressure")
+    steps.step("Another gauge PUTs a reading in its name", "4.03 Forbidden, the reading stays, an event",
+               f"answer: {answer}; reading: {kept}; {event_line(event)}", answer.startswith("4.03") and kept == "42.1 bar" and event)
+    indented("sallyportctl explain", ctl("explain", "gauge-002", "PUT", "/wells/001/pressure").stdout)
+
+
+FORGER = r"""
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("10.20.0.43", 0)); s.settimeout(0.2)
+sent = got = challenges = 0
+for i in range(30): # as somebody would who writes another's address: nothing of what comes is answered
+    m = bytes([0x40, 1, 7, i]) + b"\xb5wells" + b"\x03003" + b"\x08pressure"
+    s.sendto(m, ("%s", 5683)); sent += len(m) + 28
+    try:
+        answer = s.recv(4096); got += len(answer) + 28; challenges += answer[1] == 0x81
+    except OSError:
+        pass
+print(sent, got, challenges)
+"""
+
+
+def amplifier(steps):
+    reading = "r" * 900
+    run("iot", "coap-client-openssl", "-a", "10.20.0.43", "-m", "put", "-B", "5", "-e", reading, f"coap://{BROKER}/wells/003/pressure")
+    wait = counters()
+    done = run("iot", "/usr/bin/python3", "-c", FORGER % BROKER)
+    sent, got, challenges = (int(value) for value in done.stdout.split() or (0, 0, 0))
+    whole = coap("get", "wells/003/pressure", device=3)
+    steps.step("Somebody asks 30 times for 900 bytes in the name of an address, and answers no challenge (E4)",
+               "4.01 with Echo instead of what was asked, and in all at most 3 times the bytes that came; who answers the challenge gets everything",
+               f"{sent} bytes asked, {got} bytes came, factor {got / max(sent, 1):.2f}, {challenges} challenges; libcoap's client: {len(whole)} bytes",
+               0 < got <= 3 * sent and challenges > 0 and whole == reading and
+               counters().get("coap.challenges", 0) > wait.get("coap.challenges", 0))
+
+
+def coap_wire(steps, capture):
+    decode = "udp.port==5684,dtls"
+    rows = capture.fields("udp", "udp.payload", decode=decode)
+    other = capture.fields("udp && !dtls", "frame.number", decode=decode)
+    versions = {row[0] for row in capture.fields("dtls.handshake.type == 2", "dtls.handshake.version", decode=decode)}
+    clear = sum(any(word in bytes.fromhex(row[0].replace(":", "")) for word in (b"wells", b"42.1")) for row in rows if row and row[0])
+    steps.step("And of the gauges", "DTLS 1.2 in every datagram, not one path or reading in clear",
+               f"{len(rows)} datagrams, versions {sorted(versions)}, {clear} with something in clear, {len(other)} not DTLS",
+               rows and versions == {"0xfefd"} and clear == 0 and not other)
+
+
 def wire(steps, capture):
     capture.close()
     versions = capture.fields("tls.handshake.type == 2", "tls.handshake.extensions.supported_version")
@@ -179,7 +239,7 @@ def wire(steps, capture):
 def main():
     steps = Steps()
     print(ctl("status").stdout)
-    capture = Capture("/tmp/sallyport-demo.pcap", "tcp port 8883")
+    capture = Capture(STATE / "demo.pcap", "tcp port 8883 or udp")
     events, observer, agent = Events(), Observer(), Agent()
     try:
         allowed(steps, agent, observer)
@@ -187,7 +247,10 @@ def main():
         flood(steps, agent, observer)
         reload_live(steps, agent, observer, events)
         no_certificate(steps, agent, events)
+        gauges(steps, events)
+        amplifier(steps)
         wire(steps, capture)
+        coap_wire(steps, capture)
     finally:
         agent.close()
         observer.close()
@@ -199,7 +262,7 @@ def main():
         print("  ", event["@timestamp"][11:19], event_line(event)[7:], "|", event["sallyport"].get("detail", ""))
     print("\n" + ctl("status").stdout)
     interesting = counters()
-    print("  ".join(f"{name}={interesting[name]}" for name in sorted(interesting) if name.startswith(("mqtt.", "up."))))
+    print("  ".join(f"{name}={interesting[name]}" for name in sorted(interesting) if name.startswith(("mqtt.", "up.", "coap."))))
     print(f"\ndemo: {steps.done} steps, {steps.good} as expected")
     return 0 if steps.done == steps.good else 1
 
