@@ -317,27 +317,27 @@ struct coap_client *coap_client_get(struct coap_relays *r, const struct coap_arr
 }
 
 /* The listener keeps its name; its place in the configuration may have changed. */
-static void find_listener(const struct coap_relays *r, struct coap_client *client)
+bool coap_client_listener(const struct coap_relays *r, const struct coap_client *client,
+                          const struct gateway_config *config, uint16_t *listener)
 {
-    const struct gateway_config *config = coap_generation(r)->config;
-    client->listener_gone = true;
-    client->listener = 0;
-    for (uint16_t i = 0; i < config->listeners_n && client->listener_gone; i++)
+    for (uint16_t i = 0; i < config->listeners_n; i++)
         if (coap_name_digest(r, config->listeners[i].name) == client->listener_name) {
-            client->listener = i;
-            client->listener_gone = false;
+            *listener = i;
+            return true;
         }
+    return false;
 }
 
-static enum outcome identify(struct coap_relays *r, struct coap_client *client)
+static void find_listener(const struct coap_relays *r, struct coap_client *client)
 {
-    const struct generation *generation = coap_generation(r);
-    client->pinned = false;
-    client->identity.role = NULL;
-    client->identity.name_len = 0;
-    if (client->listener_gone)
-        return OUTCOME_NO_LISTENER;
-    const struct config_listener *listener = &generation->config->listeners[client->listener];
+    client->listener = 0;
+    client->listener_gone = !coap_client_listener(r, client, coap_generation(r)->config, &client->listener);
+}
+
+enum outcome coap_client_resolve(const struct coap_client *client, const struct generation *generation,
+                                 uint16_t at, struct identity *identity, bool *pinned)
+{
+    const struct config_listener *listener = &generation->config->listeners[at];
     const struct config_interface *interface = &generation->config->interfaces[client->key.interface];
     const struct policy_device *device =
         snapshot_device_at(generation->policy, client->has_mac, client->mac, client->key.remote.bytes);
@@ -352,15 +352,26 @@ static enum outcome identify(struct coap_relays *r, struct coap_client *client)
     }
     memcpy(facts.mac, client->mac, sizeof(facts.mac));
     memcpy(facts.source, client->key.remote.bytes, sizeof(facts.source));
-    enum outcome outcome = identity_resolve(generation->policy, &facts, &client->identity);
+    enum outcome outcome = identity_resolve(generation->policy, &facts, identity);
     if (device != NULL && device->has_mac &&
         (!client->has_mac || memcmp(device->mac, client->mac, sizeof(device->mac)) != 0)) {
-        client->identity.mismatch = IDENTITY_PART_MAC;
+        identity->mismatch = IDENTITY_PART_MAC;
         return OUTCOME_IDENTITY_MISMATCH;
     }
-    client->pinned = outcome == OUTCOME_ALLOWED && client->identity.device != NULL &&
-                     client->identity.device == device && device->has_mac && device->has_address;
+    *pinned = outcome == OUTCOME_ALLOWED && identity->device != NULL && identity->device == device &&
+              device->has_mac && device->has_address;
     return outcome;
+}
+
+static enum outcome identify(struct coap_relays *r, struct coap_client *client)
+{
+    client->pinned = false;
+    client->identity.role = NULL;
+    client->identity.name_len = 0;
+    if (client->listener_gone)
+        return OUTCOME_NO_LISTENER;
+    return coap_client_resolve(client, coap_generation(r), client->listener, &client->identity,
+                               &client->pinned);
 }
 
 static const struct quarantine *quarantine_of(const struct coap_relays *r)
@@ -564,6 +575,8 @@ struct coap_relays *coap_relays_create(const struct coap_relays_config *config)
     if (r == NULL)
         return NULL;
     r->config = *config;
+    if (config->judged == NULL)
+        r->config.judged = &judged_nobody;
     r->key = siphash_key_of(config->secret + SECRET_RANDOM);
     TAILQ_INIT(&r->silent_clients);
     TAILQ_INIT(&r->silent_legs);

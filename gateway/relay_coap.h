@@ -28,6 +28,7 @@
 #include "dataplane/timer_wheel.h"
 #include "gateway/event.h"
 #include "gateway/generation.h"
+#include "gateway/judged.h"
 #include "gateway/quarantine.h"
 #include "gateway/relay_kick.h"
 
@@ -65,7 +66,8 @@ struct coap_relays_config {
     bool (*admit)(void *worker, const struct flow_key *key, uint16_t listener);
     void (*session)(void *worker, const struct flow_key *key, bool begins);
     void *worker;
-    uint32_t worker_index; /* for counters that generations keep by worker */
+    uint32_t worker_index;                 /* for counters that generations keep by worker */
+    const struct judged_observers *judged; /* of the worker, borrowed; NULL: nobody looks */
 };
 
 /* A datagram of a device. */

@@ -156,6 +156,11 @@ static bool identify(struct coap_relays *r, struct coap_request *q)
     q->verdict.no_response = 0;
     if (standing == OUTCOME_ALLOWED)
         return true;
+    q->verdict.outcome = standing;
+    q->verdict.enforced = true;
+    q->verdict.observe = q->verdict.observe_ends = q->verdict.observe_denied = false;
+    if (judged_wanted(r->config.judged))
+        coap_judged(r, q);
     coap_request_refuse(r, q, standing, standing_code(standing), COAP_NO_AGE);
     return false;
 }
@@ -314,6 +319,8 @@ static void judge(struct coap_relays *r, struct coap_request *q)
     if (q->broker && coap_verdict_passes(v))
         coap_publish_judge(client->identity.role, &client->identity.values,
                            coap_generation(r)->config->observe, q->message, v, &q->topic);
+    if (judged_wanted(r->config.judged))
+        coap_judged(r, q);
     take_echo(r, q);
     q->leg = coap_leg_get(r, q->client);
     if (q->leg == NULL) {

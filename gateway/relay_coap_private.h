@@ -205,6 +205,13 @@ struct coap_client *coap_client_find(struct coap_relays *r, const struct flow_ke
 /* Its entry among those shut out by command, or NULL. */
 const struct quarantine_entry *coap_client_quarantined(const struct coap_relays *r,
                                                        const struct coap_client *client);
+/* The place of its listener in a configuration; false when it has none there. */
+bool coap_client_listener(const struct coap_relays *r, const struct coap_client *client,
+                          const struct gateway_config *config, uint16_t *listener);
+/* Who it is under a generation in which its listener is at `at`. `pinned`: the device table binds its address
+ * to its MAC. */
+enum outcome coap_client_resolve(const struct coap_client *client, const struct generation *generation,
+                                 uint16_t at, struct identity *identity, bool *pinned);
 /* Who the client is under the current generation; its standing. */
 enum outcome coap_client_identify(struct coap_relays *r, struct coap_client *client);
 struct coap_flight *coap_flight_new(struct coap_relays *r, struct coap_client *client);

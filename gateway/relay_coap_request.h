@@ -31,6 +31,9 @@ void coap_request_tell(struct coap_relays *r, const struct coap_request *q, enum
 void coap_request_refuse(struct coap_relays *r, const struct coap_request *q, enum outcome outcome,
                          uint8_t code, uint32_t max_age_s);
 
+/* relay_coap_judged.c: makes the verdict known to judged.h; when judged_wanted. */
+void coap_judged(struct coap_relays *r, const struct coap_request *q);
+
 /* relay_coap_limits.c: each answers false when the request has been refused */
 bool coap_limits_rates(struct coap_relays *r, struct coap_request *q);
 /* Exchanges and observations; an observation too many goes on as a plain request (RFC 7641 s.4.1). */

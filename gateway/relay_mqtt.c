@@ -122,6 +122,8 @@ struct mqtt_relays *mqtt_relays_create(const struct mqtt_relays_config *config)
         return NULL;
     }
     all->config = *config;
+    if (config->judged == NULL)
+        all->config.judged = &judged_nobody;
     all->next_number = config->session_seed;
     all->slab = slab_create(config->sessions, sizeof(struct relay));
     all->buffers = packet_buffers_create(config->buffer_bytes);

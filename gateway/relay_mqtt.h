@@ -23,6 +23,7 @@
 #include "gateway/authenticator.h"
 #include "gateway/event.h"
 #include "gateway/generation.h"
+#include "gateway/judged.h"
 #include "gateway/quarantine.h"
 #include "gateway/relay_kick.h"
 #include "gateway/session_claims.h"
@@ -67,6 +68,7 @@ struct mqtt_relays_config {
     uint64_t session_seed;         /* first session number */
     struct session_claims *claims; /* of all workers, borrowed; NULL: none are made */
     uint32_t worker_index;
+    const struct judged_observers *judged; /* of the worker, borrowed; NULL: nobody looks */
 };
 
 /* RELAY_COUNTER(name, id), beside one counter per outcome and direction. */

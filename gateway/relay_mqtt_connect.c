@@ -311,14 +311,19 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
         return outcome;
     if (outcome == OUTCOME_ALLOWED)
         outcome = admit(r);
+    if (judged_wanted(r->all->config.judged))
+        relay_judged_connect(r, packet, outcome);
     if (outcome == OUTCOME_ALLOWED)
         outcome = relay_know_upstream(r, packet);
     if (outcome != OUTCOME_ALLOWED) {
         refuse(r, outcome, packet, NULL);
         return outcome;
     }
+    bool will = packet->connect.will.present; /* its own, not one that the role supplies */
     mqtt_guard_check(&r->guard, MQTT_FROM_CLIENT, packet, true, relay_now(r), &v);
     relay_hit(r, v.rule);
+    if (will && judged_wanted(r->all->config.judged))
+        relay_judged_will(r, packet, &v);
     if (v.action != GUARD_FORWARD) {
         refuse(r, v.outcome, packet, &v);
         return v.outcome;

@@ -286,15 +286,16 @@ static void handle(struct relay *r, struct relay_side *from, struct offer *offer
     }
     if (from == &r->upstream)
         relay_mount_down(r, packet);
-    r->all->workspace.decided_n = 0; /* of whoever came before */
+    r->all->workspace.judged_n = 0;   /* of whoever came before */
+    struct bytes list = packet->list; /* as the client wrote it */
     mqtt_guard_check(&r->guard, sender, packet, whole, relay_now(r), &v);
     if (v.action == GUARD_HOLD) {
         mqtt_framer_hold(&from->framer, &offer->in);
         return;
     }
     if (packet->type == MQTT_SUBSCRIBE)
-        for (uint32_t i = 0; i < r->all->workspace.decided_n; i++)
-            relay_hit(r, r->all->workspace.decided[i]);
+        for (uint32_t i = 0; i < r->all->workspace.judged_n; i++)
+            relay_hit(r, r->all->workspace.judged[i].rule);
     else
         relay_hit(r, v.rule);
     if (v.action == GUARD_FORWARD) {
@@ -312,6 +313,8 @@ static void handle(struct relay *r, struct relay_side *from, struct offer *offer
                     .code = mqtt_guard_code(MQTT_DISCONNECT, MQTT_5, OUTCOME_PACKET_TOO_LARGE)};
         }
     }
+    if (judged_wanted(r->all->config.judged))
+        relay_judged_packet(r, sender, packet, &v, list, whole);
     count_packet(r, from, v.outcome);
     if (v.outcome != OUTCOME_ALLOWED && !v.quiet)
         relay_report_verdict(r, sender, packet, &v);

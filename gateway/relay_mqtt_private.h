@@ -346,6 +346,15 @@ void relay_fire(struct timer *timer, uint64_t now_us);
 /* Begins to measure how long QoS 2 messages are not released. */
 void relay_await_release(struct relay *r);
 
+/* ---- relay_mqtt_judged.c: when judged_wanted ---- */
+/* A packet of a running session; `list`: the filters of a SUBSCRIBE as they came. */
+void relay_judged_packet(const struct relay *r, enum mqtt_sender sender, const struct mqtt_packet *packet,
+                         const struct guard_verdict *v, struct bytes list, bool whole);
+/* Whether a client was let in; and what was said to the Will that it brought. */
+void relay_judged_connect(const struct relay *r, const struct mqtt_packet *packet, enum outcome outcome);
+void relay_judged_will(const struct relay *r, const struct mqtt_packet *packet,
+                       const struct guard_verdict *v);
+
 /* ---- relay_mqtt_event.c ---- */
 struct relay_report {
     enum event_kind kind;

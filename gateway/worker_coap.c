@@ -118,7 +118,8 @@ struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[CO
                                         .admit = on_coap_admit,
                                         .session = on_coap_session,
                                         .worker = w,
-                                        .worker_index = w->index};
+                                        .worker_index = w->index,
+                                        .judged = &w->judged};
     memcpy(config.secret, secret, sizeof(config.secret));
     struct coap_relays *relays = coap_relays_create(&config);
     explicit_bzero(config.secret, sizeof(config.secret));

@@ -113,7 +113,8 @@ static bool create_relays(struct worker *w, const struct secrets *secrets)
                                         .worker = w,
                                         .session_seed = secrets->session,
                                         .claims = w->shared->claims,
-                                        .worker_index = w->index};
+                                        .worker_index = w->index,
+                                        .judged = &w->judged};
     w->relays = mqtt_relays_create(&relays);
     struct tls_gate_config gate = {.places = sessions,
                                    .tls = w->tls,

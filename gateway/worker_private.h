@@ -51,6 +51,7 @@ struct worker {
     struct listener_table listeners;
     struct upstream_set upstreams;
     struct health_checks *checks; /* worker 0 */
+    struct judged_observers judged;
 };
 
 /* How TCP and the IP stack call the worker. */

@@ -208,7 +208,7 @@ static bool judge_size(const struct coap_message *message, const struct policy_l
     return true;
 }
 
-static bool action_of(uint8_t code, enum acl_action *action)
+bool coap_action_of(uint8_t code, enum acl_action *action)
 {
     static const enum acl_action actions[] = {
         [COAP_GET] = ACL_GET,       [COAP_POST] = ACL_POST,   [COAP_PUT] = ACL_PUT,
@@ -289,7 +289,7 @@ static void judge_access(const struct policy_role *role, const struct acl_values
 {
     struct acl_request request = {.topic = bytes_of(v->path, v->path_len),
                                   .payload_bytes = (uint32_t)message->payload.len};
-    if (!action_of(message->code, &request.action)) {
+    if (!coap_action_of(message->code, &request.action)) {
         refuse(v, OUTCOME_BAD_METHOD, COAP_METHOD_NOT_ALLOWED);
         return;
     }

@@ -69,6 +69,8 @@ static inline bool coap_verdict_shared(const struct policy_role *role, const str
  * refusal is 5.02. */
 void coap_guard_response(const struct coap_message *message, bool observed, struct coap_verdict *verdict);
 
+/* The action that a method is to the rules; false when it is none. */
+bool coap_action_of(uint8_t code, enum acl_action *action);
 /* Whether the payload is what a rule asks for. */
 bool coap_payload_good(const struct coap_message *message, enum acl_payload wanted);
 /* The code that tells a refusal by rules. */

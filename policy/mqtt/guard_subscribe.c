@@ -59,6 +59,14 @@ static void note_refusal(struct mqtt_workspace *w, const struct mqtt_refusal *re
     w->refused_n++;
 }
 
+/* `rule` decided about it, though a cap may refuse it all the same. */
+static void note_judged(struct mqtt_workspace *w, const struct mqtt_refusal *refusal, uint32_t rule)
+{
+    if (w->judged_n < MQTT_JUDGED_MAX)
+        w->judged[w->judged_n++] =
+            (struct mqtt_judged){.outcome = refusal->outcome, .rule = rule, .enforced = refusal->enforced};
+}
+
 /* Keeps a filter: false when a table is full. */
 static bool keep(struct judging *j, const struct mqtt_filter *entry)
 {
@@ -88,8 +96,7 @@ static void judge_entry(struct judging *j, uint32_t ordinal, const struct mqtt_f
     refusal.outcome = j->over;
     if (refusal.outcome == OUTCOME_ALLOWED)
         refusal.outcome = judge_filter(g, entry->filter, qos, &refusal.rule);
-    if (refusal.rule != ACL_RULE_NONE && g->workspace->decided_n < MQTT_DECIDED_MAX)
-        g->workspace->decided[g->workspace->decided_n++] = refusal.rule;
+    uint32_t decided_by = refusal.rule;
     uint32_t filters_max = g->cloud != NULL ? cloud_limits(g->cloud->profile)->filters : 0;
     if (refusal.outcome == OUTCOME_ALLOWED && filters_max != 0 && j->kept >= filters_max) {
         refusal.outcome = OUTCOME_SUBSCRIPTION_CAP;
@@ -111,6 +118,7 @@ static void judge_entry(struct judging *j, uint32_t ordinal, const struct mqtt_f
             refusal.enforced = true;
         }
     }
+    note_judged(g->workspace, &refusal, decided_by);
     if (refusal.outcome == OUTCOME_ALLOWED)
         return;
     if (refusal.enforced) {
@@ -142,7 +150,7 @@ void guard_check_subscribe(struct mqtt_guard *g, struct mqtt_packet *p, uint64_t
     struct cursor list = cursor_of(p->list);
     struct mqtt_filter entry;
     w->refused_n = 0;
-    w->decided_n = 0;
+    w->judged_n = 0;
     if (id_in_use(g, p->packet_id, v))
         return;
     j.over = guard_meters_judge(g, RATE_SUBSCRIBES, 0, now_us, v);

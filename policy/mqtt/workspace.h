@@ -13,8 +13,8 @@
 #include "policy/bytes.h"
 #include "policy/verdict.h"
 
-/* So many deciding rules of one SUBSCRIBE are counted. */
-#define MQTT_DECIDED_MAX 64
+/* So many filters of one SUBSCRIBE are told one by one, with what decided about them; the rest is not. */
+#define MQTT_JUDGED_MAX 64
 
 /* So many refused filters of one SUBSCRIBE are described one by one; the rest is counted. */
 #define MQTT_REFUSALS_MAX 8
@@ -25,6 +25,13 @@ struct mqtt_refusal {
     uint32_t rule;
     uint8_t code;
     bool enforced; /* false: forwarded all the same (observe) */
+};
+
+/* What became of one filter. */
+struct mqtt_judged {
+    enum outcome outcome;
+    uint32_t rule;
+    bool enforced;
 };
 
 struct mqtt_workspace {
@@ -39,8 +46,8 @@ struct mqtt_workspace {
     uint32_t codes_room;
     uint32_t refused_n; /* of the SUBSCRIBE checked last, those beyond the array included */
     struct mqtt_refusal refused[MQTT_REFUSALS_MAX];
-    uint32_t decided_n; /* rules that decided about filters of the SUBSCRIBE checked last */
-    uint32_t decided[MQTT_DECIDED_MAX];
+    uint32_t judged_n; /* filters of the SUBSCRIBE checked last, in their order */
+    struct mqtt_judged judged[MQTT_JUDGED_MAX];
 };
 
 #endif

@@ -31,6 +31,7 @@ struct rig {
     struct generation generation;
     const struct generation *current;
     struct coap_relays *relays;
+    struct judged_observers judged;
     uint16_t next_port;
     uint32_t bad_results;
     uint32_t sent_n;
@@ -170,7 +171,8 @@ static inline void open_rig(void)
                                         .pick = on_pick,
                                         .result = on_result,
                                         .send = on_send,
-                                        .dial = broker_dial};
+                                        .dial = broker_dial,
+                                        .judged = &rig.judged};
     rig.relays = coap_relays_create(&config);
     CU_ASSERT_PTR_NOT_NULL_FATAL(rig.relays);
 }

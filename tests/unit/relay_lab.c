@@ -288,6 +288,7 @@ void lab_open_with(struct relay_lab *lab, const struct policy_role_spec *roles, 
     static const uint8_t secret[16];
     lab->claims = session_claims_create(64, secret);
     struct mqtt_relays_config config = {.claims = lab->claims,
+                                        .judged = &lab->judged,
                                         .sessions = 32,
                                         .buffer_bytes = UINT64_C(4) << 20,
                                         .timers = lab->timers,

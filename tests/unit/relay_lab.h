@@ -55,7 +55,8 @@ struct relay_lab {
     unsigned int dials, dial_results, gone;
     size_t out_bytes;
     const struct quarantine *quarantine; /* borrowed; NULL: nobody */
-    struct users *users;                 /* the next policy takes them over */
+    struct judged_observers judged;
+    struct users *users; /* the next policy takes them over */
 };
 
 /* With passwords where the test says so in the listener; `authenticator` is borrowed and may be NULL. */

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a relay makes known of judged actions (judged.h): called only when somebody wants to know. */
+#include "gateway/relay_mqtt_private.h"
+
+static enum outcome resolve(const void *owner, const struct generation *other, struct identity *out)
+{
+    const struct relay *r = owner;
+    uint16_t listener;
+    if (!relay_find_listener(r, other->config, &listener))
+        return OUTCOME_NO_LISTENER;
+    struct client_facts facts = relay_facts(r, other, listener);
+    return identity_resolve(other->policy, &facts, out);
+}
+
+/* A client identifier that the upstream gives makes another client of it. */
+static struct judged_subject subject_of(const struct relay *r)
+{
+    return (struct judged_subject){.session = r->number,
+                                   .stamp = (uint64_t)relay_client_id(r).len << 32 | r->generation,
+                                   .identity = &r->identity,
+                                   .owner = r,
+                                   .resolve = resolve};
+}
+
+static void judged_publish(const struct relay *r, enum mqtt_sender sender, const struct mqtt_packet *packet,
+                           const struct guard_verdict *v, bool whole)
+{
+    if (v->quiet || packet->publish.topic.len == 0 ||
+        (v->outcome == OUTCOME_ALLOWED && v->action != GUARD_FORWARD))
+        return; /* what was answered before, or has no name */
+    bool client = sender == MQTT_FROM_CLIENT;
+    struct judged_subject who = subject_of(r);
+    judged_tell(r->all->config.judged,
+                &(struct judged_action){.who = &who,
+                                        .kind = client ? JUDGED_PUBLISH : JUDGED_DELIVERY,
+                                        .action = client ? ACL_PUBLISH : ACL_SUBSCRIBE,
+                                        .qos = packet->publish.qos,
+                                        .retain = packet->publish.retain,
+                                        .enforced = v->enforced,
+                                        .outcome = v->outcome,
+                                        .rule = v->rule,
+                                        .payload_bytes = packet->publish.payload_bytes,
+                                        .topic = packet->publish.topic,
+                                        .guard = &r->guard,
+                                        .packet = packet,
+                                        .whole = whole});
+}
+
+static void judged_filters(const struct relay *r, const struct mqtt_packet *packet, struct bytes list)
+{
+    const struct mqtt_workspace *w = &r->all->workspace;
+    struct judged_subject who = subject_of(r);
+    struct cursor at = cursor_of(list);
+    struct mqtt_filter entry;
+    for (uint32_t i = 0; i < w->judged_n && mqtt_filter_next(&at, MQTT_SUBSCRIBE, &entry); i++)
+        judged_tell(r->all->config.judged, &(struct judged_action){.who = &who,
+                                                                   .kind = JUDGED_SUBSCRIBE,
+                                                                   .action = ACL_SUBSCRIBE,
+                                                                   .qos = entry.qos,
+                                                                   .enforced = w->judged[i].enforced,
+                                                                   .outcome = w->judged[i].outcome,
+                                                                   .rule = w->judged[i].rule,
+                                                                   .topic = entry.filter,
+                                                                   .guard = &r->guard,
+                                                                   .packet = packet});
+}
+
+void relay_judged_packet(const struct relay *r, enum mqtt_sender sender, const struct mqtt_packet *packet,
+                         const struct guard_verdict *v, struct bytes list, bool whole)
+{
+    if (packet->type == MQTT_PUBLISH)
+        judged_publish(r, sender, packet, v, whole);
+    else if (packet->type == MQTT_SUBSCRIBE && v->action != GUARD_CLOSE)
+        judged_filters(r, packet, list);
+}
+
+void relay_judged_connect(const struct relay *r, const struct mqtt_packet *packet, enum outcome outcome)
+{
+    struct judged_subject who = subject_of(r);
+    judged_tell(r->all->config.judged, &(struct judged_action){.who = &who,
+                                                               .kind = JUDGED_CONNECT,
+                                                               .enforced = outcome != OUTCOME_ALLOWED,
+                                                               .outcome = outcome,
+                                                               .rule = ACL_RULE_NONE,
+                                                               .packet = packet});
+}
+
+void relay_judged_will(const struct relay *r, const struct mqtt_packet *packet, const struct guard_verdict *v)
+{
+    const struct mqtt_will *will = &packet->connect.will;
+    struct judged_subject who = subject_of(r);
+    judged_tell(r->all->config.judged, &(struct judged_action){.who = &who,
+                                                               .kind = JUDGED_WILL,
+                                                               .action = ACL_PUBLISH,
+                                                               .qos = will->qos,
+                                                               .retain = will->retain,
+                                                               .enforced = v->enforced,
+                                                               .outcome = v->outcome,
+                                                               .rule = v->rule,
+                                                               .payload_bytes = (uint32_t)will->payload.len,
+                                                               .topic = will->topic,
+                                                               .guard = &r->guard,
+                                                               .packet = packet,
+                                                               .whole = true});
+}
