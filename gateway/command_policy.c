@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* reload, confirm, check, test, policy: what is in force, was, or would be (G2, G5). */
 #include "gateway/command.h"
+#include "gateway/errand.h"
 #include "gateway/foresight.h"
 #include "gateway/history.h"
 #include "gateway/json.h"
@@ -77,6 +78,21 @@ static bool beside(const char *file, char path[PATH_MAX])
     return n > 0 && n < PATH_MAX;
 }
 
+struct candidate {
+    const struct gateway *gateway;
+    const char *file, *policy;
+    const struct policy_wishes *wishes;
+    struct diagnostics *d;
+    struct generation *next;
+};
+
+static void load(void *of)
+{
+    struct candidate *c = of;
+    c->next = generation_load_with(c->file, c->policy, c->gateway->next_number, c->gateway->generation, c->d,
+                                   c->wishes);
+}
+
 static struct generation *load_candidate(struct command *command, FILE *tests, struct diagnostics *d)
 {
     struct gateway *gateway = command->gateway;
@@ -87,8 +103,13 @@ static struct generation *load_candidate(struct command *command, FILE *tests, s
         diagnostics_add(d, DIAGNOSTIC_ERROR, file, 0, "its name is too long");
         return NULL;
     }
-    return generation_load_with(file, command->words_n > 1 ? path : gateway->options->policy_directory,
-                                gateway->next_number, gateway->generation, d, &wishes);
+    struct candidate c = {.gateway = gateway,
+                          .file = file,
+                          .policy = command->words_n > 1 ? path : gateway->options->policy_directory,
+                          .wishes = &wishes,
+                          .d = d};
+    errand_run(load, &c, gateway_drain_events, gateway);
+    return c.next;
 }
 
 int command_check(struct command *command)

@@ -227,7 +227,8 @@ static const char allowed_calls[] =
     /* memory and threads */
     "brk mmap munmap mremap mprotect madvise mlock mlock2 munlock mincore msync mbind "
     "get_mempolicy futex clone clone3 set_robust_list rseq set_tid_address sched_yield "
-    "sched_getaffinity sched_setaffinity sched_getparam sched_getscheduler getcpu membarrier "
+    "sched_getaffinity sched_setaffinity sched_getparam sched_getscheduler sched_setattr getpriority getcpu "
+    "membarrier "
     "exit exit_group restart_syscall gettid getpid getppid tgkill getrusage prlimit64 "
     "getrlimit sysinfo uname getrandom getuid geteuid getgid getegid getgroups arch_prctl "
     "sigaltstack "

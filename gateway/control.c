@@ -117,6 +117,7 @@ static void client_run(struct control *control, struct client *client)
     }
     split_words(&command, client->line);
     int status = command_run(&command);
+    client->until_us = gateway_wall_us() + CLIENT_US; /* a policy may have been loaded meanwhile */
     fclose(command.out);
     client->answer = body == NULL ? NULL : malloc(body_len + 8);
     if (client->answer != NULL) {

@@ -417,15 +417,22 @@ static void watch_wills(struct gateway *gateway, uint64_t ends, uint64_t now_us)
     gateway_say(gateway, 0, "will storm: %s", detail);
 }
 
+void gateway_drain_events(void *owner)
+{
+    struct gateway *gateway = owner;
+    uint64_t now_us = gateway_wall_us();
+    for (uint32_t i = 0; i < gateway->workers_n; i++)
+        event_log_drain(gateway->log, worker_events(gateway->workers[i]), now_us);
+    event_log_tick(gateway->log, now_us);
+}
+
 void gateway_tick(struct gateway *gateway)
 {
     uint64_t ends = 0;
     bool all = true;
     static uint64_t metrics_due_us;
     uint64_t now_us = gateway_wall_us();
-    for (uint32_t i = 0; i < gateway->workers_n; i++)
-        event_log_drain(gateway->log, worker_events(gateway->workers[i]), now_us);
-    event_log_tick(gateway->log, now_us);
+    gateway_drain_events(gateway);
     reload_tick(gateway);
     retire_lists(gateway, false);
     foresight_tick();

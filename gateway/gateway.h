@@ -115,6 +115,8 @@ void gateway_event_revision(struct gateway *gateway, enum event_kind kind, const
 void gateway_open_log(struct gateway *gateway);
 /* Makes a list the one that workers obey, and its own; it takes effect in a worker's next iteration. */
 void gateway_publish_quarantine(struct gateway *gateway, struct quarantine *next);
+/* Writes down what events workers have put in their rings; for errand.h, of a struct gateway. */
+void gateway_drain_events(void *gateway);
 /* Drains event rings, retires generations, refreshes metrics: every 50 ms. */
 void gateway_tick(struct gateway *gateway);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/reload.h"
 
+#include "gateway/errand.h"
 #include "gateway/history.h"
 #include "gateway/metrics.h"
 
@@ -322,18 +323,42 @@ static void tell(struct gateway *gateway, const struct reload_request *request, 
     gateway_say(gateway, 0, "reloaded: %s", text);
 }
 
+/* What is done of a reload before anything is in force, as an errand. */
+struct preparation {
+    struct gateway *gateway;
+    const struct reload_request *request;
+    struct diagnostics *d;
+    bool to_confirm;
+    struct generation *next; /* NULL: refused */
+    char changes[256];
+};
+
+static void prepare(void *of)
+{
+    struct preparation *p = of;
+    struct config_text text = {.at = NULL};
+    p->next = load(p->gateway, p->request, &text, p->d);
+    if (p->next == NULL)
+        return;
+    describe(p->gateway->generation, p->next, p->changes, sizeof(p->changes));
+    keep(p->gateway, p->next, p->request->user, &text, p->to_confirm);
+    config_text_fini(&text);
+}
+
 bool reload_run(struct gateway *gateway, const struct reload_request *request, FILE *report)
 {
-    char changes[256];
-    struct config_text text = {.at = NULL};
     make_room(gateway);
     struct diagnostics *d = diagnostics_create();
     if (d == NULL) {
         fprintf(report, "out of memory; rev %u stays in force\n", gateway->generation->number);
         return false;
     }
-    struct generation *next = load(gateway, request, &text, d);
-    if (next == NULL) {
+    struct preparation p = {.gateway = gateway,
+                            .request = request,
+                            .d = d,
+                            .to_confirm = request->confirm_us != 0 || gateway->reload.fallback != NULL};
+    errand_run(prepare, &p, gateway_drain_events, gateway);
+    if (p.next == NULL) {
         refused(gateway, request->user, d, report);
         diagnostics_destroy(d);
         return false;
@@ -341,19 +366,15 @@ bool reload_run(struct gateway *gateway, const struct reload_request *request, F
     uint32_t from = gateway->generation->number;
     reload_print(d, from, report);
     diagnostics_destroy(d);
-    describe(gateway->generation, next, changes, sizeof(changes));
-    bool to_confirm = request->confirm_us != 0 || gateway->reload.fallback != NULL;
-    keep(gateway, next, request->user, &text, to_confirm);
-    if (to_confirm)
+    if (p.to_confirm)
         note_way_back(gateway);
-    config_text_fini(&text);
     gateway->next_number++;
-    struct generation *old = publish(gateway, next);
+    struct generation *old = publish(gateway, p.next);
     gateway->reloads_good++;
     gateway->last_reload_good = true;
     gateway->reload.good_at_us = gateway_wall_us();
     settle_past(gateway, request, old);
-    tell(gateway, request, from, changes, report);
+    tell(gateway, request, from, p.changes, report);
     return true;
 }
 
@@ -451,13 +472,18 @@ void reload_tick(struct gateway *gateway)
     reload_retire(gateway, false);
 }
 
+static void destroy(void *generation)
+{
+    generation_destroy(generation);
+}
+
 void reload_retire(struct gateway *gateway, bool wait)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < gateway->retired_n; i++) {
         struct gateway_retired *retired = &gateway->retired[i];
         if (rte_rcu_qsbr_check(gateway->shared.rcu, retired->token, wait) == 1)
-            generation_destroy(retired->generation);
+            errand_run(destroy, retired->generation, wait ? NULL : gateway_drain_events, gateway);
         else
             gateway->retired[kept++] = *retired;
     }

@@ -15,11 +15,15 @@
  *   --inflight N            unacknowledged messages of a connection at QoS 1
  *   --opening N             connections that open at the same time (publish, idle)
  *   --spin 1                never sleep, only yield: nobody pays for waking us
+ *   --numbered 1            at QoS 1: each payload begins with ten digits, counting the messages of its
+ * client from 0
  *
  * It prints "ready" when all are connected (connect: at once), "up N of M" when some failed, and then obeys
  * stdin: "begin" zeroes what is counted but failures, "end" prints it as one line of "name value" pairs,
- * "ping" sends PINGREQ on all connections and tells how many answered within ten seconds, the end of stdin
- * disconnects all and ends it. Latency is from just before the write to PUBACK, or from connect() to CONNACK.
+ * "ping" sends PINGREQ on all connections and tells how many answered within ten seconds, "stop" ends the
+ * publishing and tells once the sockets have taken all, "finish" likewise once all is acknowledged, or 20
+ * seconds later, the end of stdin disconnects all and ends it. Latency is from just before the write to
+ * PUBACK, or from connect() to CONNACK.
  */
 #include "tests/bench/histogram.h"
 #include "tests/bench/load_options.h"
@@ -46,6 +50,8 @@
 #define INPUT_BYTES 65536
 #define PARTIAL_BYTES 8
 #define PING_NS UINT64_C(10000000000)
+#define FINISH_NS UINT64_C(20000000000)
+#define NUMBER_DIGITS 10
 #define CATCH_UP 512
 
 enum state {
@@ -64,6 +70,7 @@ struct client {
     uint16_t next_id;
     uint16_t oldest_id;
     uint32_t unacknowledged;
+    uint32_t number; /* of the next message */
     uint64_t began_ns;
     uint64_t *sent_ns; /* of unacknowledged messages, a ring by packet id */
     uint8_t *out;      /* a batch */
@@ -79,7 +86,8 @@ static int poll_fd;
 static uint32_t opened_next, opening, up, done_opening;
 static bool ready_told;
 static bool stopping;
-static uint64_t all_sent; /* also before "begin" and after "end" */
+static uint64_t finish_until_ns;            /* 0: not asked to finish */
+static uint64_t all_sent, all_acknowledged; /* also before "begin" and after "end" */
 static struct histogram latency;
 static struct {
     uint64_t sent, acknowledged, connects, failed, lost, wakeups, begin_ns;
@@ -143,6 +151,11 @@ static uint32_t build_publish(struct client *c, uint8_t *to)
         to[n++] = (uint8_t)c->next_id;
     }
     memset(to + n, 'x', o.payload);
+    if (o.numbered != 0) {
+        char digits[NUMBER_DIGITS + 1];
+        snprintf(digits, sizeof(digits), "%0*u", NUMBER_DIGITS, c->number++);
+        memcpy(to + n, digits, NUMBER_DIGITS);
+    }
     return n + o.payload;
 }
 
@@ -327,6 +340,7 @@ static void on_puback(struct client *c, uint16_t id)
     c->oldest_id = after(id);
     c->unacknowledged--;
     counts.acknowledged++;
+    all_acknowledged++;
 }
 
 static void on_connack(struct client *c, uint8_t code)
@@ -412,12 +426,13 @@ static void begin(void)
 static void end(void)
 {
     printf("seconds %.6f sent %llu acknowledged %llu connects %llu failed %llu lost %llu up %u wakeups %llu "
-           "p50_ns %llu p99_ns %llu max_ns %llu\n",
+           "p50_ns %llu p99_ns %llu p999_ns %llu max_ns %llu\n",
            (double)(now_ns() - counts.begin_ns) / 1e9, (unsigned long long)counts.sent,
            (unsigned long long)counts.acknowledged, (unsigned long long)counts.connects,
            (unsigned long long)counts.failed, (unsigned long long)counts.lost, up,
            (unsigned long long)counts.wakeups, (unsigned long long)histogram_at(&latency, 0.5),
-           (unsigned long long)histogram_at(&latency, 0.99), (unsigned long long)histogram_at(&latency, 1));
+           (unsigned long long)histogram_at(&latency, 0.99),
+           (unsigned long long)histogram_at(&latency, 0.999), (unsigned long long)histogram_at(&latency, 1));
     fflush(stdout);
 }
 
@@ -456,6 +471,22 @@ static void tell_stopped(void)
     fflush(stdout);
 }
 
+/* Once nothing is unacknowledged, or time is up: what was sent and acknowledged since the beginning. */
+static void tell_finished(void)
+{
+    uint64_t waiting = 0;
+    for (uint32_t i = 0; i < o.connections; i++)
+        waiting += clients[i].state == UP ? clients[i].unacknowledged : 0;
+    if (waiting != 0 && now_ns() < finish_until_ns)
+        return;
+    finish_until_ns = 0;
+    o.mode = IDLING;
+    printf("all_sent %llu all_acknowledged %llu up %u failed %llu lost %llu\n", (unsigned long long)all_sent,
+           (unsigned long long)all_acknowledged, up, (unsigned long long)counts.failed,
+           (unsigned long long)counts.lost);
+    fflush(stdout);
+}
+
 /* False when stdin has ended. */
 static bool on_stdin(void)
 {
@@ -473,6 +504,8 @@ static bool on_stdin(void)
             ping_all();
         else if (strcmp(word, "stop") == 0)
             stopping = true;
+        else if (strcmp(word, "finish") == 0)
+            finish_until_ns = now_ns() + FINISH_NS;
     }
     return true;
 }
@@ -515,11 +548,13 @@ static uint64_t step(void)
     }
     if (ping_until_ns != 0)
         tell_pings();
+    if (finish_until_ns != 0)
+        tell_finished();
     if (stopping)
         tell_stopped();
-    else if (all && o.mode == PUBLISHING)
+    else if (finish_until_ns == 0 && all && o.mode == PUBLISHING)
         return publish_due();
-    return ping_until_ns != 0 ? 10000000 : UINT64_MAX;
+    return ping_until_ns != 0 || finish_until_ns != 0 ? 10000000 : UINT64_MAX;
 }
 
 int main(int argc, char **argv)

@@ -19,6 +19,7 @@ static bool set_option(struct load_options *o, const char *name, const char *val
         {"--inflight", &o->inflight},
         {"--opening", &o->opening},
         {"--spin", &o->spin},
+        {"--numbered", &o->numbered},
     };
     char address[32];
     unsigned int number;
@@ -63,5 +64,5 @@ bool load_options_parse(struct load_options *o, int argc, char **argv)
         good = i + 1 < argc && set_option(o, argv[i], argv[i + 1]);
     return good && o->to.sin_port != 0 && o->connections > 0 && o->batch > 0 && o->batch <= 1000 &&
            o->qos <= 1 && o->payload <= 65536 && o->inflight >= o->batch * o->qos && o->inflight < 60000 &&
-           o->opening > 0;
+           o->opening > 0 && (o->numbered == 0 || (o->qos == 1 && o->payload >= 10));
 }

@@ -27,6 +27,7 @@ struct load_options {
     uint32_t inflight;
     uint32_t opening;
     uint32_t spin;
+    uint32_t numbered;
 };
 
 /* False when they make no sense. */
