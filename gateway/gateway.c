@@ -21,7 +21,8 @@
 #include <unistd.h>
 
 #define STEER_SLOTS 1024
-#define PASSWORD_JOBS 1024 /* of each worker under way at once */
+#define HANDSHAKES_AHEAD 32 /* steps of TLS, and of DTLS, that a worker has handed to a thread at once */
+#define PASSWORD_JOBS 1024  /* of each worker under way at once */
 #define METRICS_US 1000000
 
 uint64_t gateway_wall_us(void)
@@ -228,9 +229,10 @@ static int make_workers(struct gateway *gateway)
                         gateway->ports[p].name, gateway->ports[p].queues, gateway->workers_n);
             return GATEWAY_EXIT_DEVICE;
         }
-    /* TLS and DTLS are two that hand over jobs. */
-    gateway->shared.handshakes =
-        handshake_pool_create(config->handshake_threads, 2 * gateway->workers_n, 1024);
+    /* TLS and DTLS are two that hand over jobs. Few are handed over at a time, since what has been handed
+     * over has left the queue in which sources take turns. */
+    gateway->shared.handshakes = handshake_pool_create(config->handshake_threads, 2 * gateway->workers_n,
+                                                       HANDSHAKES_AHEAD * config->handshake_threads);
     gateway->shared.passwords =
         password_pool_create(config->password_threads, gateway->workers_n, PASSWORD_JOBS);
     if (gateway->shared.handshakes == NULL || gateway->shared.passwords == NULL || !make_rings(gateway))

@@ -295,7 +295,9 @@ bool coap_leg_dial(struct coap_leg *leg)
         leg->ready = true;
     } else if (leg->dialled) {
         uint16_t most = r->config.datagram_max(r->config.worker, &leg->key, leg->path);
-        leg->dtls = dtls_connect(r->dtls, context_of(leg), leg->identity, most, &dtls_handler, leg,
+        const struct coap_flight *first = TAILQ_FIRST(&leg->waiting);
+        leg->dtls = dtls_connect(r->dtls, context_of(leg), leg->identity,
+                                 first == NULL ? NULL : &first->client->key.remote, most, &dtls_handler, leg,
                                  coap_now(r), &error);
         on_dtls_armed(leg);
     }

@@ -155,7 +155,8 @@ void tls_gate_accept(struct tls_gate *gate, struct stream *device, const struct 
         *place = (struct place){.gate = gate, .origin = *origin};
         place->origin.tls = true;
         place->listener_name = relay_name_digest(generation->config->listeners[origin->listener].name);
-        place->stream = tls_accept(gate->config.tls, context, device, &handler, place, *gate->config.now_us);
+        place->stream = tls_accept(gate->config.tls, context, &origin->key.remote, device, &handler, place,
+                                   *gate->config.now_us);
         if (place->stream != NULL)
             return;
         slab_free(gate->places, place);

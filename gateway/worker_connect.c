@@ -146,10 +146,11 @@ static bool choose_local(struct worker *w, struct flow_key *key)
     return false;
 }
 
-/* A stream to that server; `identity` NULL for one without TLS. */
+/* A stream to that server; `identity` NULL for one without TLS, `source` NULL for one of the gateway's own.
+ */
 static struct stream *dial_server(struct worker *w, uint32_t upstream, uint8_t server, bool secure,
-                                  const char *identity, const struct stream_handler *handler, void *user,
-                                  enum outcome *why)
+                                  const char *identity, const struct ip_address *source,
+                                  const struct stream_handler *handler, void *user, enum outcome *why)
 {
     const struct config_upstream *config = &w->generation->config->upstreams[upstream];
     struct flow_key key = {.protocol = IPPROTO_TCP, .remote_port = config->servers[server].port};
@@ -167,8 +168,8 @@ static struct stream *dial_server(struct worker *w, uint32_t upstream, uint8_t s
         return lower;
     struct stream *upper =
         tls_connect(w->tls, w->generation->upstream_tls[upstream],
-                    config->certificate == NULL && config->bundle == NULL ? NULL : identity, lower, handler,
-                    user, w->now_us);
+                    config->certificate == NULL && config->bundle == NULL ? NULL : identity, source, lower,
+                    handler, user, w->now_us);
     if (upper == NULL)
         stream_abort(lower);
     return upper;
@@ -178,7 +179,6 @@ struct stream *worker_dial(void *owner, uint32_t upstream, const char *identity,
                            const struct flow_key *device, const struct stream_handler *handler, void *user,
                            uint8_t *tried, uint8_t *server, enum outcome *why)
 {
-    (void)device;
     struct worker *w = owner;
     const struct config_upstream *config = &w->generation->config->upstreams[upstream];
     *server = upstream_pick(&w->upstreams, config, upstream, *tried, w->now_us);
@@ -186,8 +186,8 @@ struct stream *worker_dial(void *owner, uint32_t upstream, const char *identity,
     if (*server == UPSTREAM_NONE)
         return NULL;
     *tried = (uint8_t)(*tried | 1u << *server);
-    return dial_server(w, upstream, *server, config->security != CONFIG_SECURITY_NONE, identity, handler,
-                       user, why);
+    return dial_server(w, upstream, *server, config->security != CONFIG_SECURITY_NONE, identity,
+                       &device->remote, handler, user, why);
 }
 
 void worker_dialled(void *owner, uint32_t upstream, uint8_t server, bool good)
@@ -202,7 +202,7 @@ static struct stream *on_check_dial(void *owner, uint32_t upstream, uint8_t serv
                                     const char *identity, const struct stream_handler *handler, void *user)
 {
     enum outcome why;
-    return dial_server(owner, upstream, server, secure, identity, handler, user, &why);
+    return dial_server(owner, upstream, server, secure, identity, NULL, handler, user, &why);
 }
 
 static void on_check_changed(void *owner, uint32_t upstream, uint8_t server, enum upstream_verdict verdict,

@@ -13,8 +13,11 @@
 #include "dataplane/secure/dtls_session.h"
 #include "dataplane/secure/handshake_pool.h"
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define JOBS_MAX 256u
 #define WAITS_MAX 1024u
@@ -117,7 +120,12 @@ static void run(struct tls_job *job)
 
 bool dtls_jobs_create(struct dtls_worker *worker, struct handshake_pool *pool)
 {
+    uint8_t secret[16];
     worker->pool = pool;
+    if (getrandom(secret, sizeof(secret), 0) != (ssize_t)sizeof(secret))
+        return false;
+    fair_queue_init(&worker->queue, secret);
+    explicit_bzero(secret, sizeof(secret));
     worker->waits = slab_create(WAITS_MAX, sizeof(struct dtls_wait));
     if (worker->waits == NULL)
         return false;
@@ -133,13 +141,11 @@ bool dtls_jobs_create(struct dtls_worker *worker, struct handshake_pool *pool)
     return worker->jobs != NULL && worker->pool_number >= 0;
 }
 
-bool dtls_job_submit(struct dtls_session *session)
+static void hand_over(struct dtls_session *session)
 {
     struct dtls_worker *worker = session->worker;
     struct tls_job *job = worker->spare;
     struct dtls_wait *wait;
-    if (job == NULL)
-        return false;
     worker->spare = job->next;
     job->run = run;
     job->owner = session;
@@ -155,13 +161,27 @@ bool dtls_job_submit(struct dtls_session *session)
     }
     session->away = true;
     session->due_us = UINT64_MAX;
-    if (handshake_pool_submit(worker->pool, worker->pool_number, job))
-        return true;
-    session->away = false;
-    job->owner = NULL;
-    job->next = worker->spare;
-    worker->spare = job;
-    return false;
+    bool good = handshake_pool_submit(worker->pool, worker->pool_number, job);
+    assert(good); /* there are no more jobs than the pool takes */
+    (void)good;
+}
+
+void dtls_job_submit(struct dtls_session *session)
+{
+    struct dtls_worker *worker = session->worker;
+    if (session->away || session->turn.queued)
+        return;
+    if (worker->spare != NULL && fair_queue_waiting(&worker->queue) == 0) {
+        hand_over(session);
+        return;
+    }
+    session->due_us = UINT64_MAX;
+    fair_queue_put(&worker->queue, &session->turn, session->ssl != NULL);
+}
+
+static struct dtls_session *whose_turn(struct fair_queue_entry *entry)
+{
+    return (struct dtls_session *)(uintptr_t)((char *)entry - offsetof(struct dtls_session, turn));
 }
 
 void dtls_worker_poll(struct dtls_worker *worker, uint64_t now_us)
@@ -176,6 +196,9 @@ void dtls_worker_poll(struct dtls_worker *worker, uint64_t now_us)
         job->next = worker->spare;
         worker->spare = job;
     }
+    struct fair_queue_entry *next;
+    while (worker->spare != NULL && (next = fair_queue_take(&worker->queue)) != NULL)
+        hand_over(whose_turn(next));
 }
 
 void dtls_jobs_destroy(struct dtls_worker *worker)

@@ -317,8 +317,8 @@ static void begin(struct dtls_server *s, struct dtls_context *context, const str
         note_place(e, arrival);
         struct seat *seat = &e->seats[e->open == 0 ? 1 : 0];
         dtls_peer_bytes(&e->key, peer);
-        seat->session = dtls_accept(s->config.worker, context, peer, secret, arrival->datagram_max,
-                                    &session_handler, seat);
+        seat->session = dtls_accept(s->config.worker, context, &e->key.remote, peer, secret,
+                                    arrival->datagram_max, &session_handler, seat);
         if (seat->session != NULL) {
             memcpy(seat->random, hello->random, DTLS_RANDOM_BYTES);
             e->coming = index_of(seat);

@@ -3,13 +3,15 @@
  * The inside of dtls_stream.h. dtls_stream.c moves datagrams, dtls_job.c runs steps of a handshake on another
  * thread, dtls_context.c and dtls_server_context.c are what sessions are made from.
  *
- * While a thread has a session (`away`) the worker touches nothing of it but waiting, ended and doomed, and
- * the thread nothing of it but ssl, birth, flight, name, psk_used, peer and verification.
+ * Sessions wait in `queue` for a thread to be free, sources in turn (fair_queue.h). While a thread has a
+ * session (`away`) the worker touches nothing of it but waiting, ended and doomed, and the thread nothing of
+ * it but ssl, birth, flight, name, psk_used, peer and verification.
  */
 #ifndef DATAPLANE_SECURE_DTLS_SESSION_H
 #define DATAPLANE_SECURE_DTLS_SESSION_H
 
 #include "dataplane/secure/dtls_stream.h"
+#include "dataplane/secure/fair_queue.h"
 #include "dataplane/secure/name_cache.h"
 #include "dataplane/secure/tls_handshake.h"
 #include "dataplane/secure/tls_trust.h"
@@ -52,6 +54,7 @@ struct dtls_worker {
     struct tls_job *jobs; /* all of them */
     uint32_t jobs_n;
     struct tls_job *spare;
+    struct fair_queue queue; /* for a spare job */
     uint64_t lost;
 };
 
@@ -85,8 +88,9 @@ struct dtls_session {
     size_t wire_bytes;
     uint64_t due_us;
     struct dtls_waiting waiting;
-    struct tls_peer *peer;    /* of a client of ours, once its session is open */
-    struct dtls_birth *birth; /* NULL once it has been used */
+    struct fair_queue_entry turn; /* in worker->queue */
+    struct tls_peer *peer;        /* of a client of ours, once its session is open */
+    struct dtls_birth *birth;     /* NULL once it has been used */
     struct dtls_flight *flight;
     uint32_t index; /* of its keys in the worker's cache */
     uint16_t datagram_max;
@@ -150,8 +154,8 @@ void dtls_flight_note(struct dtls_session *session, const uint8_t *datagram, siz
 
 bool dtls_jobs_create(struct dtls_worker *worker, struct handshake_pool *pool);
 void dtls_jobs_destroy(struct dtls_worker *worker);
-/* Hands the session to a thread with what waits for it. False when there is none to be had: it waits on. */
-bool dtls_job_submit(struct dtls_session *session);
+/* Hands the session to a thread with what waits for it, or has it wait for its turn. */
+void dtls_job_submit(struct dtls_session *session);
 /* Keeps a datagram for the session; lost when there is no room. */
 void dtls_wait_add(struct dtls_session *session, const uint8_t *datagram, size_t n);
 struct dtls_wait *dtls_wait_take(struct dtls_session *session);

@@ -84,6 +84,7 @@ static void release(struct dtls_session *session)
     struct dtls_wait *wait;
     while ((wait = dtls_wait_take(session)) != NULL)
         dtls_wait_free(session, wait);
+    fair_queue_remove(&session->worker->queue, &session->turn);
     aes_offload_use(session->worker->keys, session->index);
     dtls_context_end(session->context, session);
     aes_offload_use(NULL, 0);
@@ -253,7 +254,8 @@ static void read_messages(struct dtls_session *session, uint32_t records)
 }
 
 static struct dtls_session *make(struct dtls_worker *worker, struct dtls_context *context,
-                                 uint16_t datagram_max, const struct dtls_handler *handler, void *owner)
+                                 const struct ip_address *source, uint16_t datagram_max,
+                                 const struct dtls_handler *handler, void *owner)
 {
     struct dtls_session *session = calloc(1, sizeof(*session));
     if (session == NULL || context == NULL || datagram_max < DATAGRAM_MIN) {
@@ -270,6 +272,7 @@ static struct dtls_session *make(struct dtls_worker *worker, struct dtls_context
     session->server = context->server;
     session->threaded = worker->pool != NULL && (context->certificates != NULL || context->identity != NULL);
     session->context = dtls_context_ref(context);
+    session->turn.line = fair_queue_line(&worker->queue, source);
     STAILQ_INIT(&session->waiting);
     return session;
 }
@@ -290,11 +293,11 @@ static bool begin_here(struct dtls_session *session, struct tls_error *error)
 }
 
 struct dtls_session *dtls_connect(struct dtls_worker *worker, struct dtls_context *context,
-                                  const char *identity, uint16_t datagram_max,
-                                  const struct dtls_handler *handler, void *owner, uint64_t now_us,
-                                  struct tls_error *error)
+                                  const char *identity, const struct ip_address *source,
+                                  uint16_t datagram_max, const struct dtls_handler *handler, void *owner,
+                                  uint64_t now_us, struct tls_error *error)
 {
-    struct dtls_session *session = make(worker, context, datagram_max, handler, owner);
+    struct dtls_session *session = make(worker, context, source, datagram_max, handler, owner);
     snprintf(error->text, sizeof(error->text), "no memory, context or room for DTLS");
     if (session == NULL)
         return NULL;
@@ -302,9 +305,7 @@ struct dtls_session *dtls_connect(struct dtls_worker *worker, struct dtls_contex
     session->ended = true; /* a failure here is the caller's answer */
     bool good = dtls_context_name(context, session, identity, error);
     if (good && session->threaded) {
-        good = dtls_job_submit(session);
-        if (!good)
-            snprintf(error->text, sizeof(error->text), "too many DTLS handshakes are under way");
+        dtls_job_submit(session);
     } else if (good && (good = begin_here(session, error))) {
         shake_hands(session, now_us);
         good = session->due_us != UINT64_MAX;
@@ -317,11 +318,12 @@ struct dtls_session *dtls_connect(struct dtls_worker *worker, struct dtls_contex
 }
 
 struct dtls_session *dtls_accept(struct dtls_worker *worker, struct dtls_context *context,
-                                 const uint8_t peer[DTLS_PEER_BYTES], const uint8_t secret[DTLS_SECRET_BYTES],
-                                 uint16_t datagram_max, const struct dtls_handler *handler, void *owner)
+                                 const struct ip_address *source, const uint8_t peer[DTLS_PEER_BYTES],
+                                 const uint8_t secret[DTLS_SECRET_BYTES], uint16_t datagram_max,
+                                 const struct dtls_handler *handler, void *owner)
 {
     struct tls_error error;
-    struct dtls_session *session = make(worker, context, datagram_max, handler, owner);
+    struct dtls_session *session = make(worker, context, source, datagram_max, handler, owner);
     struct dtls_birth *birth = session == NULL ? NULL : calloc(1, sizeof(*birth));
     if (session == NULL)
         return NULL;
@@ -356,23 +358,6 @@ void dtls_session_drop(struct dtls_session *session)
     dtls_session_close(session);
 }
 
-/* Hands it to a thread when something waits for it; with nobody to take it, its input is lost: the peer
- * repeats it. */
-static void go_on(struct dtls_session *session, uint64_t now_us)
-{
-    struct dtls_wait *wait;
-    if (dtls_job_submit(session))
-        return;
-    while ((wait = dtls_wait_take(session)) != NULL) {
-        session->worker->lost++;
-        dtls_wait_free(session, wait);
-    }
-    if (session->ssl != NULL)
-        arm(session, now_us);
-    else
-        session->due_us = now_us + SECOND_US;
-}
-
 static void input(struct dtls_session *session, const uint8_t *datagram, size_t n, uint64_t now_us)
 {
     uint32_t records;
@@ -383,8 +368,7 @@ static void input(struct dtls_session *session, const uint8_t *datagram, size_t 
         return;
     if (!session->open && session->threaded) {
         dtls_wait_add(session, datagram, n);
-        if (!session->away)
-            go_on(session, now_us);
+        dtls_job_submit(session);
         return;
     }
     session->wire = datagram;
@@ -456,7 +440,7 @@ void dtls_session_returned(struct dtls_session *session, struct tls_job *job, ui
         } else if (job->result == TLS_STEP_FAILED) {
             end(session, DTLS_END_FAILED, failure_of(session, job, reason));
         } else if (job->result == TLS_STEP_WANT_OUTPUT || session->waiting_n > 0) {
-            go_on(session, now_us);
+            dtls_job_submit(session);
         } else {
             arm(session, now_us);
         }
@@ -485,7 +469,7 @@ void dtls_session_fire(struct dtls_session *session, uint64_t now_us)
             session->server ? "the client does not finish the DTLS handshake"
                             : "the server does not answer the DTLS handshake");
     } else if (session->ssl == NULL) {
-        go_on(session, now_us);
+        dtls_job_submit(session);
     } else if (wolfSSL_dtls_got_timeout(session->ssl) != WOLFSSL_SUCCESS) {
         end_by_error(session, wolfSSL_get_error(session->ssl, WOLFSSL_FATAL_ERROR));
     } else {

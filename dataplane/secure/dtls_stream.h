@@ -102,19 +102,21 @@ void dtls_worker_poll(struct dtls_worker *worker, uint64_t now_us);
 uint64_t dtls_worker_lost(const struct dtls_worker *worker);
 
 /* Begins a session, whose first datagram is sent before the return, or by dtls_worker_poll when a thread
- * makes it; `datagram_max` is the largest that may be. A reference to the context is kept. NULL with a reason
+ * makes it; `datagram_max` is the largest that may be. `source` is on whose behalf: sources take turns at
+ * handshakes (fair_queue.h); NULL: the gateway's own. A reference to the context is kept. NULL with a reason
  * when there is no key for `identity`, or no memory. */
 struct dtls_session *dtls_connect(struct dtls_worker *worker, struct dtls_context *context,
-                                  const char *identity, uint16_t datagram_max,
-                                  const struct dtls_handler *handler, void *owner, uint64_t now_us,
-                                  struct tls_error *error);
+                                  const char *identity, const struct ip_address *source,
+                                  uint16_t datagram_max, const struct dtls_handler *handler, void *owner,
+                                  uint64_t now_us, struct tls_error *error);
 /*
- * A session with a client of ours at `peer`, whose ClientHello had a cookie made with `secret`; that datagram
- * is its first input. NULL without memory.
+ * A session with a client of ours at `peer`, whose address is `source`, whose ClientHello had a cookie made
+ * with `secret`; that datagram is its first input. NULL without memory.
  */
 struct dtls_session *dtls_accept(struct dtls_worker *worker, struct dtls_context *context,
-                                 const uint8_t peer[DTLS_PEER_BYTES], const uint8_t secret[DTLS_SECRET_BYTES],
-                                 uint16_t datagram_max, const struct dtls_handler *handler, void *owner);
+                                 const struct ip_address *source, const uint8_t peer[DTLS_PEER_BYTES],
+                                 const uint8_t secret[DTLS_SECRET_BYTES], uint16_t datagram_max,
+                                 const struct dtls_handler *handler, void *owner);
 /* Says goodbye if it is open, and frees it. May be called from within a handler. */
 void dtls_session_close(struct dtls_session *session);
 /* The same without a word: the peer has forgotten it. */

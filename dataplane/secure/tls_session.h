@@ -16,6 +16,7 @@
 
 #include "dataplane/secure/aes_offload.h"
 #include "dataplane/secure/byte_queue.h"
+#include "dataplane/secure/fair_queue.h"
 #include "dataplane/secure/tls_handshake.h"
 
 #include <sys/queue.h>
@@ -43,7 +44,8 @@ struct tls_session {
     struct tls_verification verification; /* while no job has it; its peer is whose session this is */
     struct WOLFSSL *ssl;                  /* NULL while a job has it */
     TAILQ_ENTRY(tls_session) by_deadline; /* when has_deadline */
-    TAILQ_ENTRY(tls_session) by_turn;     /* in worker->waiting (WAITING) or worker->stalled (stalled) */
+    TAILQ_ENTRY(tls_session) by_turn;     /* in worker->stalled, when stalled */
+    struct fair_queue_entry wait;         /* in worker->waiting, when WAITING */
     uint64_t deadline_us;
     struct byte_queue cipher;
     struct byte_queue plain;
@@ -88,7 +90,7 @@ struct tls_worker {
     int pool_number;
     uint64_t now_us;                   /* of the last call that told */
     struct tls_session_list deadlines; /* soonest first: all have the same length */
-    struct tls_session_list waiting;   /* for a spare job, oldest first */
+    struct fair_queue waiting;         /* for a spare job */
     struct tls_session_list stalled;
     struct tls_job *jobs; /* all of them */
     uint32_t jobs_n;

@@ -17,6 +17,7 @@
 #ifndef DATAPLANE_SECURE_TLS_STREAM_H
 #define DATAPLANE_SECURE_TLS_STREAM_H
 
+#include "dataplane/address.h"
 #include "dataplane/chunk.h"
 #include "dataplane/secure/tls_context.h"
 #include "dataplane/secure/tls_peer.h"
@@ -42,6 +43,7 @@ struct tls_worker_config {
     TLS_COUNTER(FAILED_ALERT, "failed-alert")                                                                \
     TLS_COUNTER(FAILED_PROTOCOL, "failed-protocol")                                                          \
     TLS_COUNTER(FAILED_TIMEOUT, "failed-timeout")                                                            \
+    TLS_COUNTER(FAILED_CROWD, "failed-crowd")                                                                \
     TLS_COUNTER(NOT_TLS, "not-tls")                                                                          \
     TLS_COUNTER(FAILED_IDENTITY, "failed-identity")                                                          \
     TLS_COUNTER(TABLE_FULL, "table-full")                                                                    \
@@ -62,6 +64,8 @@ void tls_worker_poll(struct tls_worker *worker, uint64_t now_us);
 uint64_t tls_worker_counter(const struct tls_worker *worker, enum tls_counter counter);
 const char *tls_counter_id(enum tls_counter counter);
 uint32_t tls_worker_sessions(const struct tls_worker *worker);
+/* Steps of handshakes that wait for a thread. */
+uint32_t tls_worker_waiting(const struct tls_worker *worker);
 /* What a session takes in the worker's table; the library's own memory comes on top. */
 size_t tls_session_bytes(void);
 
@@ -70,12 +74,13 @@ size_t tls_session_bytes(void);
  * ClientHello is made at once when `lower` has room for it, while TCP still connects, otherwise when it
  * opens; the time allowed for the handshake counts from there. `identity` names the device whose certificate
  * is used; it is copied, must fit 128 bytes, and may not hold '/', NUL or a leading dot; NULL for none.
+ * `source` is on whose behalf: sources take turns at handshakes (fair_queue.h); NULL: the gateway's own.
  * Answers the upper stream, or NULL (counted): then `lower` is untouched and still the caller's. stream_abort
  * of the upper one aborts the lower one.
  */
 struct stream *tls_connect(struct tls_worker *worker, struct tls_context *context, const char *identity,
-                           struct stream *lower, const struct stream_handler *handler, void *owner,
-                           uint64_t now_us);
+                           const struct ip_address *source, struct stream *lower,
+                           const struct stream_handler *handler, void *owner, uint64_t now_us);
 
 /*
  * Wraps `lower`, which is open, as the TLS server of a listener's `context`, of which a reference is taken.
@@ -84,7 +89,8 @@ struct stream *tls_connect(struct tls_worker *worker, struct tls_context *contex
  * `lower` is untouched and still the caller's. Otherwise as tls_connect; the handler may be exchanged in
  * `opened`.
  */
-struct stream *tls_accept(struct tls_worker *worker, struct tls_context *context, struct stream *lower,
+struct stream *tls_accept(struct tls_worker *worker, struct tls_context *context,
+                          const struct ip_address *source, struct stream *lower,
                           const struct stream_handler *handler, void *owner, uint64_t now_us);
 
 /* Facts of an open session for events: "1.3", "TLS_AES_128_GCM_SHA256", whether it was resumed. */

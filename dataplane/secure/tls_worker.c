@@ -6,8 +6,10 @@
 #include "dataplane/secure/handshake_pool.h"
 #include "dataplane/secure/tls_session.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 /* Without a pool a job comes back within the same loop. */
 #define JOBS_WITHOUT_POOL 16
@@ -38,8 +40,7 @@ static void leave_lists(struct tls_session *session)
 {
     struct tls_worker *worker = session->worker;
     stop_deadline(session);
-    if (session->state == TLS_STATE_WAITING)
-        TAILQ_REMOVE(&worker->waiting, session, by_turn);
+    fair_queue_remove(&worker->waiting, &session->wait);
     if (session->stalled)
         TAILQ_REMOVE(&worker->stalled, session, by_turn);
     session->stalled = false;
@@ -190,7 +191,7 @@ static struct tls_job *take_spare(struct tls_worker *worker)
 void tls_session_advance(struct tls_session *session)
 {
     struct tls_worker *worker = session->worker;
-    struct tls_job *job = TAILQ_EMPTY(&worker->waiting) ? take_spare(worker) : NULL;
+    struct tls_job *job = fair_queue_waiting(&worker->waiting) == 0 ? take_spare(worker) : NULL;
     if (job != NULL) {
         submit(session, job);
         return;
@@ -199,7 +200,7 @@ void tls_session_advance(struct tls_session *session)
         TAILQ_REMOVE(&worker->stalled, session, by_turn);
     session->stalled = false;
     session->state = TLS_STATE_WAITING;
-    TAILQ_INSERT_TAIL(&worker->waiting, session, by_turn);
+    fair_queue_put(&worker->waiting, &session->wait, session->ssl != NULL);
 }
 
 /* The handshake wants input. */
@@ -362,8 +363,8 @@ static void on_closed(void *owner, enum stream_end why)
 static const struct stream_handler lower_handler = {on_opened, on_data, on_writable, on_ended, on_closed};
 
 static struct tls_session *make_session(struct tls_worker *worker, struct tls_context *context,
-                                        struct stream *lower, const struct stream_handler *handler,
-                                        void *owner)
+                                        const struct ip_address *source, struct stream *lower,
+                                        const struct stream_handler *handler, void *owner)
 {
     struct tls_session *session = slab_alloc(worker->sessions);
     if (session == NULL) {
@@ -374,6 +375,7 @@ static struct tls_session *make_session(struct tls_worker *worker, struct tls_co
     session->worker = worker;
     session->number = slab_handle_of(worker->sessions, session).index;
     session->context = tls_context_ref(context);
+    session->wait.line = fair_queue_line(&worker->waiting, source);
     session->lower = lower;
     session->state = TLS_STATE_LOWER;
     lower->handler = &lower_handler;
@@ -381,11 +383,12 @@ static struct tls_session *make_session(struct tls_worker *worker, struct tls_co
     return session;
 }
 
-struct stream *tls_accept(struct tls_worker *worker, struct tls_context *context, struct stream *lower,
+struct stream *tls_accept(struct tls_worker *worker, struct tls_context *context,
+                          const struct ip_address *source, struct stream *lower,
                           const struct stream_handler *handler, void *owner, uint64_t now_us)
 {
     worker->now_us = now_us;
-    struct tls_session *session = make_session(worker, context, lower, handler, owner);
+    struct tls_session *session = make_session(worker, context, source, lower, handler, owner);
     if (session == NULL)
         return NULL;
     session->server = true;
@@ -395,15 +398,15 @@ struct stream *tls_accept(struct tls_worker *worker, struct tls_context *context
 }
 
 struct stream *tls_connect(struct tls_worker *worker, struct tls_context *context, const char *identity,
-                           struct stream *lower, const struct stream_handler *handler, void *owner,
-                           uint64_t now_us)
+                           const struct ip_address *source, struct stream *lower,
+                           const struct stream_handler *handler, void *owner, uint64_t now_us)
 {
     worker->now_us = now_us;
     if (!tls_identity_name_good(identity)) {
         worker->counters[TLS_FAILED_IDENTITY]++;
         return NULL;
     }
-    struct tls_session *session = make_session(worker, context, lower, handler, owner);
+    struct tls_session *session = make_session(worker, context, source, lower, handler, owner);
     if (session == NULL)
         return NULL;
     session->has_identity = identity != NULL;
@@ -418,12 +421,16 @@ struct stream *tls_connect(struct tls_worker *worker, struct tls_context *contex
 
 struct tls_worker *tls_worker_create(const struct tls_worker_config *config)
 {
+    uint8_t secret[16];
     struct tls_worker *worker = calloc(1, sizeof(*worker));
-    if (worker == NULL)
+    if (worker == NULL || getrandom(secret, sizeof(secret), 0) != (ssize_t)sizeof(secret)) {
+        free(worker);
         return NULL;
+    }
     worker->config = *config;
     TAILQ_INIT(&worker->deadlines);
-    TAILQ_INIT(&worker->waiting);
+    fair_queue_init(&worker->waiting, secret);
+    explicit_bzero(secret, sizeof(secret));
     TAILQ_INIT(&worker->stalled);
     worker->jobs_n = config->pool == NULL ? JOBS_WITHOUT_POOL : handshake_pool_slots(config->pool);
     worker->pool_number = config->pool == NULL ? 0 : handshake_pool_join(config->pool);
@@ -474,12 +481,19 @@ static void time_out(struct tls_worker *worker, struct tls_session *session)
         tls_session_leave(session);
         return;
     }
-    worker->counters[TLS_FAILED_TIMEOUT]++;
+    bool crowded = session->state == TLS_STATE_WAITING || session->state == TLS_STATE_AWAY;
+    worker->counters[crowded ? TLS_FAILED_CROWD : TLS_FAILED_TIMEOUT]++;
     tls_session_close(session, STREAM_END_TIMEOUT,
-                      session->heard    ? "TLS handshake took too long"
+                      crowded           ? "no handshake thread was free in time"
+                      : session->heard  ? "TLS handshake took too long"
                       : session->server ? "client did not begin a TLS handshake"
                                         : "server did not answer",
                       false);
+}
+
+static struct tls_session *waiting_session(struct fair_queue_entry *entry)
+{
+    return (struct tls_session *)(uintptr_t)((char *)entry - offsetof(struct tls_session, wait));
 }
 
 static void poll_sessions(struct tls_worker *worker)
@@ -487,10 +501,9 @@ static void poll_sessions(struct tls_worker *worker)
     struct tls_session *session;
     while ((session = TAILQ_FIRST(&worker->deadlines)) != NULL && session->deadline_us <= worker->now_us)
         time_out(worker, session);
-    while ((session = TAILQ_FIRST(&worker->waiting)) != NULL && worker->spare != NULL) {
-        TAILQ_REMOVE(&worker->waiting, session, by_turn);
-        submit(session, take_spare(worker));
-    }
+    struct fair_queue_entry *next;
+    while (worker->spare != NULL && (next = fair_queue_take(&worker->waiting)) != NULL)
+        submit(waiting_session(next), take_spare(worker));
     /* Those that stall again join behind. */
     struct tls_session *last = TAILQ_LAST(&worker->stalled, tls_session_list);
     for (int i = 0; i < STALLED_PER_POLL && (session = TAILQ_FIRST(&worker->stalled)) != NULL; i++) {
@@ -530,6 +543,11 @@ const char *tls_counter_id(enum tls_counter counter)
     static const char *const ids[TLS_COUNTER_COUNT] = {TLS_COUNTER_TABLE(TLS_COUNTER_ID)};
 #undef TLS_COUNTER_ID
     return ids[counter];
+}
+
+uint32_t tls_worker_waiting(const struct tls_worker *worker)
+{
+    return fair_queue_waiting(&worker->waiting);
 }
 
 uint32_t tls_worker_sessions(const struct tls_worker *worker)

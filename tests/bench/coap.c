@@ -486,7 +486,7 @@ static void open_device(uint32_t number)
     if (!b.secure_down)
         return;
     device->session =
-        dtls_connect(b.worker, b.device_context, name, 1400, &device_handler, device, b.now_us, &error);
+        dtls_connect(b.worker, b.device_context, name, NULL, 1400, &device_handler, device, b.now_us, &error);
     if (device->session == NULL)
         die(error.text);
     settle();

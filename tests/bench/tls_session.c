@@ -141,7 +141,7 @@ static void connect_peer(struct peer *peer, struct tls_worker *worker, struct tl
     to_server.from = to_server.to = to_client.from = to_client.to = 0;
     *peer = (struct peer){.lower = {.ops = &sink_ops}, .server = wolfSSL_new(server_ctx)};
     uint64_t start = now_ns();
-    peer->client = tls_connect(worker, context, "truck-001", &peer->lower, &upper, peer, 1);
+    peer->client = tls_connect(worker, context, "truck-001", NULL, &peer->lower, &upper, peer, 1);
     client_ns += now_ns() - start;
     bool accepted = false;
     for (int i = 0; i < 20 && peer->closed == 0 && !(peer->opened > 0 && accepted); i++) {

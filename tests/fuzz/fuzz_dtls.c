@@ -216,7 +216,7 @@ static void begin(void)
     memcpy(config.secret, lab.secret, sizeof(config.secret));
     lab.server = dtls_server_create(&config);
     lab.up.n = lab.down.n = 0;
-    lab.client = dtls_connect(lab.worker, lab.client_context, "probe", 1200, &client_handler, NULL,
+    lab.client = dtls_connect(lab.worker, lab.client_context, "probe", NULL, 1200, &client_handler, NULL,
                               lab.now_us, &error);
     if (lab.server == NULL || lab.client == NULL)
         abort();

@@ -317,7 +317,7 @@ static void dial(uint32_t i, const char *identity)
     struct tls_error error = {.text = ""};
     struct client *client = &lab_now.clients[i];
     *client = (struct client){.session = NULL};
-    client->session = dtls_connect(lab_now.client_worker, lab_now.client_context, identity, 1200,
+    client->session = dtls_connect(lab_now.client_worker, lab_now.client_context, identity, NULL, 1200,
                                    &client_handler, client, lab_now.now_us, &error);
     if (client->session == NULL)
         fail(error.text);

@@ -181,7 +181,8 @@ static void dial(void)
 {
     struct tls_error error = {.text = ""};
     lab.opened = lab.closed = false;
-    lab.session = dtls_connect(lab.worker, lab.context, "probe-1", 1200, &handler, NULL, lab.now_us, &error);
+    lab.session =
+        dtls_connect(lab.worker, lab.context, "probe-1", NULL, 1200, &handler, NULL, lab.now_us, &error);
     CU_ASSERT_PTR_NOT_NULL_FATAL(lab.session);
 }
 
@@ -281,7 +282,8 @@ static void test_no_key(void)
 {
     struct tls_error error = {.text = ""};
     open_lab("dev-probe-1:30313233343536373839616263646566\n");
-    CU_ASSERT_PTR_NULL(dtls_connect(lab.worker, lab.context, "probe-2", 1200, &handler, NULL, 0, &error));
+    CU_ASSERT_PTR_NULL(
+        dtls_connect(lab.worker, lab.context, "probe-2", NULL, 1200, &handler, NULL, 0, &error));
     CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "dev-probe-2"));
     close_lab();
 }

@@ -167,6 +167,106 @@ static void test_stop_with_jobs(void)
     }
 }
 
+/* ---- fairness ------------------------------------------------------------------------------------------ */
+
+static size_t much_room(const struct stream *s)
+{
+    (void)s;
+    return 65536;
+}
+
+static struct stream *first_to_write[64];
+static uint32_t written;
+
+static size_t note_write(struct stream *s, const uint8_t *p, size_t n)
+{
+    (void)p;
+    if (written < 64)
+        first_to_write[written++] = s;
+    return n;
+}
+
+static void nothing(struct stream *s)
+{
+    (void)s;
+}
+
+static const struct stream_ops noting = {.room = much_room,
+                                         .write = note_write,
+                                         .flush = nothing,
+                                         .resume = nothing,
+                                         .finish = nothing,
+                                         .abort = nothing};
+
+static void on_nothing(void *owner)
+{
+    (void)owner;
+}
+
+static size_t on_bytes(void *owner, const uint8_t *p, size_t n)
+{
+    (void)owner;
+    (void)p;
+    return n;
+}
+
+static void on_end(void *owner, enum stream_end why)
+{
+    (void)why;
+    ++*(int *)owner;
+}
+
+static const struct stream_handler quiet = {on_nothing, on_bytes, on_nothing, on_nothing, on_end};
+
+/* The last one is another source's. */
+static void connect_many(struct tls_worker *worker, struct tls_context *context, struct stream lowers[],
+                         int storm, int *ended, uint64_t now_us)
+{
+    struct ip_address one = ip_address_v4(0x0a140001), other = ip_address_v4(0x0a140002);
+    for (int i = 0; i <= storm; i++) {
+        lowers[i] = (struct stream){.ops = &noting};
+        CU_ASSERT_PTR_NOT_NULL(tls_connect(worker, context, "truck-001", i < storm ? &one : &other,
+                                           &lowers[i], &quiet, ended, now_us));
+    }
+}
+
+/* B6: forty connections of one source wait; the one of another that comes then is not the forty-first. */
+static void test_fair(void)
+{
+    enum { STORM = 40 };
+    struct stream lowers[STORM + 1];
+    struct tls_context *context = fleet_context();
+    struct chunk_pool *chunks = chunk_pool_create(64);
+    struct tls_worker_config config = {.sessions = 64, .chunks = chunks, .handshake_timeout_us = 5000000};
+    struct tls_worker *worker = tls_worker_create(&config); /* runs sixteen steps a turn itself */
+    int ended = 0;
+    written = 0;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(worker);
+    connect_many(worker, context, lowers, STORM, &ended, 1);
+    CU_ASSERT_EQUAL(tls_worker_waiting(worker), STORM + 1 - 16);
+    tls_worker_poll(worker, 1);
+    CU_ASSERT_EQUAL(written, 16);
+    tls_worker_poll(worker, 1);
+    CU_ASSERT_EQUAL(written, 32);
+    bool served = false;
+    for (int i = 16; i < 32; i++)
+        served = served || first_to_write[i] == &lowers[STORM];
+    CU_ASSERT_TRUE(served);
+    tls_worker_poll(worker, 6000000);
+    CU_ASSERT_EQUAL(ended, STORM + 1);
+    CU_ASSERT_EQUAL(tls_worker_counter(worker, TLS_FAILED_TIMEOUT), STORM + 1);
+    /* Those whose time is up while they wait for us are told apart. */
+    connect_many(worker, context, lowers, STORM, &ended, 6000000);
+    tls_worker_poll(worker, 12000000);
+    CU_ASSERT_EQUAL(ended, 2 * (STORM + 1));
+    CU_ASSERT_EQUAL(tls_worker_waiting(worker), 0);
+    CU_ASSERT_EQUAL(tls_worker_counter(worker, TLS_FAILED_TIMEOUT), STORM + 1 + 16);
+    CU_ASSERT_EQUAL(tls_worker_counter(worker, TLS_FAILED_CROWD), STORM + 1 - 16);
+    tls_worker_destroy(worker);
+    chunk_pool_destroy(chunks);
+    tls_context_unref(context);
+}
+
 /* ---- several workers ----------------------------------------------------------------------------------- */
 
 struct crew {
@@ -238,6 +338,7 @@ int main(void)
         {"one worker, resumptions", test_one_worker},
         {"abort while a thread has the session", test_abort_while_away},
         {"stop with jobs queued", test_stop_with_jobs},
+        {"sources in turn", test_fair},
         {"several workers and threads", test_many_workers},
     };
     if (tls_library_init() != 0 || !lab_pki())

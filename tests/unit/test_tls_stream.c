@@ -110,7 +110,7 @@ static void test_table_full(void)
     struct stream *uppers[17];
     for (int i = 0; i < 17; i++) {
         lowers[i] = (struct stream){.ops = &unopened};
-        uppers[i] = tls_connect(lab->worker, context, NULL, &lowers[i], &lab_upper, lab, 1);
+        uppers[i] = tls_connect(lab->worker, context, NULL, NULL, &lowers[i], &lab_upper, lab, 1);
     }
     CU_ASSERT_PTR_NOT_NULL(uppers[15]);
     CU_ASSERT_PTR_NULL(uppers[16]);

@@ -508,7 +508,8 @@ static inline void lab_connect(struct lab *lab, struct tls_context *context, con
 {
     lab->lower.ops = &lab_lower_ops;
     lab->lower.owner = lab;
-    lab->client = tls_connect(lab->worker, context, identity, &lab->lower, &lab_upper, lab, lab->now_us);
+    lab->client =
+        tls_connect(lab->worker, context, identity, NULL, &lab->lower, &lab_upper, lab, lab->now_us);
 }
 
 /* A new connection of the same client to the same server: what the first one left behind stays. */

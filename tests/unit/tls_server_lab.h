@@ -128,7 +128,7 @@ static inline void lab_accept(struct lab *lab, struct tls_context *context)
     lab->lower.ops = &lab_lower_ops;
     lab->lower.owner = lab;
     lab->peer_connects = true;
-    lab->client = tls_accept(lab->worker, context, &lab->lower, &lab_upper, lab, lab->now_us);
+    lab->client = tls_accept(lab->worker, context, NULL, &lab->lower, &lab_upper, lab, lab->now_us);
 }
 
 static inline struct lab *lab_create_listener(struct tls_context *context, const struct lab_client *client,
