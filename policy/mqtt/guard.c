@@ -163,8 +163,8 @@ bool mqtt_guard_admits(struct mqtt_guard *g, enum mqtt_sender sender, uint8_t fi
         return admits_client(g, first_byte, now_us, until_us);
     if (g->state != GUARD_RUNNING)
         return true;
-    if (g->version == MQTT_5) /* it was told, and is held to it, unless both sides are only held back */
-        return g->role->law.over != POLICY_OVERRUN_DELAY || first_byte >> 4 != MQTT_PUBLISH ||
+    if (g->version == MQTT_5) /* it was told; should it not care, the client does not suffer for it */
+        return g->role->law.over == POLICY_OVERRUN_DISCONNECT || first_byte >> 4 != MQTT_PUBLISH ||
                (first_byte & 0x06) == 0 || g->down.used < g->receive_max_down || g->down.waiting == 0;
     return first_byte >> 4 != MQTT_PUBLISH || (first_byte & 0x06) == 0 || !is_full(g, &g->down, UINT16_MAX);
 }

@@ -159,6 +159,7 @@ struct mqtt_guard {
     uint32_t expiry_s;
     uint16_t receive_max_up;           /* version 5: as the client was told */
     uint16_t receive_max_down;         /* version 5: as the upstream was told */
+    uint16_t receive_max_client;       /* version 5: the client's own; never below the former */
     uint32_t upstream_packet_max;      /* 0: none */
     uint32_t client_packet_max;        /* likewise */
     const struct cloud_session *cloud; /* what its upstream demands beside; NULL: nothing. Set by the relay */

@@ -126,6 +126,7 @@ static void rewrite_connect(struct mqtt_guard *g, struct mqtt_packet *p)
     c->keep_alive_s = g->keep_alive_s; /* as the client will be told, or the upstream loses patience first */
     guard_strip(props, MQTT_PROP_TOPIC_ALIAS_MAX);
     cap_session(g, props);
+    g->receive_max_client = guard_has(props, MQTT_PROP_RECEIVE_MAXIMUM) ? props->receive_maximum : UINT16_MAX;
     if (!guard_has(props, MQTT_PROP_RECEIVE_MAXIMUM) || props->receive_maximum > g->role->inflight) {
         props->receive_maximum = g->role->inflight;
         guard_set(props, MQTT_PROP_RECEIVE_MAXIMUM);

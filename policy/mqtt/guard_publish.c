@@ -38,14 +38,20 @@ static bool judge_again(struct mqtt_guard *g, enum mqtt_sender sender, struct mq
 }
 
 /* How many messages of a side may be unacknowledged (D8). A client that is held back may go as far as what is
- * queued for it, for it was not told. */
+ * queued for it, for it was not told. An upstream of version 5 was, but stock brokers go beyond it all the
+ * same: it is held back too, and what it may do beyond is what the client itself has room for. */
 static uint32_t most_in_flight(const struct mqtt_guard *g, enum mqtt_sender sender)
 {
+    uint32_t most = (uint32_t)g->role->inflight + g->role->queue;
+    if (g->version == MQTT_5 && sender == MQTT_FROM_CLIENT)
+        return g->receive_max_up;
+    if (g->version == MQTT_5 && g->role->law.over == POLICY_OVERRUN_DISCONNECT)
+        return g->receive_max_down;
     if (g->version == MQTT_5)
-        return sender == MQTT_FROM_CLIENT ? g->receive_max_up : g->receive_max_down;
+        return g->receive_max_client < most ? g->receive_max_client : most;
     if (sender == MQTT_FROM_CLIENT && !guard_delays(g))
         return g->role->inflight;
-    return (uint32_t)g->role->inflight + g->role->queue;
+    return most;
 }
 
 static enum outcome judge_room(struct mqtt_guard *g, enum mqtt_sender sender)

@@ -957,6 +957,42 @@ static void examples(void)
     rig_end();
 }
 
+/* Those of the stories I1 and I3. */
+static void story(const char *name, uint32_t roles)
+{
+    static const char *const files[] = {"sallyport.conf", "policy.d/10-trucks.conf",
+                                        "policy.d/10-office.conf", "policy.d/20-devices.conf"};
+    struct policy_summary sum;
+    char path[256];
+    begin();
+    rig_directory("tls");
+    rig_directory("tls/devices");
+    rig_write("tls/cloud-ca.pem", "x");
+    rig_write("tls/gw.pem", "x");
+    rig_write("tls/gw.key", "x");
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        bool others = strstr(files[i], strcmp(name, "office") == 0 ? "trucks" : "office") != NULL ||
+                      (strcmp(name, "trucks") == 0 && strstr(files[i], "20-") != NULL);
+        snprintf(path, sizeof(path), "deploy/examples/%s/%s", name, files[i]);
+        if (!others)
+            rig_copy(path, files[i]);
+    }
+    struct diagnostics *d = diagnostics_create();
+    struct snapshot *s = load(d, &sum);
+    rig_expect(name, rig_told(d), "");
+    CU_ASSERT(sum.roles == roles && sum.tests == 10 && sum.tests_passed == 10);
+    if (s != NULL)
+        snapshot_destroy(s);
+    diagnostics_destroy(d);
+    rig_end();
+}
+
+static void examples_of_stories(void)
+{
+    story("trucks", 2);
+    story("office", 5);
+}
+
 #define USERS_ALICE                                                                                          \
     "alice:$7$101$UwsyWu1GGgOzneYG$MqbzY6wM9zST8MtS0kCkhKMIlCQ5E9N6DcRSzSPFsgPy2dEJ/"                        \
     "iS3DuN5bjZhKcR0oSFUATgNM1P2/KWfcsBbrg==\n"
@@ -1041,6 +1077,7 @@ int main(void)
         {"with a bad gateway (G1)", with_a_bad_gateway},
         {"policy within sallyport.conf", policy_within},
         {"examples", examples},
+        {"examples of the stories (I1, I3)", examples_of_stories},
     };
     return unit_run("config/policy_config", tests, sizeof(tests) / sizeof(tests[0]));
 }

@@ -95,16 +95,16 @@ static void dropped_messages_are_bounded(void)
 }
 
 /* Deliveries that the device does not acknowledge: a 3.x upstream is not read beyond what may be in flight
- * and queued, one of 5.0 was told, unless the role only holds back. */
+ * and queued, one of 5.0 not beyond what it was told, or it is ended where the role says so. */
 static void deliveries_not_acknowledged(void)
 {
     for (int version = MQTT_3_1_1; version <= MQTT_5; version++)
-        for (int delay = 0; delay < 2; delay++) {
+        for (int over = POLICY_OVERRUN_STANDARD; over <= POLICY_OVERRUN_DISCONNECT; over++) {
             struct policy_role_spec role = office_role();
             uint16_t most = version == MQTT_5 ? 3 : 7;
             role.inflight = 3;
             role.queue = 4;
-            role.law.over = delay ? POLICY_OVERRUN_DELAY : POLICY_OVERRUN_STANDARD;
+            role.law.over = (enum policy_overrun)over;
             open_as(&role);
             struct lab_session s = lab_session(&lab, (enum mqtt_version)version, "app-1");
             for (uint16_t id = 1; id <= 10; id++) {
@@ -113,7 +113,7 @@ static void deliveries_not_acknowledged(void)
             }
             for (uint16_t id = 1; id <= most; id++)
                 CU_ASSERT_TRUE(told(&s, MQTT_PUBLISH, id, 0));
-            if (version == MQTT_5 && !delay) {
+            if (version == MQTT_5 && over == POLICY_OVERRUN_DISCONNECT) {
                 CU_ASSERT_TRUE(told(&s, MQTT_DISCONNECT, 0, 0x82));
             } else {
                 CU_ASSERT_TRUE(told_nothing(&s) && !s.device->finished && s.upstream->in_n != 0);
@@ -123,6 +123,41 @@ static void deliveries_not_acknowledged(void)
             }
             lab_close(&lab);
         }
+}
+
+/* An upstream of 5.0 that goes beyond the Receive Maximum with QoS 2 (mosquitto 2.0.11 does): its PUBRELs lie
+ * behind what it should not have sent. A client that takes more gets more; one that said how much gets no
+ * more [MQTT-3.3.4-9]. */
+static void deliveries_beyond_the_receive_maximum(void)
+{
+    for (int told_own = 0; told_own < 2; told_own++) {
+        struct policy_role_spec role = office_role();
+        role.inflight = 3;
+        role.queue = 4;
+        open_as(&role);
+        struct mqtt_packet connect = lab_connect(MQTT_5, "app-1"), connack = lab_connack(MQTT_5, 0);
+        connect.properties.present = told_own ? MQTT_PROP_BIT(MQTT_PROP_RECEIVE_MAXIMUM) : 0;
+        connect.properties.receive_maximum = 3;
+        struct lab_session s = session_of(&connect, &connack);
+        for (uint16_t id = 1; id <= 4; id++) {
+            struct mqtt_packet p = lab_publish(s.version, "news/a", 2, id);
+            lab_send(s.upstream, &p);
+        }
+        ack(&s, s.upstream, MQTT_PUBREL, 1);
+        s.device->out_read = 0;
+        CU_ASSERT_TRUE(told(&s, MQTT_CONNACK, 0, 0));
+        for (uint16_t id = 1; id <= 3; id++)
+            CU_ASSERT_TRUE(told(&s, MQTT_PUBLISH, id, 0));
+        CU_ASSERT_TRUE(told_nothing(&s));
+        for (uint16_t id = 1; id <= 3; id++)
+            ack(&s, s.device, MQTT_PUBREC, id);
+        if (told_own) {
+            CU_ASSERT_TRUE(told(&s, MQTT_DISCONNECT, 0, 0x82));
+        } else {
+            CU_ASSERT_TRUE(told(&s, MQTT_PUBLISH, 4, 0) && told(&s, MQTT_PUBREL, 1, 0) && told_nothing(&s));
+        }
+        lab_close(&lab);
+    }
 }
 
 /* ---- QoS 2 that is never released --------------------------------------------------------------------- */
@@ -566,6 +601,7 @@ static const struct unit_test tests[] = {
     {"too many in flight, by policy (D8)", too_many_in_flight},
     {"dropped messages are bounded (D8)", dropped_messages_are_bounded},
     {"deliveries not acknowledged (D8)", deliveries_not_acknowledged},
+    {"[MQTT-3.3.4-9] deliveries beyond the Receive Maximum", deliveries_beyond_the_receive_maximum},
     {"messages not released (D8, CVE-2023-28366)", messages_not_released},
     {"messages released late (D12)", messages_released_late},
     {"devices that never release (D8)", devices_that_never_release},
