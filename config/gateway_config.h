@@ -90,6 +90,7 @@ struct config_listener {
     const char *key_password; /* file with the passphrase; NULL: the key is not encrypted */
     const char *client_ca;    /* whoever shows a certificate must have it from there */
     const char *crl;          /* of clients' certificates */
+    const char *pins;         /* of clients' keys, over DTLS: comma-separated; NULL: any */
     const char *psk_file;
     struct rates per_source;     /* F1: connects 10/s */
     struct rates total;          /* of all its clients together */

@@ -223,6 +223,9 @@ static void check_dtls(struct schema_read *read, const struct config_upstream *o
                      "upstream '%s' has a PSK and certificates; keep one", own->name);
     if (own->psk_file != NULL)
         check_secret(read, at(read, setting, "psk_file"), "psk_file", own->psk_file);
+    if (psk && own->pins != NULL)
+        schema_error(read, at(read, setting, "pin"),
+                     "upstream '%s' has a PSK, and no certificate to pin; remove 'pin'", own->name);
     if (!psk)
         check_tls(read, own, setting);
 }
@@ -410,6 +413,10 @@ static void check_listener_dtls(struct schema_read *read, struct config_listener
     check_listener_file(read, own, setting, "key", own->key, cert, true);
     check_listener_file(read, own, setting, "client_ca", own->client_ca, cert, false);
     check_listener_file(read, own, setting, "crl", own->crl, cert, false);
+    if (own->pins != NULL && !cert)
+        schema_error(read, at(read, setting, "pin"),
+                     "'pin' in listener '%s' is of no use with its 'auth'; remove it, or add \"cert\" there",
+                     own->name);
     check_listener_file(read, own, setting, "psk_file", own->psk_file, psk, true);
 }
 

@@ -49,6 +49,24 @@ static const char *const dtls_words[] = {"dtls", NULL};
 static const char *const version_words[] = {"1.3", "1.2", NULL};
 static const char *const listener_auth_words[] = {"cert", "psk", "password", NULL};
 
+static void add_pin(struct schema_read *read, const struct schema_value *value, const char **pins)
+{
+    size_t prefix = strlen("sha256/");
+    if (strncmp(value->text, "sha256/", prefix) != 0 || strlen(value->text) != prefix + 44 ||
+        strchr(value->text, ',') != NULL)
+        schema_refuse(read, value,
+                      "a pin is \"sha256/\" and the base64 of a public key's SHA-256, 44 characters");
+    else if (*pins == NULL)
+        *pins = value->text;
+    else
+        *pins = arena_format(read->arena, "%s,%s", *pins, value->text);
+}
+
+static void set_listener_pin(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    add_pin(read, value, &((struct config_listener *)into)->pins);
+}
+
 /* The bits of gateway_config.h are in the order of the words. */
 static void set_auth(struct schema_read *read, const struct schema_value *value, void *into)
 {
@@ -232,6 +250,13 @@ static const struct schema_key listener_keys[] = {
      .type = SCHEMA_PATH,
      .example = "\"tls/fleet.crl\"",
      SCHEMA_INTO(struct config_listener, crl)},
+    {.name = "pin",
+     .with = "security",
+     .with_words = dtls_words,
+     .type = SCHEMA_TEXTS,
+     .max = 63,
+     .example = "\"sha256/...\"",
+     .set = set_listener_pin},
     {.name = "min_version",
      .with = "security",
      .with_words = tls_words,
@@ -339,16 +364,7 @@ static void set_alpn(struct schema_read *read, const struct schema_value *value,
 
 static void set_pin(struct schema_read *read, const struct schema_value *value, void *into)
 {
-    struct config_upstream *upstream = into;
-    size_t prefix = strlen("sha256/");
-    if (strncmp(value->text, "sha256/", prefix) != 0 || strlen(value->text) != prefix + 44 ||
-        strchr(value->text, ',') != NULL)
-        schema_refuse(read, value,
-                      "a pin is \"sha256/\" and the base64 of a public key's SHA-256, 44 characters");
-    else if (upstream->pins == NULL)
-        upstream->pins = value->text;
-    else
-        upstream->pins = arena_format(read->arena, "%s,%s", upstream->pins, value->text);
+    add_pin(read, value, &((struct config_upstream *)into)->pins);
 }
 
 static const char *const ocsp_words[] = {"none", "stapled", "required", NULL};
@@ -450,13 +466,7 @@ static const struct schema_key upstream_keys[] = {
      .fallback = "none",
      .example = "\"stapled\"",
      .set = set_ocsp},
-    {.name = "pin",
-     .with = "security",
-     .with_words = tls_words,
-     .type = SCHEMA_TEXTS,
-     .max = 63,
-     .example = "\"sha256/...\"",
-     .set = set_pin},
+    {.name = "pin", SECURED, .type = SCHEMA_TEXTS, .max = 63, .example = "\"sha256/...\"", .set = set_pin},
     {.name = "crl",
      SECURED,
      .type = SCHEMA_PATH,

@@ -102,7 +102,8 @@ static struct dtls_context *make_listener_dtls(const struct config_listener *lis
         .certificate_file = certificates ? listener->certificate : NULL,
         .key_file = listener->key,
         .client_ca_file = listener->client_ca,
-        .crl_file = listener->crl};
+        .crl_file = listener->crl,
+        .pins = listener->pins};
     if (!generation_check_listener(listener, d))
         return NULL;
     struct dtls_context *context = dtls_server_context_create(&settings, &error);

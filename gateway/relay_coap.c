@@ -379,6 +379,16 @@ static const struct quarantine *quarantine_of(const struct coap_relays *r)
     return r->config.quarantine == NULL ? NULL : *r->config.quarantine;
 }
 
+bool coap_arrival_has_rights(struct coap_relays *r, const struct coap_arrival *arrival)
+{
+    struct coap_client probe = {.key = arrival->key,
+                                .listener = arrival->listener,
+                                .secure = arrival->secure,
+                                .has_mac = arrival->has_mac};
+    memcpy(probe.mac, arrival->mac, sizeof(probe.mac));
+    return identify(r, &probe) == OUTCOME_ALLOWED && coap_client_quarantined(r, &probe) == NULL;
+}
+
 const struct quarantine_entry *coap_client_quarantined(const struct coap_relays *r,
                                                        const struct coap_client *client)
 {
@@ -456,23 +466,6 @@ static bool still_allowed(struct coap_relays *r, struct coap_client *client, str
     return coap_verdict_passes(&verdict) && verdict.observe;
 }
 
-static void sweep_client(struct coap_relays *r, struct coap_client *client)
-{
-    struct coap_flight *flight = TAILQ_FIRST(&client->flights);
-    while (flight != NULL) {
-        struct coap_flight *next = TAILQ_NEXT(flight, of_client);
-        if (flight->observing && !still_allowed(r, client, flight)) {
-            r->counters.count[COAP_COUNT_OBSERVATIONS_TAKEN_BACK]++;
-            coap_leg_cancel(flight);
-            coap_leg_remove(flight);
-            coap_exchange_stop_up(&flight->x);
-            coap_reply_own(flight, COAP_FORBIDDEN);
-            coap_flight_settle(flight);
-        }
-        flight = next;
-    }
-}
-
 static void kick_client(struct coap_client *client, enum outcome why)
 {
     struct coap_flight *flight = TAILQ_FIRST(&client->flights);
@@ -489,16 +482,52 @@ static void kick_client(struct coap_client *client, enum outcome why)
     }
 }
 
+/* Who had rights and has none left: what is under way ends, and the sessions on both sides that were its own.
+ */
+static void cast_out(struct coap_client *client, struct coap_leg *leg)
+{
+    kick_client(client, OUTCOME_QUARANTINED);
+    if (leg != NULL && leg->flights_n == 0)
+        coap_leg_hang_up(leg);
+    if (client->secure != NULL)
+        dtls_endpoint_close(client->secure); /* the client goes with it */
+}
+
+static void sweep_client(struct coap_relays *r, struct coap_client *client)
+{
+    struct coap_leg *leg = slab_resolve(r->legs, client->leg);
+    bool had_rights = client->generation != 0 && client->standing == OUTCOME_ALLOWED;
+    if (coap_client_identify(r, client) != OUTCOME_ALLOWED && had_rights) {
+        cast_out(client, leg);
+        return;
+    }
+    struct coap_flight *flight = TAILQ_FIRST(&client->flights);
+    while (flight != NULL) {
+        struct coap_flight *next = TAILQ_NEXT(flight, of_client);
+        if (flight->observing && !still_allowed(r, client, flight)) {
+            r->counters.count[COAP_COUNT_OBSERVATIONS_TAKEN_BACK]++;
+            coap_leg_cancel(flight);
+            coap_leg_remove(flight);
+            coap_exchange_stop_up(&flight->x);
+            coap_reply_own(flight, COAP_FORBIDDEN);
+            coap_flight_settle(flight);
+        }
+        flight = next;
+    }
+}
+
 bool coap_relays_kick(struct coap_relays *r, struct relay_kick *kick, uint32_t budget)
 {
     for (; budget > 0; budget--) {
         struct coap_client *client = slab_next(r->clients, &kick->position);
         if (client == NULL)
             return true;
-        if (client->identity.name_len == 0 || client->active == 0 ||
+        if (client->identity.name_len == 0 || (client->active == 0 && client->secure == NULL) ||
             !bytes_equal(bytes_of(client->identity.name, client->identity.name_len), kick->name))
             continue;
         kick_client(client, kick->why);
+        if (client->secure != NULL)
+            dtls_endpoint_close(client->secure); /* the client goes with it */
         kick->n++;
     }
     return false;
@@ -513,6 +542,7 @@ bool coap_relays_sweep(struct coap_relays *r, uint32_t budget)
         budget--;
     }
     while (budget > 0 && (leg = slab_next(r->legs, &r->sweep_leg)) != NULL) {
+        (void)coap_leg_check(leg);
         leg->stale = !coap_leg_current(leg);
         if (leg->stale && leg->flights_n == 0)
             coap_leg_hang_up(leg);

@@ -228,6 +228,8 @@ static void on_dtls_opened(void *owner)
 {
     struct coap_leg *leg = owner;
     struct coap_flight *flight;
+    if (!coap_leg_check(leg)) /* the handshake was begun under an older configuration */
+        return;
     leg->ready = true;
     TAILQ_FOREACH (flight, &leg->flying, of_leg)
         coap_leg_send(leg, flight->request, flight->request_len);
@@ -341,6 +343,19 @@ bool coap_leg_current(const struct coap_leg *leg)
         return false;
     return leg->dtls == NULL ||
            dtls_context_same(dtls_session_context(leg->dtls), context_of(leg), leg->identity);
+}
+
+bool coap_leg_check(struct coap_leg *leg)
+{
+    const char *why = leg->dtls == NULL || !dtls_session_open(leg->dtls)
+                          ? NULL
+                          : dtls_session_refused(leg->dtls, context_of(leg), leg->identity);
+    if (why == NULL)
+        return true;
+    coap_leg_fail(leg, OUTCOME_UPSTREAM_TLS, COAP_BAD_GATEWAY, false, why);
+    leg->failures = 0; /* the next request tries what is in force now */
+    leg->not_before_us = 0;
+    return false;
 }
 
 /* ---- what goes on it
@@ -518,7 +533,11 @@ void coap_leg_fail(struct coap_leg *leg, enum outcome why, uint8_t code, bool si
     leg->not_before_us = coap_now(r) + (RETRY_FIRST_US << doublings);
     leg->failures++;
     coap_leg_hang_up(leg);
-    flight = TAILQ_FIRST(&leg->waiting) != NULL ? TAILQ_FIRST(&leg->waiting) : TAILQ_FIRST(&leg->flying);
+    flight = TAILQ_FIRST(&leg->waiting);
+    if (flight == NULL)
+        flight = TAILQ_FIRST(&leg->flying);
+    if (flight == NULL)
+        flight = TAILQ_FIRST(&leg->landed);
     if (flight != NULL)
         coap_tell(r, flight->client, &report);
     fail_all(&leg->flying, code);

@@ -213,6 +213,7 @@ bool coap_client_listener(const struct coap_relays *r, const struct coap_client 
 enum outcome coap_client_resolve(const struct coap_client *client, const struct generation *generation,
                                  uint16_t at, struct identity *identity, bool *pinned);
 /* Who the client is under the current generation; its standing. */
+bool coap_arrival_has_rights(struct coap_relays *r, const struct coap_arrival *arrival);
 enum outcome coap_client_identify(struct coap_relays *r, struct coap_client *client);
 struct coap_flight *coap_flight_new(struct coap_relays *r, struct coap_client *client);
 void coap_flight_free(struct coap_flight *flight);
@@ -317,6 +318,8 @@ void coap_leg_fail(struct coap_leg *leg, enum outcome why, uint8_t code, bool si
 void coap_leg_free(struct coap_leg *leg);
 /* The server may have forgotten the session: shakes hands anew, and sends again what is outstanding. */
 void coap_leg_redial(struct coap_leg *leg);
+/* Ends a session at once whose key was taken back, or whose server's certificate was (B4): false then. */
+bool coap_leg_check(struct coap_leg *leg);
 bool coap_leg_current(const struct coap_leg *leg);
 /* Its upstream in the configuration of now, or NULL. */
 const struct config_upstream *coap_leg_upstream(const struct coap_leg *leg);

@@ -99,13 +99,54 @@ static void on_capped(void *owner, const struct flow_key *key, uint32_t listener
     coap_tell_arrival(r, &arrival, &report);
 }
 
+/* The listener that a flow of a client belongs to now, by which it is found again when their order has
+ * changed: a fixed address goes before all addresses of the port, and these before "any". */
+static struct dtls_context *context_now(void *owner, struct dtls_endpoint *endpoint)
+{
+    struct coap_relays *r = owner;
+    const struct gateway_config *config = coap_generation(r)->config;
+    const struct flow_key *key = dtls_endpoint_key(endpoint);
+    uint32_t best = UINT32_MAX;
+    int best_rank = 0;
+    for (uint32_t i = 0; i < config->listeners_n; i++) {
+        const struct config_listener *listener = &config->listeners[i];
+        bool fixed = listener->has_address && memcmp(listener->address, key->local.bytes, 16) == 0;
+        int rank = fixed ? 3 : listener->has_address ? 0 : listener->any ? 1 : 2;
+        if (listener->protocol != CONFIG_COAP || listener->interface != key->interface ||
+            listener->port != key->local_port || rank <= best_rank)
+            continue;
+        best = i;
+        best_rank = rank;
+    }
+    if (best == UINT32_MAX || config->listeners[best].security != CONFIG_SECURITY_DTLS)
+        return NULL;
+    dtls_endpoint_set_listener(endpoint, best);
+    return context_at(r, best);
+}
+
+/* Likewise for a sweep: and nothing for a client that has no rights left and has asked for nothing in a
+ * while. Of others the sweep over clients has seen. */
+static struct dtls_context *context_after_reload(void *owner, struct dtls_endpoint *endpoint)
+{
+    struct coap_relays *r = owner;
+    struct dtls_context *context = context_now(owner, endpoint);
+    struct coap_arrival arrival;
+    if (context == NULL || dtls_endpoint_peer(endpoint) == NULL ||
+        coap_client_find(r, dtls_endpoint_key(endpoint)) != NULL)
+        return context;
+    place_of(endpoint, &arrival);
+    arrival.secure = endpoint;
+    return coap_arrival_has_rights(r, &arrival) ? context : NULL;
+}
+
 static const struct dtls_server_handler server_handler = {.send = on_send,
                                                           .admit = on_admit,
                                                           .opened = on_opened,
                                                           .received = on_received,
                                                           .closed = on_closed,
                                                           .failed = on_failed,
-                                                          .capped = on_capped};
+                                                          .capped = on_capped,
+                                                          .current = context_now};
 
 bool coap_secure_create(struct coap_relays *r, const uint8_t secret[48])
 {
@@ -142,32 +183,7 @@ void coap_secure_input(struct coap_relays *r, const struct coap_arrival *arrival
         dtls_server_input(r->server, context, &in);
 }
 
-/* The listener that a flow of a client belongs to now, by which it is found again when their order has
- * changed: a fixed address goes before all addresses of the port, and these before "any". */
-static struct dtls_context *context_now(void *owner, struct dtls_endpoint *endpoint)
-{
-    struct coap_relays *r = owner;
-    const struct gateway_config *config = coap_generation(r)->config;
-    const struct flow_key *key = dtls_endpoint_key(endpoint);
-    uint32_t best = UINT32_MAX;
-    int best_rank = 0;
-    for (uint32_t i = 0; i < config->listeners_n; i++) {
-        const struct config_listener *listener = &config->listeners[i];
-        bool fixed = listener->has_address && memcmp(listener->address, key->local.bytes, 16) == 0;
-        int rank = fixed ? 3 : listener->has_address ? 0 : listener->any ? 1 : 2;
-        if (listener->protocol != CONFIG_COAP || listener->interface != key->interface ||
-            listener->port != key->local_port || rank <= best_rank)
-            continue;
-        best = i;
-        best_rank = rank;
-    }
-    if (best == UINT32_MAX || config->listeners[best].security != CONFIG_SECURITY_DTLS)
-        return NULL;
-    dtls_endpoint_set_listener(endpoint, best);
-    return context_at(r, best);
-}
-
 bool coap_secure_sweep(struct coap_relays *r, uint32_t budget)
 {
-    return dtls_server_sweep(r->server, budget, context_now);
+    return dtls_server_sweep(r->server, budget, context_after_reload);
 }

@@ -143,10 +143,10 @@ struct dtls_context *dtls_context_create(const struct dtls_settings *settings, s
     if (settings->certificates != NULL) {
         struct tls_settings own = *settings->certificates;
         const char *const texts[] = {own.server_name, own.certificate_file, own.key_file, own.alpn};
-        const char *const files[] = {own.ca_file, own.crl_file};
+        const char *const files[] = {own.ca_file};
         own.datagrams = true;
         context->certificates = tls_context_create(&own, error);
-        good = context->certificates != NULL && dtls_context_digest(context, texts, 4, files, 2, error);
+        good = context->certificates != NULL && dtls_context_digest(context, texts, 4, files, 1, error);
     } else {
         good = set_keys(context, settings, error);
     }
@@ -171,6 +171,7 @@ void dtls_context_unref(struct dtls_context *context)
     dtls_keys_destroy(context->keys);
     tls_identity_unref(context->identity);
     tls_context_unref(context->certificates);
+    revocations_destroy(context->revoked);
     free(context->psk_id);
     free(context);
 }
@@ -217,7 +218,7 @@ struct WOLFSSL *dtls_context_session(struct dtls_context *context, struct dtls_s
                                      struct tls_failure *failure)
 {
     if (context->certificates != NULL)
-        return tls_context_session(context->certificates, session->name, NULL, failure);
+        return tls_context_session(context->certificates, session->name, &session->verification, failure);
     WOLFSSL *ssl = wolfSSL_new(context->ctx);
     if (ssl == NULL) {
         snprintf(failure->reason, sizeof(failure->reason), "out of memory");
@@ -230,6 +231,34 @@ struct WOLFSSL *dtls_context_session(struct dtls_context *context, struct dtls_s
         wolfSSL_SESSION_free(kept);
     }
     return ssl;
+}
+
+void dtls_client_identify(struct dtls_session *session)
+{
+    struct tls_verification *verification = &session->verification;
+    if (wolfSSL_session_reused(session->ssl) && verification->resumed_peer != NULL) {
+        tls_peer_unref(verification->peer);
+        verification->peer = verification->resumed_peer;
+    } else {
+        tls_peer_unref(verification->resumed_peer);
+    }
+    verification->resumed_peer = NULL;
+}
+
+const char *dtls_session_refused(const struct dtls_session *session, const struct dtls_context *next,
+                                 const char *identity)
+{
+    const struct dtls_context *own = session->context;
+    char name[DTLS_IDENTITY_MAX];
+    if (next == NULL || next == own || (next->certificates == NULL) != (own->certificates == NULL))
+        return NULL; /* another kind of upstream is for the caller to see */
+    if (next->certificates != NULL)
+        return session->verification.peer == NULL
+                   ? NULL
+                   : tls_context_refuses(next->certificates, session->verification.peer);
+    if (!psk_identity(next, identity, name) || dtls_keys_find(next->keys, name) == NULL)
+        return "there is no key for it any more";
+    return dtls_context_same(own, next, identity) ? NULL : "its key is another now";
 }
 
 void dtls_context_end(struct dtls_context *context, struct dtls_session *session)

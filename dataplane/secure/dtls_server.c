@@ -162,6 +162,13 @@ static void on_opened(void *owner)
     struct seat *seat = owner;
     struct dtls_endpoint *e = seat->endpoint;
     struct dtls_server *s = e->server;
+    if (s->config.handler->current != NULL &&
+        !dtls_context_accepts(s->config.handler->current(s->config.owner, e), seat->session)) {
+        count(s, DTLS_SERVER_UNWANTED);
+        leave_seat(e, e->coming, true);
+        free_if_empty(e);
+        return;
+    }
     arrived(e);
     if (e->open != SEAT_NONE) {
         count(s, DTLS_SERVER_CAME_BACK);
@@ -510,6 +517,15 @@ void dtls_server_destroy(struct dtls_server *s)
 bool dtls_endpoint_write(struct dtls_endpoint *e, const uint8_t *message, size_t n)
 {
     return e->open != SEAT_NONE && dtls_session_write(e->seats[e->open].session, message, n);
+}
+
+void dtls_endpoint_close(struct dtls_endpoint *e)
+{
+    if (e->open == SEAT_NONE)
+        return;
+    count(e->server, DTLS_SERVER_UNWANTED);
+    leave_seat(e, e->open, true);
+    free_if_empty(e);
 }
 
 const struct flow_key *dtls_endpoint_key(const struct dtls_endpoint *e)

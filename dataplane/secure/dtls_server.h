@@ -70,6 +70,10 @@ struct dtls_server_handler {
     void (*failed)(void *owner, const struct dtls_endpoint *endpoint, enum dtls_end why, const char *reason);
     /* A cap was met, by a client that has proved its address. */
     void (*capped)(void *owner, const struct flow_key *key, uint32_t listener, enum dtls_server_limit limit);
+    /* What the endpoint's listener takes clients with now: asked when a handshake is done that was begun
+     * under an older configuration, perhaps. NULL: there is no listener any more. The pointer may be NULL:
+     * not asked. */
+    struct dtls_context *(*current)(void *owner, struct dtls_endpoint *endpoint);
 };
 
 struct dtls_server_config {
@@ -115,6 +119,9 @@ void dtls_server_close_all(struct dtls_server *server);
 
 /* One message; false when the endpoint has no open session or the message is too large. */
 bool dtls_endpoint_write(struct dtls_endpoint *endpoint, const uint8_t *message, size_t n);
+/* Ends the open session with a goodbye, because its client has lost its rights; the owner is told. May be
+ * called from within a handler. */
+void dtls_endpoint_close(struct dtls_endpoint *endpoint);
 const struct flow_key *dtls_endpoint_key(const struct dtls_endpoint *endpoint);
 /* Path, listener and MAC as of the last datagram. */
 uint32_t dtls_endpoint_path(const struct dtls_endpoint *endpoint);

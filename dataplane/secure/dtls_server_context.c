@@ -71,9 +71,18 @@ static bool set_certificates(struct dtls_context *context, const struct dtls_ser
         return say(error, "a certificate needs its key and the CA of the clients");
     const char *const files[] = {settings->client_ca_file};
     context->identity = tls_identity_load(settings->certificate_file, settings->key_file, error);
-    return context->identity != NULL && tls_trust_load_ca(context->ctx, settings->client_ca_file, error) &&
-           dtls_context_digest(context, NULL, 0, files, 1, error) &&
-           (settings->crl_file == NULL || tls_trust_load_crl(context->ctx, settings->crl_file, NULL, error));
+    if (context->identity == NULL || !tls_trust_load_ca(context->ctx, settings->client_ca_file, error) ||
+        !dtls_context_digest(context, NULL, 0, files, 1, error) ||
+        !tls_pins_parse(&context->pins, settings->pins, error))
+        return false;
+    if (settings->crl_file == NULL)
+        return true;
+    context->revoked = revocations_create();
+    if (context->revoked == NULL)
+        return say(error, "out of memory");
+    bool good = tls_trust_load_crl(context->ctx, settings->crl_file, context->revoked, error);
+    revocations_seal(context->revoked);
+    return good;
 }
 
 struct dtls_context *dtls_server_context_create(const struct dtls_server_settings *settings,
@@ -130,22 +139,17 @@ bool dtls_server_identify(struct dtls_session *session)
     } else {
         session->peer = session->verification.peer;
         session->verification.peer = NULL;
+        const char *refusal =
+            session->peer == NULL
+                ? NULL
+                : tls_trust_refuses(session->context->revoked, &session->context->pins, session->peer);
+        if (refusal != NULL) {
+            session->verification.note = TLS_VERIFY_NOTE_REFUSED;
+            session->verification.refusal = refusal;
+            return false;
+        }
     }
     return session->peer != NULL;
-}
-
-/* Whether the revocation lists of a context name the certificate. */
-static bool revoked(const struct dtls_context *context, const struct dtls_session *session)
-{
-    int bytes = 0;
-    WOLFSSL_X509 *x509 = wolfSSL_get_peer_certificate(session->ssl);
-    const unsigned char *der = x509 == NULL ? NULL : wolfSSL_X509_get_der(x509, &bytes);
-    WOLFSSL_CERT_MANAGER *manager = wolfSSL_CTX_GetCertManager(context->ctx);
-    bool bad =
-        der == NULL || manager == NULL ||
-        wolfSSL_CertManagerCheckCRL(manager, (unsigned char *)(uintptr_t)der, bytes) != WOLFSSL_SUCCESS;
-    wolfSSL_X509_free(x509);
-    return bad;
 }
 
 bool dtls_context_accepts(const struct dtls_context *next, const struct dtls_session *session)
@@ -161,5 +165,5 @@ bool dtls_context_accepts(const struct dtls_context *next, const struct dtls_ses
         return was != NULL && is != NULL && dtls_key_equal(was, is);
     }
     return next->identity != NULL && memcmp(own->trust, next->trust, sizeof(own->trust)) == 0 &&
-           !revoked(next, session);
+           session->peer != NULL && tls_trust_refuses(next->revoked, &next->pins, session->peer) == NULL;
 }

@@ -14,6 +14,7 @@
 #include "dataplane/secure/fair_queue.h"
 #include "dataplane/secure/name_cache.h"
 #include "dataplane/secure/tls_handshake.h"
+#include "dataplane/secure/tls_pin.h"
 #include "dataplane/secure/tls_trust.h"
 
 #include <stdatomic.h>
@@ -34,7 +35,9 @@ struct dtls_context {
     struct name_cache *sessions;      /* of a client with keys */
     struct tls_context *certificates; /* of a client */
     struct tls_identity *identity;    /* of a server, or NULL: no certificates */
-    uint8_t trust[32];                /* digest of what peers with certificates are verified by */
+    uint8_t trust[32];           /* digest of what peers with certificates are verified by, lists apart */
+    struct revocations *revoked; /* of a server; NULL: no lists */
+    struct tls_pins pins;        /* likewise: of clients' keys */
 };
 
 /* A datagram that came while a thread had the session. */
@@ -129,6 +132,8 @@ bool dtls_context_name(const struct dtls_context *context, struct dtls_session *
 void dtls_context_end(struct dtls_context *context, struct dtls_session *session);
 /* Who the client is, from a handshake that is done; false when it has shown neither key nor certificate. */
 bool dtls_server_identify(struct dtls_session *session);
+/* Toward a server with a certificate: whose session it is, which was resumed perhaps. */
+void dtls_client_identify(struct dtls_session *session);
 
 /* For messages: the name that the server's certificate had to carry. */
 static inline const char *dtls_session_server_name(const struct dtls_session *session)

@@ -92,7 +92,7 @@ static void release(struct dtls_session *session)
     dtls_context_unref(session->context);
     free(session->birth);
     free(session->flight);
-    tls_peer_unref(session->verification.peer);
+    tls_verification_clear(&session->verification);
     tls_peer_unref(session->peer);
     free(session);
 }
@@ -154,6 +154,7 @@ bool dtls_session_waits(int error)
 
 void dtls_session_set_up(struct dtls_session *session)
 {
+    session->verification.context = session->context->certificates;
     wolfSSL_SetCertCbCtx(session->ssl, &session->verification);
     wolfSSL_dtls_set_using_nonblock(session->ssl, 1);
 #ifdef WOLFSSL_DTLS_MTU
@@ -198,6 +199,8 @@ int dtls_session_step(struct dtls_session *session)
     int result = session->server ? wolfSSL_accept(session->ssl) : wolfSSL_connect(session->ssl);
     if (result == WOLFSSL_SUCCESS && session->server && !dtls_server_identify(session))
         return NO_PEER_CERT;
+    if (result == WOLFSSL_SUCCESS && !session->server && session->context->certificates != NULL)
+        dtls_client_identify(session);
     return result == WOLFSSL_SUCCESS ? result : wolfSSL_get_error(session->ssl, result);
 }
 

@@ -55,6 +55,7 @@ struct dtls_server_settings {
     const char *key_file;
     const char *client_ca_file; /* whoever shows a certificate must have it from there; needed */
     const char *crl_file;       /* or NULL */
+    const char *pins;           /* of clients' keys, as tls_settings.pins; NULL: any */
 };
 
 /* What a listener takes clients with: keys, certificates, or both. Otherwise as dtls_context_create. */
@@ -137,5 +138,12 @@ const struct dtls_context *dtls_session_context(const struct dtls_session *sessi
 const struct tls_peer *dtls_session_peer(const struct dtls_session *session);
 /* What a session takes, the library's own memory apart. */
 size_t dtls_session_bytes(void);
+/*
+ * Toward a server: why an open session may not stay when `next` is in force: its key for `identity` is not
+ * there any more or is another, or the server's certificate has been revoked or is not pinned any more. NULL
+ * when it may, or a static sentence.
+ */
+const char *dtls_session_refused(const struct dtls_session *session, const struct dtls_context *next,
+                                 const char *identity);
 
 #endif

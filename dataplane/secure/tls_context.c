@@ -249,9 +249,7 @@ int tls_check_pair_with(const char *certificate_file, const char *key_file, cons
 
 const char *tls_context_refuses(const struct tls_context *context, const struct tls_peer *peer)
 {
-    if (revocations_hold(context->revoked, peer))
-        return "certificate has been revoked";
-    return tls_pins_fit(&context->pins, peer) ? NULL : "certificate's key is not the one that is pinned";
+    return tls_trust_refuses(context->revoked, &context->pins, peer);
 }
 
 /* ---- sessions ------------------------------------------------------------------------------------------ */

@@ -6,6 +6,7 @@
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include "dataplane/secure/tls_identity.h"
+#include "dataplane/secure/tls_pin.h"
 #include "dataplane/secure/tls_trust.h"
 
 #include <stdio.h>
@@ -130,6 +131,14 @@ static int note_peer(struct tls_verification *verification, const WOLFSSL_X509_S
     if (verification->refusal != NULL)
         verification->note = TLS_VERIFY_NOTE_REFUSED;
     return verification->refusal == NULL;
+}
+
+const char *tls_trust_refuses(const struct revocations *revoked, const struct tls_pins *pins,
+                              const struct tls_peer *peer)
+{
+    if (revocations_hold(revoked, peer))
+        return "certificate has been revoked";
+    return tls_pins_fit(pins, peer) ? NULL : "certificate's key is not the one that is pinned";
 }
 
 void tls_verification_clear(struct tls_verification *verification)

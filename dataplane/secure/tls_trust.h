@@ -31,6 +31,15 @@ struct tls_verification {
 /* Gives its references back. */
 void tls_verification_clear(struct tls_verification *verification);
 
+struct tls_pins;
+/*
+ * Why a peer whose chain is good is refused all the same: one of its certificates is in `revoked`, or its key
+ * is none of `pins`. NULL when it is not, or a static sentence. The one judge of handshakes and of sessions
+ * that live when either changes, over TLS and DTLS. Neither locks nor allocates.
+ */
+const char *tls_trust_refuses(const struct revocations *revoked, const struct tls_pins *pins,
+                              const struct tls_peer *peer);
+
 /* PEM certificates of the CAs. False with `error`. */
 bool tls_trust_load_ca(struct WOLFSSL_CTX *ctx, const char *path, struct tls_error *error);
 /* Every list in the PEM file is loaded and added to `into` (may be NULL); without one for each issuer of a

@@ -49,6 +49,8 @@ static struct lab_state {
     struct dtls_endpoint *endpoint;
     char reason[200];
     char keys[128];
+    const char *pins;
+    struct dtls_context *current; /* what is in force when a handshake is done; NULL: as `context` */
 } lab_now;
 
 static void fail(const char *text)
@@ -211,13 +213,21 @@ static void server_capped(void *owner, const struct flow_key *key, uint32_t list
     lab_now.capped++;
 }
 
+static struct dtls_context *server_current(void *owner, struct dtls_endpoint *endpoint)
+{
+    (void)owner;
+    CU_ASSERT_EQUAL(dtls_endpoint_listener(endpoint), 3);
+    return lab_now.current == NULL ? lab_now.context : lab_now.current;
+}
+
 static const struct dtls_server_handler server_handler = {.send = server_sends,
                                                           .admit = server_admits,
                                                           .opened = server_opened,
                                                           .received = server_received,
                                                           .closed = server_closed,
                                                           .failed = server_failed,
-                                                          .capped = server_capped};
+                                                          .capped = server_capped,
+                                                          .current = server_current};
 
 static struct dtls_context *server_context(bool keys, bool certificates, const char *crl)
 {
@@ -228,6 +238,7 @@ static struct dtls_context *server_context(bool keys, bool certificates, const c
         settings.key_file = lab_path("server.key");
         settings.client_ca_file = lab_path("ca.pem");
         settings.crl_file = crl == NULL ? NULL : lab_path(crl);
+        settings.pins = lab_now.pins;
     }
     struct dtls_context *context = dtls_server_context_create(&settings, &error);
     if (context == NULL)
@@ -767,6 +778,123 @@ static void test_revocation(void)
     end_lab();
 }
 
+static void pin_of(const char *name, char pin[80])
+{
+    char command[512], digest[64] = "";
+    snprintf(command, sizeof(command),
+             "cd %s && openssl x509 -in %s.pem -noout -pubkey | openssl pkey -pubin -outform DER |"
+             " openssl dgst -sha256 -binary | openssl base64",
+             lab_dir, name);
+    FILE *out = popen(command, "r");
+    CU_ASSERT_TRUE_FATAL(out != NULL && fgets(digest, sizeof(digest), out) != NULL);
+    pclose(out);
+    digest[strcspn(digest, "\n")] = '\0';
+    snprintf(pin, 80, "sha256/%s", digest);
+}
+
+/* B4, RFC 7469 s.2.4: a key that is not pinned is not let in, and one that is no more loses its session. */
+static void test_pins(void)
+{
+    char one[80], two[80], both[161];
+    begin_lab();
+    pin_of("truck-001", one);
+    pin_of("truck-002", two);
+    snprintf(both, sizeof(both), "%s,%s", one, two);
+    lab_now.pins = both;
+    open_server(NULL, server_context(false, true, NULL), 32);
+    client_certificates(NULL);
+    dial(0, "truck-001");
+    dial(1, "truck-002");
+    dial(2, "truck-rsa");
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.opened, 2);
+    CU_ASSERT_EQUAL(lab_now.failed, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(lab_now.reason, "pinned"));
+    lab_now.pins = one;
+    lab_now.next_context = server_context(false, true, NULL);
+    CU_ASSERT_TRUE(dtls_server_sweep(lab_now.server, 10, next_context));
+    exchange();
+    CU_ASSERT_FALSE(lab_now.clients[0].closed);
+    CU_ASSERT_TRUE(lab_now.clients[1].closed);
+    end_lab();
+}
+
+/* B4: a handshake that was begun before the reload and is done after it is judged by what is in force then.
+ */
+static void test_reload_meanwhile(void)
+{
+    char one[80];
+    begin_lab();
+    pin_of("truck-001", one);
+    open_server(NULL, server_context(false, true, NULL), 32);
+    lab_now.pins = one;
+    lab_now.current = lab_now.next_context = server_context(false, true, NULL);
+    client_certificates(NULL);
+    dial(0, "truck-001");
+    dial(1, "truck-002");
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.opened, 1);
+    CU_ASSERT_STRING_EQUAL(lab_now.cn, "truck-001");
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_UNWANTED), 1);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 1);
+    CU_ASSERT_EQUAL(dtls_server_handshakes(lab_now.server), 0);
+    dtls_endpoint_close(lab_now.endpoint);
+    CU_ASSERT_EQUAL(lab_now.closed, 1);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    end_lab();
+}
+
+/* B4: toward a server: its certificate has been revoked, or is pinned otherwise; and a resumed session's too.
+ */
+static void test_server_revoked(void)
+{
+    char command[512], pin[80];
+    begin_lab();
+    open_server(NULL, server_context(false, true, NULL), 32);
+    client_certificates(NULL);
+    dial(0, "truck-001");
+    exchange();
+    CU_ASSERT_TRUE_FATAL(lab_now.clients[0].opened);
+    struct dtls_context *first = dtls_context_ref(lab_now.client_context);
+    pin_of("truck-001", pin);
+    snprintf(
+        command, sizeof(command),
+        "cd %s && openssl ca -config ca.cnf -cert ca.pem -keyfile ca.key -gencrl -out before.crl 2>>ca.log &&"
+        " openssl ca -config ca.cnf -cert ca.pem -keyfile ca.key -revoke server.pem 2>>ca.log &&"
+        " openssl ca -config ca.cnf -cert ca.pem -keyfile ca.key -gencrl -out after.crl 2>>ca.log",
+        lab_dir);
+    CU_ASSERT_EQUAL_FATAL(system(command), 0);
+    static const struct {
+        const char *crl;
+        bool pinned;
+        const char *told;
+    } rows[] = {{NULL, false, NULL},
+                {"before.crl", false, NULL},
+                {"after.crl", false, "revoked"},
+                {NULL, true, "pinned"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct tls_error error = {.text = ""};
+        char certificate[128], key[128];
+        snprintf(certificate, sizeof(certificate), "%s/%%s.pem", lab_dir);
+        snprintf(key, sizeof(key), "%s/%%s.key", lab_dir);
+        struct tls_settings tls = {.ca_file = lab_path("ca.pem"),
+                                   .server_name = LAB_NAME,
+                                   .certificate_file = certificate,
+                                   .key_file = key,
+                                   .crl_file = rows[i].crl == NULL ? NULL : lab_path(rows[i].crl),
+                                   .pins = rows[i].pinned ? pin : NULL};
+        struct dtls_settings settings = {.certificates = &tls};
+        struct dtls_context *next = dtls_context_create(&settings, &error);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(next);
+        CU_ASSERT_TRUE(dtls_context_same(first, next, "truck-001")); /* a list alone ends nobody else's */
+        const char *why = dtls_session_refused(lab_now.clients[0].session, next, "truck-001");
+        CU_ASSERT_TRUE(rows[i].told == NULL ? why == NULL : why != NULL && strstr(why, rows[i].told) != NULL);
+        dtls_context_unref(next);
+    }
+    dtls_context_unref(first);
+    end_lab();
+}
+
 /* B6: handshakes with certificates run on threads, on both sides here. */
 static void test_threads(void)
 {
@@ -873,6 +1001,9 @@ int main(void)
                                              {"certificates (B4)", test_certificates},
                                              {"certificates that are not good (B4)", test_bad_certificates},
                                              {"revocation (B4)", test_revocation},
+                                             {"pins (B4)", test_pins},
+                                             {"a reload meanwhile (B4)", test_reload_meanwhile},
+                                             {"a server that is revoked (B4)", test_server_revoked},
                                              {"threads (B6)", test_threads},
                                              {"records", test_records},
                                              {"hello", test_hello_shapes}};

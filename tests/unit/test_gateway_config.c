@@ -828,6 +828,7 @@ static void coap(void)
     DATAPLANE "listeners = ( { name = \"coaps\"; port = \"iot\"; protocol = \"coap\"; security = \"dtls\"; " \
               "listen = \":5684\"; upstream = \"broker\"; " rest " } );\n" UPSTREAMS_COAP("security = "      \
                                                                                           "\"none\";")
+#define SOME_PIN "sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 /* B2, B4, C1: what clients of a DTLS listener are told by. */
 static void dtls_listeners(void)
@@ -847,6 +848,12 @@ static void dtls_listeners(void)
          "'client_ca' is missing in listener 'coaps'; clients are verified by it"},
         {COAPS("psk_file = \"tls/nothing.psk\";"), "'psk_file' names tls/nothing.psk; "},
         {COAPS("psk_file = \"tls/${id}.psk\";"), "'psk_file' in listener 'coaps' holds a variable"},
+        {COAPS("psk_file = \"tls/probes.psk\"; pin = \"" SOME_PIN "\";"),
+         "'pin' in listener 'coaps' is of no use with its 'auth'; remove it, or add \"cert\" there\n"},
+        {COAPS("psk_file = \"tls/probes.psk\"; pin = \"sha1/x\";"), "'pin' is \"sha1/x\"; a pin is "},
+        {DATAPLANE LISTENERS UPSTREAMS_COAP(
+             "security = \"dtls\"; psk_id = \"x\"; psk_file = \"tls/probes.psk\"; pin = \"" SOME_PIN "\";"),
+         "upstream 'broker' has a PSK, and no certificate to pin; remove 'pin'\n"},
         {COAPS("psk_file = \"tls/probes.psk\"; auth = \"pks\";"), "write \"cert\", \"psk\" or \"password\""},
     };
     files();
@@ -854,15 +861,18 @@ static void dtls_listeners(void)
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         if (strstr(told_of(rows[i].text), rows[i].told) == NULL)
             rig_expect(rows[i].text, told_of(rows[i].text), rows[i].told);
-    rig_write("sallyport.conf",
-              COAPS("psk_file = \"tls/probes.psk\"; certificate = \"tls/ca.pem\"; "
-                    "key = \"tls/ca.pem\"; client_ca = \"tls/ca.pem\"; crl = \"tls/ca.pem\";"));
+    rig_write(
+        "sallyport.conf",
+        COAPS("psk_file = \"tls/probes.psk\"; certificate = \"tls/ca.pem\"; "
+              "key = \"tls/ca.pem\"; client_ca = \"tls/ca.pem\"; crl = \"tls/ca.pem\"; pin = [ \"" SOME_PIN
+              "\", \"" SOME_PIN "\" ];"));
     struct diagnostics *d = diagnostics_create();
     struct gateway_config *c = gateway_config_load(rig_path("sallyport.conf"), d);
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
     CU_ASSERT_EQUAL(c->listeners[0].auth, CONFIG_AUTH_CERT | CONFIG_AUTH_PSK);
     CU_ASSERT_STRING_EQUAL(c->listeners[0].psk_file, rig_path("tls/probes.psk"));
     CU_ASSERT_STRING_EQUAL(c->listeners[0].client_ca, rig_path("tls/ca.pem"));
+    CU_ASSERT_STRING_EQUAL(c->listeners[0].pins, SOME_PIN "," SOME_PIN);
     gateway_config_destroy(c);
     diagnostics_destroy(d);
     rig_end();
@@ -1071,7 +1081,6 @@ static void no_such_place(void)
     DATAPLANE LISTENERS                                                                                      \
         "upstreams = ( { name = \"broker\"; protocol = \"mqtt\"; servers = [ \"10.30.0.2:8883\" ]; "         \
         "security = \"tls\"; ca = \"tls/ca.pem\"; server_name = \"x\"; " rest " } );"
-#define SOME_PIN "sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 /* B1, B3, B4: where keys come from, pinned keys, stapled status. */
 static void identities(void)
