@@ -56,6 +56,15 @@ static const char *list(DIR *dir, struct policy_files *files, const char *direct
                : "there is no file here that ends in .conf; without a policy nobody may connect; add one";
 }
 
+/* The file alone: NULL, or what is wrong. */
+static const char *take_one(struct policy_files *files, const char *path, const char *shown)
+{
+    files->n = 1;
+    files->file[0].path = strdup(path);
+    files->file[0].shown = strdup(shown);
+    return files->file[0].path != NULL && files->file[0].shown != NULL ? NULL : "no memory to read it";
+}
+
 struct policy_files *policy_files_list(const char *directory, const char *base, struct diagnostics *d)
 {
     struct policy_files *files = calloc(1, sizeof(*files));
@@ -65,15 +74,20 @@ struct policy_files *policy_files_list(const char *directory, const char *base, 
     if (real != NULL && len > 1 && strncmp(real, base, len) == 0 && real[len] == '/')
         shown = real + len + 1;
     DIR *dir = files == NULL ? NULL : opendir(directory);
+    const char *problem = NULL;
+    bool one = files != NULL && dir == NULL && errno == ENOTDIR && is_policy_name(directory);
     if (files == NULL)
         diagnostics_add(d, DIAGNOSTIC_ERROR, shown, 0, "no memory to read it");
+    else if (one)
+        problem = take_one(files, directory, shown);
     else if (dir == NULL)
         diagnostics_add(d, DIAGNOSTIC_ERROR, shown, 0, "the policy directory cannot be read: %s; %s",
                         strerror(errno),
                         errno == EACCES                       ? "let this user read it"
                         : errno == ENOENT || errno == ENOTDIR ? "create it or correct its name"
                                                               : "try again");
-    const char *problem = dir == NULL ? NULL : list(dir, files, directory, shown);
+    if (dir != NULL)
+        problem = list(dir, files, directory, shown);
     if (files != NULL && problem == NULL && (files->shown = strdup(shown)) == NULL)
         problem = "no memory to read it";
     if (problem != NULL)
@@ -81,7 +95,7 @@ struct policy_files *policy_files_list(const char *directory, const char *base, 
     free(real);
     if (dir != NULL)
         closedir(dir);
-    if (dir == NULL || problem != NULL) {
+    if ((dir == NULL && !one) || problem != NULL) {
         policy_files_free(files);
         return NULL;
     }

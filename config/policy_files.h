@@ -17,8 +17,8 @@ struct policy_files {
 };
 
 /*
- * Lists `directory`; names are shown relative to `base` (absolute, or NULL) when it is below it. NULL with
- * the reason in `d` when it cannot be listed or holds no policy.
+ * Lists `directory`, which may also be one such file alone; names are shown relative to `base` (absolute, or
+ * NULL) when it is below it. NULL with the reason in `d` when it cannot be listed or holds no policy.
  */
 struct policy_files *policy_files_list(const char *directory, const char *base, struct diagnostics *d);
 void policy_files_free(struct policy_files *files);

@@ -139,6 +139,9 @@ static const struct {
      "CLIENT connect|publish|subscribe|GET|... [TOPIC or PATH] [--why-not] and more: explain"},
     {"where", false, command_where, "files in use"},
     {"policy", false, command_policy, "log | diff [REV [REV]] | show REV | restore REV"},
+    {"candidate", false, command_candidate,
+     "load [PATH] [--sample N%] | status | report | promote [--accept] | drop: a policy judged beside the "
+     "one in force"},
     {"reload", true, command_reload, "load the files again [--wait] [--confirm TIME]"},
     {"confirm", true, command_confirm, "what was reloaded with --confirm stays"},
     {"check", true, command_check, "what a reload would do, of the files or of FILE"},

@@ -11,6 +11,8 @@
 
 #define COMMAND_WORDS 16
 
+struct reload_request;
+
 struct command {
     struct gateway *gateway;
     FILE *out;
@@ -45,6 +47,9 @@ int command_confirm(struct command *command);
 int command_check(struct command *command);
 int command_test(struct command *command);
 int command_policy(struct command *command);
+int command_candidate(struct command *command);
+/* --wait, --confirm TIME in any order behind word `from`; false when there is anything else, or told. */
+bool command_reload_options(struct command *command, uint32_t from, struct reload_request *request);
 
 /* The live session of a client id or identity; false when there is none. */
 bool command_find_session(struct gateway *gateway, const char *name, struct relay_info *out);

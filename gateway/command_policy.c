@@ -24,8 +24,7 @@ static const char *state_of(const struct command *command)
 
 /* ---- reload, confirm ----------------------------------------------------------------------------------- */
 
-/* --wait, --confirm TIME in any order behind word `from`; false told. */
-static bool take_options(struct command *command, uint32_t from, struct reload_request *request)
+bool command_reload_options(struct command *command, uint32_t from, struct reload_request *request)
 {
     for (uint32_t i = from; i < command->words_n; i++) {
         if (strcmp(command->words[i], "--wait") == 0) {
@@ -49,7 +48,7 @@ static bool take_options(struct command *command, uint32_t from, struct reload_r
 int command_reload(struct command *command)
 {
     struct reload_request request = {.user = command->user};
-    if (!take_options(command, 1, &request)) {
+    if (!command_reload_options(command, 1, &request)) {
         fprintf(command->out, "usage: reload [--wait] [--confirm TIME]\n");
         return 2;
     }
@@ -78,7 +77,7 @@ static bool beside(const char *file, char path[PATH_MAX])
     return n > 0 && n < PATH_MAX;
 }
 
-struct candidate {
+struct trial {
     const struct gateway *gateway;
     const char *file, *policy;
     const struct policy_wishes *wishes;
@@ -88,7 +87,7 @@ struct candidate {
 
 static void load(void *of)
 {
-    struct candidate *c = of;
+    struct trial *c = of;
     c->next = generation_load_with(c->file, c->policy, c->gateway->next_number, c->gateway->generation, c->d,
                                    c->wishes);
 }
@@ -103,11 +102,11 @@ static struct generation *load_candidate(struct command *command, FILE *tests, s
         diagnostics_add(d, DIAGNOSTIC_ERROR, file, 0, "its name is too long");
         return NULL;
     }
-    struct candidate c = {.gateway = gateway,
-                          .file = file,
-                          .policy = command->words_n > 1 ? path : gateway->options->policy_directory,
-                          .wishes = &wishes,
-                          .d = d};
+    struct trial c = {.gateway = gateway,
+                      .file = file,
+                      .policy = command->words_n > 1 ? path : gateway->options->policy_directory,
+                      .wishes = &wishes,
+                      .d = d};
     errand_run(load, &c, gateway_drain_events, gateway);
     return c.next;
 }
@@ -280,7 +279,7 @@ static int policy_restore(struct command *command, uint32_t number)
 {
     struct config_text text;
     struct reload_request request = {.user = command->user, .restore = number};
-    if (!take_options(command, 3, &request)) {
+    if (!command_reload_options(command, 3, &request)) {
         fprintf(command->out, "usage: policy restore REV [--wait] [--confirm TIME]\n");
         return 2;
     }

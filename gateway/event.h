@@ -49,7 +49,8 @@
     EVENT(WILL_CHANGED, "session", "will-changed", "session", "change")                                      \
     EVENT(QUARANTINED, "limit", "quarantined", "intrusion_detection", "denied")                              \
     EVENT(WILL_MISSING, "session", "will-missing", "session", "info")                                        \
-    EVENT(WILL_STORM, "session", "will-storm", "session", "info")
+    EVENT(WILL_STORM, "session", "will-storm", "session", "info")                                            \
+    EVENT(CANDIDATE_DIFFERENCE, "candidate", "candidate-difference", "network", "info")
 
 #define EVENT_ENUM(name, dataset, action, category, type) EVENT_##name,
 enum event_kind { EVENT_TABLE(EVENT_ENUM) EVENT_KIND_COUNT };

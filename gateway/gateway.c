@@ -2,6 +2,7 @@
 #include "gateway/gateway.h"
 
 #include "config/units.h"
+#include "gateway/candidates.h"
 #include "gateway/confine.h"
 #include "gateway/foresight.h"
 #include "gateway/metrics.h"
@@ -376,6 +377,8 @@ void gateway_stop(struct gateway *gateway)
         reload_retire(gateway, true);
         retire_lists(gateway, true);
     }
+    candidate_destroy(gateway->candidate);
+    candidates_retire(gateway, true);
     quarantine_destroy(gateway->quarantine);
     for (uint32_t w = 0; w < WORKERS_MAX; w++) {
         for (uint32_t p = 0; p < PORT_MAX; p++)
@@ -438,10 +441,12 @@ void gateway_tick(struct gateway *gateway)
     reload_tick(gateway);
     retire_lists(gateway, false);
     foresight_tick();
+    candidates_retire(gateway, false);
     if (now_us < metrics_due_us)
         return;
     metrics_due_us = now_us + METRICS_US;
     reload_metrics(gateway);
+    candidates_metrics(gateway);
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
         struct worker_stats stats;
         bool good = gateway_stats(gateway, i, &stats);

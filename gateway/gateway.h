@@ -64,6 +64,12 @@ struct gateway_old_list {
     uint64_t token;
 };
 
+/* The same of a candidate. */
+struct gateway_old_candidate {
+    struct candidate *candidate;
+    uint64_t token;
+};
+
 struct gateway {
     const struct gateway_options *options;
     struct generation *generation;
@@ -73,6 +79,10 @@ struct gateway {
     struct quarantine *quarantine; /* in force */
     uint32_t old_lists_n;
     struct gateway_old_list old_lists[GATEWAY_RETIRED_MAX];
+    struct candidate *candidate; /* NULL: there is none */
+    uint64_t candidates;         /* how many there were */
+    uint32_t old_candidates_n;
+    struct gateway_old_candidate old_candidates[GATEWAY_RETIRED_MAX];
     struct worker_shared shared;
     uint32_t workers_n;
     struct worker *workers[WORKERS_MAX];

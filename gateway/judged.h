@@ -23,6 +23,7 @@ enum judged_kind {
     JUDGED_SUBSCRIBE,   /* one filter of a SUBSCRIBE, with its $share: ACL_SUBSCRIBE */
     JUDGED_DELIVERY,    /* a message of the upstream: ACL_SUBSCRIBE with its topic */
     JUDGED_REQUEST,     /* CoAP: the method, or ACL_OBSERVE; the role may be NULL when the client has none */
+    JUDGED_TERMS, /* what a CONNECT without a Will of its own is held to: keep-alive, properties, strings */
     JUDGED_KINDS,
 };
 
@@ -40,7 +41,7 @@ struct judged_subject {
 struct judged_action {
     const struct judged_subject *who;
     enum judged_kind kind;
-    enum acl_action action; /* of all but JUDGED_CONNECT */
+    enum acl_action action; /* of all but JUDGED_CONNECT and JUDGED_TERMS */
     uint8_t qos;
     bool retain;
     bool enforced;       /* with a refusal: false when it passed all the same (observe) */

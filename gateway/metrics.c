@@ -9,6 +9,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct worker_stats latest[WORKERS_MAX];
 static uint32_t workers_seen;
 static struct metrics_policy latest_policy;
+static struct metrics_candidate latest_candidate;
 
 #define COUNTER_ID(name, id) id,
 static const char *const relay_ids[RELAY_COUNTER_COUNT] = {RELAY_COUNTER_TABLE(COUNTER_ID)};
@@ -106,6 +107,22 @@ static void each_of_policy(each_fn *each, void *owner)
     each(owner, "reload.returned", p->reloads_returned);
 }
 
+static void each_of_candidate(each_fn *each, void *owner)
+{
+    const struct metrics_candidate *c = &latest_candidate;
+    char name[96];
+    each(owner, "candidate.loaded", c->loaded);
+    if (c->loaded == 0)
+        return;
+    each(owner, "candidate.judged", c->judged);
+    each(owner, "candidate.differ", c->differ);
+    for (uint32_t i = 0; i < c->differences_n; i++) {
+        const struct metrics_difference *d = &c->differences[i];
+        snprintf(name, sizeof(name), "candidate.differences.%s.%s-%s", d->role, d->from, d->to);
+        each(owner, name, d->n);
+    }
+}
+
 static void each_locked(each_fn *each, void *owner)
 {
     static const struct {
@@ -132,6 +149,7 @@ static void each_locked(each_fn *each, void *owner)
         waiting += latest[w].tls_waiting;
     }
     each_of_policy(each, owner);
+    each_of_candidate(each, owner);
     each(owner, "sessions", sessions);
     each(owner, "tcp.connections", connections);
     each(owner, "tls.sessions", tls);
@@ -159,6 +177,13 @@ void metrics_policy_update(const struct metrics_policy *policy)
 {
     pthread_mutex_lock(&lock);
     latest_policy = *policy;
+    pthread_mutex_unlock(&lock);
+}
+
+void metrics_candidate_update(const struct metrics_candidate *candidate)
+{
+    pthread_mutex_lock(&lock);
+    latest_candidate = *candidate;
     pthread_mutex_unlock(&lock);
 }
 

@@ -23,6 +23,22 @@ struct metrics_policy {
     uint64_t from_files;  /* 0: another than the files' is in force */
     uint64_t reloads_good, reloads_refused, reloads_returned;
 };
+#define METRICS_DIFFERENCES 64
+
+/* And of a candidate; differences by role and states. */
+struct metrics_difference {
+    char role[32];
+    const char *from, *to;
+    uint64_t n;
+};
+
+struct metrics_candidate {
+    uint64_t loaded; /* 1 or 0 */
+    uint64_t judged, differ;
+    uint32_t differences_n;
+    struct metrics_difference differences[METRICS_DIFFERENCES];
+};
+void metrics_candidate_update(const struct metrics_candidate *candidate);
 /* Control thread. */
 void metrics_policy_update(const struct metrics_policy *policy);
 /* Control thread: the newest counters of a worker. */

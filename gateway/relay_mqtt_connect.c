@@ -322,8 +322,8 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
     bool will = packet->connect.will.present; /* its own, not one that the role supplies */
     mqtt_guard_check(&r->guard, MQTT_FROM_CLIENT, packet, true, relay_now(r), &v);
     relay_hit(r, v.rule);
-    if (will && judged_wanted(r->all->config.judged))
-        relay_judged_will(r, packet, &v);
+    if (judged_wanted(r->all->config.judged))
+        relay_judged_terms(r, packet, &v, will);
     if (v.action != GUARD_FORWARD) {
         refuse(r, v.outcome, packet, &v);
         return v.outcome;

@@ -85,21 +85,25 @@ void relay_judged_connect(const struct relay *r, const struct mqtt_packet *packe
                                                                .packet = packet});
 }
 
-void relay_judged_will(const struct relay *r, const struct mqtt_packet *packet, const struct guard_verdict *v)
+void relay_judged_terms(const struct relay *r, const struct mqtt_packet *packet,
+                        const struct guard_verdict *v, bool own)
 {
     const struct mqtt_will *will = &packet->connect.will;
     struct judged_subject who = subject_of(r);
-    judged_tell(r->all->config.judged, &(struct judged_action){.who = &who,
-                                                               .kind = JUDGED_WILL,
-                                                               .action = ACL_PUBLISH,
-                                                               .qos = will->qos,
-                                                               .retain = will->retain,
-                                                               .enforced = v->enforced,
-                                                               .outcome = v->outcome,
-                                                               .rule = v->rule,
-                                                               .payload_bytes = (uint32_t)will->payload.len,
-                                                               .topic = will->topic,
-                                                               .guard = &r->guard,
-                                                               .packet = packet,
-                                                               .whole = true});
+    struct judged_action action = {.who = &who,
+                                   .kind = own ? JUDGED_WILL : JUDGED_TERMS,
+                                   .action = ACL_PUBLISH,
+                                   .enforced = v->enforced,
+                                   .outcome = v->outcome,
+                                   .rule = v->rule,
+                                   .guard = &r->guard,
+                                   .packet = packet,
+                                   .whole = true};
+    if (own) {
+        action.qos = will->qos;
+        action.retain = will->retain;
+        action.payload_bytes = (uint32_t)will->payload.len;
+        action.topic = will->topic;
+    }
+    judged_tell(r->all->config.judged, &action);
 }

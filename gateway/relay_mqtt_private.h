@@ -350,10 +350,10 @@ void relay_await_release(struct relay *r);
 /* A packet of a running session; `list`: the filters of a SUBSCRIBE as they came. */
 void relay_judged_packet(const struct relay *r, enum mqtt_sender sender, const struct mqtt_packet *packet,
                          const struct guard_verdict *v, struct bytes list, bool whole);
-/* Whether a client was let in; and what was said to the Will that it brought. */
+/* Whether a client was let in; and what was said to its CONNECT, with the Will that it brought if it did. */
 void relay_judged_connect(const struct relay *r, const struct mqtt_packet *packet, enum outcome outcome);
-void relay_judged_will(const struct relay *r, const struct mqtt_packet *packet,
-                       const struct guard_verdict *v);
+void relay_judged_terms(const struct relay *r, const struct mqtt_packet *packet,
+                        const struct guard_verdict *v, bool will);
 
 /* ---- relay_mqtt_event.c ---- */
 struct relay_report {

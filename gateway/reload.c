@@ -153,6 +153,11 @@ static void note(struct gateway *gateway, uint32_t number)
 
 /* ---- publishing ---------------------------------------------------------------------------------------- */
 
+static void destroy(void *generation)
+{
+    generation_destroy(generation);
+}
+
 static void retire(struct gateway *gateway, struct generation *generation)
 {
     struct gateway_retired *place = &gateway->retired[gateway->retired_n++];
@@ -261,6 +266,10 @@ static struct generation *load(struct gateway *gateway, const struct reload_requ
     const char *file = gateway->options->config_file;
     const char *policy = gateway->options->policy_directory;
     char path[PATH_MAX];
+    if (request->file != NULL) {
+        file = request->file;
+        policy = request->policy;
+    }
     if (request->restore != 0) {
         file = path;
         policy = NULL; /* it is within */
@@ -285,15 +294,20 @@ static void describe(const struct generation *old, const struct generation *next
 static void settle_past(struct gateway *gateway, const struct reload_request *request, struct generation *old)
 {
     char away[128];
-    snprintf(away, sizeof(away), "rev %u was restored from rev %u by %.40s; the files are not in force",
-             gateway->generation->number, request->restore, request->user);
+    bool is_away = request->restore != 0 || request->promoted != NULL;
+    if (request->promoted != NULL)
+        snprintf(away, sizeof(away), "rev %u was promoted from %.60s; the files are not in force",
+                 gateway->generation->number, request->promoted);
+    else
+        snprintf(away, sizeof(away), "rev %u was restored from rev %u by %.40s; the files are not in force",
+                 gateway->generation->number, request->restore, request->user);
     if (request->confirm_us != 0 || gateway->reload.fallback != NULL) {
         set_confirm(gateway, old, request->confirm_us);
-        snprintf(gateway->reload.away, sizeof(gateway->reload.away), "%s", request->restore != 0 ? away : "");
+        snprintf(gateway->reload.away, sizeof(gateway->reload.away), "%s", is_away ? away : "");
         return;
     }
     retire(gateway, old);
-    if (request->restore != 0)
+    if (is_away)
         set_away(gateway, gateway->generation->kept, away);
     else
         set_away(gateway, 0, "");
@@ -330,6 +344,7 @@ struct preparation {
     struct diagnostics *d;
     bool to_confirm;
     struct generation *next; /* NULL: refused */
+    bool as_judged;          /* it is what was promoted, if that was said */
     char changes[256];
 };
 
@@ -341,8 +356,29 @@ static void prepare(void *of)
     if (p->next == NULL)
         return;
     describe(p->gateway->generation, p->next, p->changes, sizeof(p->changes));
-    keep(p->gateway, p->next, p->request->user, &text, p->to_confirm);
+    p->as_judged = p->request->sha256 == NULL || strcmp(p->next->sha256, p->request->sha256) == 0;
+    if (p->as_judged)
+        keep(p->gateway, p->next, p->request->user, &text, p->to_confirm || p->request->promoted != NULL);
     config_text_fini(&text);
+}
+
+/* What was promoted is what was judged; and it has to last over a restart, where the files do not say it.
+ * False told. */
+static bool as_promised(struct preparation *p, FILE *report)
+{
+    struct gateway *gateway = p->gateway;
+    if (!p->as_judged)
+        fprintf(report, "its files say something else than when it was loaded: nothing of that was judged; "
+                        "load it again\n");
+    else if (p->request->promoted != NULL && p->next->kept == 0)
+        fprintf(report, "%s: a restart would load the files instead; mend that first\n",
+                gateway->reload.unkept);
+    else
+        return true;
+    fprintf(report, "refused; rev %u stays in force\n", gateway->generation->number);
+    gateway->reload.unkept[0] = '\0';
+    errand_run(destroy, p->next, gateway_drain_events, gateway);
+    return false;
 }
 
 bool reload_run(struct gateway *gateway, const struct reload_request *request, FILE *report)
@@ -366,6 +402,8 @@ bool reload_run(struct gateway *gateway, const struct reload_request *request, F
     uint32_t from = gateway->generation->number;
     reload_print(d, from, report);
     diagnostics_destroy(d);
+    if (!as_promised(&p, report))
+        return false;
     if (p.to_confirm)
         note_way_back(gateway);
     gateway->next_number++;
@@ -470,11 +508,6 @@ void reload_tick(struct gateway *gateway)
         go_back(gateway);
     settle_if_obeyed(gateway);
     reload_retire(gateway, false);
-}
-
-static void destroy(void *generation)
-{
-    generation_destroy(generation);
 }
 
 void reload_retire(struct gateway *gateway, bool wait)

@@ -17,9 +17,13 @@
 #include "policy/access/snapshot_compare.h"
 
 struct reload_request {
-    const char *user;    /* who asked, for the event */
-    uint64_t confirm_us; /* 0: it is final */
-    uint32_t restore;    /* number of an entry of the history, instead of the files; 0: the files */
+    const char *user;     /* who asked, for the event */
+    uint64_t confirm_us;  /* 0: it is final */
+    const char *file;     /* a configuration in place of the operator's; NULL: these files */
+    const char *policy;   /* likewise its directory of policies */
+    const char *sha256;   /* refused unless that is what it is, and the history keeps it; NULL: anything */
+    const char *promoted; /* what to call it: it is in force instead of the files; NULL: it is these */
+    uint32_t restore;     /* number of an entry of the history, instead of the files; 0: the files */
 };
 
 /*

@@ -15,6 +15,23 @@ static void take_quarantine(struct worker *w)
     w->quarantine = atomic_load_explicit(&w->shared->quarantine, memory_order_acquire);
 }
 
+static void take_candidate(struct worker *w)
+{
+    struct candidate *current = atomic_load_explicit(&w->shared->candidate, memory_order_acquire);
+    if (__builtin_expect(current == w->candidate, true))
+        return;
+    w->candidate = current;
+    struct candidate_worker *own =
+        current == NULL || w->index >= current->workers_n ? NULL : current->worker[w->index];
+    const struct candidate_place place = {.generation = &w->generation,
+                                          .now_us = &w->now_us,
+                                          .wall_offset_us = w->clock.wall_at_base_us,
+                                          .events = w->events};
+    if (own != NULL)
+        candidate_take(own, &place);
+    judged_set(&w->judged, JUDGED_BY_CANDIDATE, own == NULL ? NULL : candidate_see, own);
+}
+
 /* ---- questions of the control thread ------------------------------------------------- */
 
 static void fill_stats(struct worker *w, struct worker_stats *out)
@@ -68,6 +85,21 @@ static bool kick(struct worker *w, struct worker_request *request)
     return true;
 }
 
+static void report_candidate(const struct worker *w, struct worker_report *to)
+{
+    const struct candidate *candidate = w->candidate;
+    to->candidate = 0;
+    to->rows_n = to->clients_n = 0;
+    if (candidate == NULL || w->index >= candidate->workers_n)
+        return;
+    const struct candidate_worker *own = candidate->worker[w->index];
+    to->candidate = candidate->number;
+    to->against = candidate_against(own);
+    to->counts = *candidate_counts(own);
+    to->rows_n = candidate_rows(own, &to->row_position, to->rows, WORKER_REPORT_ROOM);
+    to->clients_n = candidate_clients(own, &to->client_position, to->clients, WORKER_REPORT_ROOM);
+}
+
 static bool answer_mailbox(struct worker *w)
 {
     struct worker_request *request = atomic_load_explicit(&w->mailbox, memory_order_acquire);
@@ -87,6 +119,9 @@ static bool answer_mailbox(struct worker *w)
     case WORKER_KICK:
         if (!kick(w, request))
             return true; /* more of it in the next iteration */
+        break;
+    case WORKER_CANDIDATE:
+        report_candidate(w, request->report);
         break;
     case WORKER_FORESEE:
         request->more = !mqtt_relays_foresee(w->relays, request->next, &request->position, FORESEE_BUDGET,
@@ -149,6 +184,7 @@ bool worker_iterate(struct worker *w, uint64_t tsc)
     w->now_us = loop_clock_us(&w->clock, tsc);
     worker_take_generation(w);
     take_quarantine(w);
+    take_candidate(w);
     uint32_t work = worker_receive(w);
     tls_worker_poll(w->tls, w->now_us);
     coap_relays_poll(w->coap);

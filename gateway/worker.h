@@ -17,6 +17,7 @@
 #include "dataplane/secure/handshake_pool.h"
 #include "dataplane/secure/tls_stream.h"
 #include "dataplane/tcp/tcp.h"
+#include "gateway/candidate.h"
 #include "gateway/clock.h"
 #include "gateway/health_check.h"
 #include "gateway/quarantine.h"
@@ -33,6 +34,7 @@
 struct worker_shared {
     const struct generation *_Atomic generation; /* published by the control thread */
     const struct quarantine *_Atomic quarantine; /* likewise; NULL: nobody */
+    struct candidate *_Atomic candidate;         /* likewise; NULL: there is none */
     struct rte_rcu_qsbr *rcu;                    /* thread id = worker index */
     struct port *ports;
     uint32_t ports_n;
@@ -74,6 +76,19 @@ struct worker_stats {
     struct health_report health[GATEWAY_UPSTREAMS_MAX][GATEWAY_SERVERS_MAX]; /* worker 0 */
 };
 
+#define WORKER_REPORT_ROOM 64
+
+/* Part of what a worker has seen of the candidate; see candidate.h. */
+struct worker_report {
+    uint64_t candidate; /* its number; 0: the worker has none */
+    uint32_t against;
+    struct candidate_counts counts;
+    uint32_t row_position, client_position; /* advanced */
+    uint32_t rows_n, clients_n;
+    struct candidate_row rows[WORKER_REPORT_ROOM];
+    struct candidate_client clients[WORKER_REPORT_ROOM];
+};
+
 /* A question of the control thread, answered by the worker between two iterations. */
 struct worker_request {
     enum {
@@ -81,7 +96,8 @@ struct worker_request {
         WORKER_SESSIONS, /* up to `room` sessions from `position` on */
         WORKER_KICK,
         WORKER_DRAIN,
-        WORKER_FORESEE, /* the next sessions from `position` on, under generation `next` */
+        WORKER_CANDIDATE, /* what is in `report` from its positions on */
+        WORKER_FORESEE,   /* the next sessions from `position` on, under generation `next` */
     } kind;
     atomic_bool done;
     struct worker_stats *stats;
@@ -95,6 +111,7 @@ struct worker_request {
     bool drained;
     struct relay_kick kick;
     bool kicked_mqtt; /* CoAP comes next */
+    struct worker_report *report;
     const struct generation *next;
     struct relay_foresight foresight; /* added to */
 };

@@ -52,6 +52,7 @@ struct worker {
     struct upstream_set upstreams;
     struct health_checks *checks; /* worker 0 */
     struct judged_observers judged;
+    struct candidate *candidate; /* or NULL */
 };
 
 /* How TCP and the IP stack call the worker. */

@@ -19,6 +19,7 @@ static const char usage_text[] =
     "  status, health, clients [PATTERN], show CLIENT, ports, upstreams, rules, counters, where,\n"
     "  explain CLIENT publish|subscribe TOPIC [--qos N] [--retain], explain CLIENT connect,\n"
     "  policy log | diff [REV [REV]] | show REV | restore REV, check [FILE], test,\n"
+    "  candidate load [PATH] [--sample N%] | status | report | promote [--accept] | drop,\n"
     "  reload [--wait] [--confirm TIME], confirm, kick CLIENT, drain\n"
     "exit: 0 yes, 1 no, 2 usage, 3 gateway unreachable, 4 not permitted, 78 policy refused\n";
 

@@ -75,8 +75,8 @@ static uint16_t client_keep_alive(const struct mqtt_guard *g, const struct mqtt_
     return (uint16_t)(asked > max ? max : asked);
 }
 
-static enum outcome judge_connect(const struct mqtt_guard *g, const struct mqtt_packet *p,
-                                  struct guard_verdict *v)
+enum outcome guard_judge_connect(const struct mqtt_guard *g, const struct mqtt_packet *p,
+                                 struct guard_verdict *v)
 {
     const struct mqtt_connect *c = &p->connect;
     const struct policy_limits *limits = &g->role->limits;
@@ -136,7 +136,7 @@ static void rewrite_connect(struct mqtt_guard *g, struct mqtt_packet *p)
 void guard_check_connect(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v)
 {
     g->version = (uint8_t)p->connect.version;
-    enum outcome outcome = judge_connect(g, p, v);
+    enum outcome outcome = guard_judge_connect(g, p, v);
     if (outcome != OUTCOME_ALLOWED && !guard_observes(g, v->rule)) {
         guard_close(g, outcome, v);
         v->code = mqtt_guard_code(MQTT_CONNACK, p->connect.version, outcome);

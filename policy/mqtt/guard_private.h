@@ -83,6 +83,19 @@ bool guard_holdable(const struct mqtt_guard *g, const struct mqtt_packet *p);
 /* Whether `payload` is what a rule, the role or its own mark says (D3). */
 bool guard_payload_good(struct bytes payload, bool text, enum acl_payload kind);
 
+/* What rules and caps of the role say, and nothing that depends on what came before: each changes no more
+ * than v->rule (and the grant that is remembered), so that another role may be asked too (opinion.h). */
+enum outcome guard_judge_publish(struct mqtt_guard *g, const struct mqtt_packet *p, enum acl_payload *payload,
+                                 struct guard_verdict *v);
+enum outcome guard_judge_delivery(const struct mqtt_guard *g, const struct mqtt_packet *p,
+                                  enum acl_payload *payload, struct guard_verdict *v);
+enum outcome guard_judge_filter(const struct mqtt_guard *g, struct bytes filter, uint8_t qos, uint32_t *rule);
+enum outcome guard_judge_connect(const struct mqtt_guard *g, const struct mqtt_packet *p,
+                                 struct guard_verdict *v);
+uint8_t guard_granted_qos(const struct mqtt_guard *g, uint8_t asked);
+/* Whether a payload has to be UTF-8, by the role or by its own mark. */
+bool guard_is_text(const struct mqtt_guard *g, const struct mqtt_packet *p);
+
 /* ---- guard_meters.c: rates (F2, F3) ---- */
 /* Whether a packet of the client may be read now: bytes and packets over a rate wait, where that is the
  * policy. */

@@ -248,8 +248,8 @@ static enum outcome judge_topic(struct mqtt_guard *g, const struct mqtt_publish 
     return decision.outcome;
 }
 
-static enum outcome judge_publish(struct mqtt_guard *g, const struct mqtt_packet *p,
-                                  enum acl_payload *payload, struct guard_verdict *v)
+enum outcome guard_judge_publish(struct mqtt_guard *g, const struct mqtt_packet *p, enum acl_payload *payload,
+                                 struct guard_verdict *v)
 {
     enum outcome outcome = OUTCOME_ALLOWED;
     if (p->publish.qos > g->role->max_qos)
@@ -273,7 +273,7 @@ bool guard_holdable(const struct mqtt_guard *g, const struct mqtt_packet *p)
     return p->publish.payload_bytes <= g->role->limits.packet_bytes && bytes <= g->workspace->held_bytes_max;
 }
 
-static bool is_text(const struct mqtt_guard *g, const struct mqtt_packet *p)
+bool guard_is_text(const struct mqtt_guard *g, const struct mqtt_packet *p)
 {
     return g->role->payload_utf8 ||
            (guard_has(&p->properties, MQTT_PROP_PAYLOAD_FORMAT) && p->properties.payload_format == 1);
@@ -304,15 +304,15 @@ void guard_check_publish(struct mqtt_guard *g, struct mqtt_packet *p, bool whole
         return;
     outcome = guard_meters_judge(g, RATE_PUBLISHES, p->publish.qos, now_us, v);
     if (outcome == OUTCOME_ALLOWED)
-        outcome = judge_publish(g, p, &payload, v);
-    if (outcome == OUTCOME_ALLOWED && (payload != ACL_PAYLOAD_ANY || is_text(g, p))) {
+        outcome = guard_judge_publish(g, p, &payload, v);
+    if (outcome == OUTCOME_ALLOWED && (payload != ACL_PAYLOAD_ANY || guard_is_text(g, p))) {
         if (!whole && guard_holdable(g, p)) {
             v->action = GUARD_HOLD;
             return;
         }
         if (!whole)
             outcome = OUTCOME_PAYLOAD_TOO_LARGE;
-        else if (!guard_payload_good(p->publish.payload, is_text(g, p), payload))
+        else if (!guard_payload_good(p->publish.payload, guard_is_text(g, p), payload))
             outcome = OUTCOME_MALFORMED_PAYLOAD;
     }
     if (outcome == OUTCOME_ALLOWED) {
@@ -331,6 +331,19 @@ void guard_check_publish(struct mqtt_guard *g, struct mqtt_packet *p, bool whole
 
 /* ---- from the upstream -------------------------------------------------------------------------------- */
 
+enum outcome guard_judge_delivery(const struct mqtt_guard *g, const struct mqtt_packet *p,
+                                  enum acl_payload *payload, struct guard_verdict *v)
+{
+    struct acl_request request = {.action = ACL_SUBSCRIBE,
+                                  .topic = p->publish.topic,
+                                  .qos = p->publish.qos,
+                                  .payload_bytes = p->publish.payload_bytes};
+    struct acl_decision decision = acl_decide(g->role->acl, g->values, &request);
+    v->rule = decision.rule;
+    *payload = decision.payload;
+    return decision.outcome;
+}
+
 void guard_check_delivery(struct mqtt_guard *g, struct mqtt_packet *p, bool whole, struct guard_verdict *v)
 {
     /* We never told the upstream that it may use aliases. */
@@ -345,21 +358,16 @@ void guard_check_delivery(struct mqtt_guard *g, struct mqtt_packet *p, bool whol
         mqtt_guard_refuse(g, MQTT_FROM_SERVER, p, (enum outcome)p->defect, v);
         return;
     }
-    struct acl_request request = {.action = ACL_SUBSCRIBE,
-                                  .topic = p->publish.topic,
-                                  .qos = p->publish.qos,
-                                  .payload_bytes = p->publish.payload_bytes};
-    struct acl_decision decision = acl_decide(g->role->acl, g->values, &request);
-    enum outcome outcome = decision.outcome;
-    v->rule = decision.rule;
-    if (outcome == OUTCOME_ALLOWED && (decision.payload != ACL_PAYLOAD_ANY || is_text(g, p))) {
+    enum acl_payload payload = ACL_PAYLOAD_ANY;
+    enum outcome outcome = guard_judge_delivery(g, p, &payload, v);
+    if (outcome == OUTCOME_ALLOWED && (payload != ACL_PAYLOAD_ANY || guard_is_text(g, p))) {
         if (!whole && guard_holdable(g, p)) {
             v->action = GUARD_HOLD;
             return;
         }
         if (!whole || p->publish.payload_bytes > g->role->limits.packet_bytes)
             outcome = OUTCOME_PAYLOAD_TOO_LARGE; /* than what can be read before it is passed on */
-        else if (!guard_payload_good(p->publish.payload, is_text(g, p), decision.payload))
+        else if (!guard_payload_good(p->publish.payload, guard_is_text(g, p), payload))
             outcome = OUTCOME_MALFORMED_PAYLOAD;
     }
     if (outcome == OUTCOME_ALLOWED)

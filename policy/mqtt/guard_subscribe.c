@@ -16,7 +16,7 @@ static bool id_in_use(struct mqtt_guard *g, uint16_t id, struct guard_verdict *v
 
 /* ---- one filter --------------------------------------------------------------------------------------- */
 
-static enum outcome judge_filter(const struct mqtt_guard *g, struct bytes filter, uint8_t qos, uint32_t *rule)
+enum outcome guard_judge_filter(const struct mqtt_guard *g, struct bytes filter, uint8_t qos, uint32_t *rule)
 {
     struct topic_share share;
     *rule = ACL_RULE_NONE;
@@ -47,7 +47,7 @@ struct judging {
     enum outcome over; /* the rate that all of it is over, or OUTCOME_ALLOWED */
 };
 
-static uint8_t granted_qos(const struct mqtt_guard *g, uint8_t asked)
+uint8_t guard_granted_qos(const struct mqtt_guard *g, uint8_t asked)
 {
     return asked > g->role->max_qos && !g->observe ? g->role->max_qos : asked;
 }
@@ -72,7 +72,7 @@ static bool keep(struct judging *j, const struct mqtt_filter *entry)
 {
     struct mqtt_workspace *w = j->g->workspace;
     struct mqtt_filter rewritten = *entry;
-    rewritten.qos = granted_qos(j->g, entry->qos);
+    rewritten.qos = guard_granted_qos(j->g, entry->qos);
     if (!subscriptions_reserve(&j->g->subscriptions, j->kept + 1, j->kept_bytes + (uint32_t)entry->filter.len,
                                w))
         return false;
@@ -89,13 +89,13 @@ static bool keep(struct judging *j, const struct mqtt_filter *entry)
 static void judge_entry(struct judging *j, uint32_t ordinal, const struct mqtt_filter *entry)
 {
     struct mqtt_guard *g = j->g;
-    uint8_t qos = granted_qos(g, entry->qos);
+    uint8_t qos = guard_granted_qos(g, entry->qos);
     struct mqtt_refusal refusal = {.filter = entry->filter, .enforced = true};
     bool fresh = !subscriptions_has(&g->subscriptions, entry->filter);
     refusal.rule = ACL_RULE_NONE;
     refusal.outcome = j->over;
     if (refusal.outcome == OUTCOME_ALLOWED)
-        refusal.outcome = judge_filter(g, entry->filter, qos, &refusal.rule);
+        refusal.outcome = guard_judge_filter(g, entry->filter, qos, &refusal.rule);
     uint32_t decided_by = refusal.rule;
     uint32_t filters_max = g->cloud != NULL ? cloud_limits(g->cloud->profile)->filters : 0;
     if (refusal.outcome == OUTCOME_ALLOWED && filters_max != 0 && j->kept >= filters_max) {
@@ -285,7 +285,7 @@ static uint16_t collect_lost(struct mqtt_guard *g, uint32_t *bytes)
     uint32_t position = 0, before = 0, rule;
     uint16_t n = 0;
     while (n < UINT16_MAX && subscriptions_next(&g->subscriptions, &position, &subscription)) {
-        enum outcome outcome = judge_filter(g, subscription.filter, subscription.qos, &rule);
+        enum outcome outcome = guard_judge_filter(g, subscription.filter, subscription.qos, &rule);
         if (outcome == OUTCOME_ALLOWED || guard_observes(g, rule)) {
             before = position;
             continue;
@@ -344,7 +344,7 @@ uint32_t mqtt_guard_foresee(const struct mqtt_guard *guard, const struct policy_
     other.values = values;
     other.observe = observe || role->mode == POLICY_OBSERVE;
     while (subscriptions_next(&guard->subscriptions, &position, &subscription))
-        n += judge_filter(&other, subscription.filter, subscription.qos, &rule) != OUTCOME_ALLOWED &&
+        n += guard_judge_filter(&other, subscription.filter, subscription.qos, &rule) != OUTCOME_ALLOWED &&
              !guard_observes(&other, rule);
     return n;
 }

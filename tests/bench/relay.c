@@ -3,6 +3,7 @@
  * What the law of a session costs: framing, judging, rebuilding and handing over one PUBLISH, through the
  * real relay between two streams that only copy (K1's share of the relay). No TCP, no TLS.
  */
+#include "gateway/candidate.h"
 #include "gateway/relay_mqtt.h"
 #include "policy/mqtt/build.h"
 #include "tests/unit/relay_roles.h"
@@ -212,6 +213,30 @@ static void measure(enum mqtt_version version, const struct mqtt_relays_config *
     mqtt_relays_destroy(relays);
 }
 
+/* Time goes on, so that all is judged: 5,000 actions in a window. */
+static uint64_t judged_us = 1;
+
+static void see(void *owner, const struct judged_action *action)
+{
+    judged_us += 20;
+    candidate_see(owner, action);
+}
+
+static struct candidate *make_candidate(const struct policy_spec *spec, struct gateway_config *config,
+                                        const struct generation *const *current, struct event_ring *events)
+{
+    struct generation *next = calloc(1, sizeof(*next));
+    if (next == NULL)
+        return NULL;
+    next->config = config;
+    next->policy = snapshot_create(spec, 2, on_problem, NULL);
+    struct candidate *candidate = candidate_create(next, 1, SESSIONS_MAX, CANDIDATE_SAMPLE_ALL);
+    const struct candidate_place place = {.generation = current, .now_us = &judged_us, .events = events};
+    if (candidate != NULL)
+        candidate_take(candidate->worker[0], &place);
+    return candidate;
+}
+
 int main(int argc, char **argv)
 {
     static const struct acl_rule_spec rules[] = {RULE("r", PUBLISH_BIT, "trucks/${serial}/where")};
@@ -226,6 +251,7 @@ int main(int argc, char **argv)
     struct policy_spec spec = {.roles = &role, .roles_n = 1};
     struct generation generation = {.number = 1, .config = config};
     const struct generation *current = &generation;
+    struct judged_observers observers = {.n = 0};
     generation.policy = snapshot_create(&spec, 1, on_problem, NULL);
     devices = calloc(SESSIONS_MAX, sizeof(*devices));
     upstreams = calloc(SESSIONS_MAX, sizeof(*upstreams));
@@ -240,6 +266,7 @@ int main(int argc, char **argv)
                                           .generation = &current,
                                           .now_us = &now_us,
                                           .dial = on_dial,
+                                          .judged = &observers,
                                           .dialled = on_dialled};
     if (settings.timers == NULL || settings.events == NULL)
         return EXIT_FAILURE;
@@ -248,5 +275,15 @@ int main(int argc, char **argv)
            "QoS 1 round trip, ns");
     measure(MQTT_3_1_1, &settings);
     measure(MQTT_5, &settings);
+    struct candidate *candidate = make_candidate(&spec, config, &current, settings.events);
+    if (candidate == NULL)
+        return EXIT_FAILURE;
+    judged_set(&observers, JUDGED_BY_CANDIDATE, see, candidate->worker[0]);
+    printf("with a candidate that says the same of everything\n");
+    measure(MQTT_3_1_1, &settings);
+    measure(MQTT_5, &settings);
+    printf("judged %llu, of which %llu differ\n",
+           (unsigned long long)candidate_counts(candidate->worker[0])->judged,
+           (unsigned long long)candidate_counts(candidate->worker[0])->differ);
     return EXIT_SUCCESS;
 }

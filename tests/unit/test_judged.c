@@ -73,8 +73,9 @@ static void test_connect_and_will(void)
     for (int version = MQTT_3_1; version <= MQTT_5; version++) {
         open_lab(POLICY_ENFORCE);
         lab_session(&lab, (enum mqtt_version)version, "truck-017");
-        CU_ASSERT_EQUAL(seen_n, 1);
+        CU_ASSERT_EQUAL(seen_n, 2);
         is(0, JUDGED_CONNECT, OUTCOME_ALLOWED, "", "");
+        is(1, JUDGED_TERMS, OUTCOME_ALLOWED, "", "");
         CU_ASSERT_STRING_EQUAL(seen[0].role, "truck");
         struct mqtt_packet p = lab_connect((enum mqtt_version)version, "truck-018");
         p.connect.will = (struct mqtt_will){.present = true,
@@ -82,19 +83,19 @@ static void test_connect_and_will(void)
                                             .topic = bytes_of_text("trucks/018/status"),
                                             .payload = bytes_of_text("gone")};
         lab_send(lab_accept(&lab, 2), &p);
-        CU_ASSERT_EQUAL(seen_n, 3);
-        is(2, JUDGED_WILL, OUTCOME_ALLOWED, "trucks/018/status", "truck.status");
-        CU_ASSERT_TRUE(seen[2].again && seen[2].retain && seen[2].action == ACL_PUBLISH);
+        CU_ASSERT_EQUAL(seen_n, 4);
+        is(3, JUDGED_WILL, OUTCOME_ALLOWED, "trucks/018/status", "truck.status");
+        CU_ASSERT_TRUE(seen[3].again && seen[3].retain && seen[3].action == ACL_PUBLISH);
         p.connect.client_id = bytes_of_text("truck-019"); /* somebody else's */
         lab_send(lab_accept(&lab, 3), &p);
-        CU_ASSERT_EQUAL(seen_n, 5);
-        is(4, JUDGED_WILL, OUTCOME_DEFAULT_DENY, "trucks/018/status", "");
+        CU_ASSERT_EQUAL(seen_n, 6);
+        is(5, JUDGED_WILL, OUTCOME_DEFAULT_DENY, "trucks/018/status", "");
         p.connect.client_id = bytes_of_text("nobody");
         lab_send(lab_accept(&lab, 4), &p);
-        CU_ASSERT_EQUAL(seen_n, 6);
-        is(5, JUDGED_CONNECT, OUTCOME_NO_ROLE, "", "");
-        CU_ASSERT_TRUE(seen[5].enforced);
-        CU_ASSERT_STRING_EQUAL(seen[5].role, "");
+        CU_ASSERT_EQUAL(seen_n, 7);
+        is(6, JUDGED_CONNECT, OUTCOME_NO_ROLE, "", "");
+        CU_ASSERT_TRUE(seen[6].enforced);
+        CU_ASSERT_STRING_EQUAL(seen[6].role, "");
         lab_close(&lab);
     }
 }
@@ -105,10 +106,18 @@ static void publish(struct lab_session *s, const char *topic, uint8_t qos, uint1
     lab_send(s->device, &p);
 }
 
+/* A session whose CONNECT alone has been seen. */
+static struct lab_session connected(enum mqtt_version version)
+{
+    struct lab_session s = lab_session(&lab, version, "truck-017");
+    seen_n = 1;
+    return s;
+}
+
 static void test_publish(void)
 {
     open_lab(POLICY_ENFORCE);
-    struct lab_session s = lab_session(&lab, MQTT_3_1_1, "truck-017");
+    struct lab_session s = connected(MQTT_3_1_1);
     publish(&s, "trucks/017/location", 0, 0);
     is(1, JUDGED_PUBLISH, OUTCOME_ALLOWED, "trucks/017/location", "truck.location");
     CU_ASSERT_TRUE(seen[1].again);
@@ -128,7 +137,7 @@ static void test_publish(void)
 static void test_observe(void)
 {
     open_lab(POLICY_OBSERVE);
-    struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+    struct lab_session s = connected(MQTT_5);
     publish(&s, "trucks/018/location", 0, 0);
     is(1, JUDGED_PUBLISH, OUTCOME_DEFAULT_DENY, "trucks/018/location", "");
     CU_ASSERT_FALSE(seen[1].enforced);
@@ -140,7 +149,7 @@ static void test_subscribe_and_delivery(void)
     static const char *const filters[] = {"#", "trucks/017/cmd/+", "$share/g/trucks/017/cmd/go", NULL};
     static const uint8_t codes[] = {0, 0};
     open_lab(POLICY_ENFORCE);
-    struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+    struct lab_session s = connected(MQTT_5);
     struct mqtt_packet p = lab_subscribe(MQTT_5, MQTT_SUBSCRIBE, 5, 1, filters);
     lab_send(s.device, &p);
     CU_ASSERT_EQUAL(seen_n, 4);

@@ -833,14 +833,17 @@ static void directory(void)
     d = diagnostics_create();
     struct gateway_config *gateway = gateway_config_load(rig_path("sallyport.conf"), d);
     CU_ASSERT_PTR_NULL(policy_config_load("/nonexistent/policy.d", gateway, 1, d, NULL));
-    CU_ASSERT_PTR_NULL(policy_config_load(rig_path("shared.conf"), gateway, 1, d, NULL));
+    rig_write("notes.txt", "roles = ( );");
+    CU_ASSERT_PTR_NULL(policy_config_load(rig_path("notes.txt"), gateway, 1, d, NULL));
+    CU_ASSERT_PTR_NULL(policy_config_load(rig_path("shared.conf"), gateway, 1, d, NULL)); /* a file alone */
     rig_expect(
         "no directory", rig_told(d),
         "/nonexistent/policy.d: error: the policy directory cannot be read: No such file or directory; "
         "create it or "
         "correct its name\n"
-        "shared.conf: error: the policy directory cannot be read: Not a directory; create it or correct its "
-        "name\n");
+        "notes.txt: error: the policy directory cannot be read: Not a directory; create it or correct its "
+        "name\n"
+        "shared.conf:1: error: unknown setting 'expct' in test 1; did you mean 'expect'?\n");
     gateway_config_destroy(gateway);
     diagnostics_destroy(d);
     rig_end();
