@@ -958,6 +958,24 @@ static void examples(void)
         snapshot_destroy(s);
     diagnostics_destroy(d);
     rig_end();
+
+    begin();
+    rig_directory("tls");
+    rig_directory("tls/devices");
+    rig_write("tls/gw.pem", "x");
+    rig_write("tls/gw.key", "x");
+    rig_write("tls/site-ca.pem", "x");
+    rig_write("tls/cloud-ca.pem", "x");
+    rig_copy("deploy/examples/wells/sallyport.conf", "sallyport.conf");
+    rig_copy("deploy/examples/wells/policy.d/10-wells.conf", "policy.d/10-wells.conf");
+    d = diagnostics_create();
+    s = load(d, &sum);
+    rig_expect("wells", rig_told(d), "");
+    CU_ASSERT(sum.roles == 2 && sum.tests == 11 && sum.tests_passed == 11);
+    if (s != NULL)
+        snapshot_destroy(s);
+    diagnostics_destroy(d);
+    rig_end();
 }
 
 /* Those of the stories I1 and I3. */
