@@ -29,10 +29,10 @@ enum confine_part {
 
 /* What this build can bear: at the end a sanitizer's leak checker looks into its own process, and wants the
  * driver of AF_XDP to clean up, which takes capabilities. */
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define CONFINE_BUILD 0
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define CONFINE_BUILD 0
 #endif
 #endif

@@ -8,6 +8,7 @@
 #include "gateway/metrics.h"
 #include "gateway/reload.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -362,8 +363,10 @@ void gateway_stop(struct gateway *gateway)
         gateway_event(gateway, EVENT_STOPPING, OUTCOME_UNDECIDED, "", "");
     atomic_store(&gateway->shared.stop, true);
     for (uint32_t i = 0; i < gateway->workers_n; i++)
-        if (gateway->lcores[i] != 0)
+        if (gateway->lcores[i] != 0) {
             rte_eal_wait_lcore(gateway->lcores[i]);
+            assert(worker_ended(gateway->workers[i]));
+        }
     for (uint32_t i = 0; gateway->log != NULL && i < gateway->workers_n; i++)
         if (gateway->workers[i] != NULL)
             event_log_drain(gateway->log, worker_events(gateway->workers[i]), gateway_wall_us());

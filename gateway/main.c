@@ -15,14 +15,18 @@
 
 /* gcc and clang say it in different ways. */
 #if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
+#define SANITIZERS "address"
+#elif defined(__SANITIZE_THREAD__)
+#define SANITIZERS "thread"
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define SANITIZED 1
+#define SANITIZERS "address"
+#elif __has_feature(thread_sanitizer)
+#define SANITIZERS "thread"
 #endif
 #endif
-#ifndef SANITIZED
-#define SANITIZED 0
+#ifndef SANITIZERS
+#define SANITIZERS "none"
 #endif
 
 #define DEFAULT_CONFIG "/etc/sallyport/sallyport.conf"
@@ -54,11 +58,7 @@ static int print_version(void)
     printf("compiler   %s\n", __VERSION__);
     printf("dpdk       %s\n", rte_version());
     printf("tls        %s\n", tls_library_facts());
-#if SANITIZED
-    printf("sanitizers address\n");
-#else
-    printf("sanitizers none\n");
-#endif
+    printf("sanitizers %s\n", SANITIZERS);
     printf("listeners  mqtt (tcp, or tls 1.3, tls 1.2 by option), coap (udp)\n");
     printf(
         "upstreams  mqtt over tls 1.3, tls 1.2 by option, or plain; coap over dtls 1.2 with psk, or plain\n");

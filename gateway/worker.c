@@ -246,7 +246,13 @@ int worker_run(void *owner)
             back_off(w);
     rte_rcu_qsbr_thread_offline(w->shared->rcu, w->index);
     rte_rcu_qsbr_thread_unregister(w->shared->rcu, w->index);
+    atomic_store_explicit(&w->ended, true, memory_order_release);
     return 0;
+}
+
+bool worker_ended(const struct worker *w)
+{
+    return atomic_load_explicit(&w->ended, memory_order_acquire);
 }
 
 uint64_t worker_heartbeat(const struct worker *w)

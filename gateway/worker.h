@@ -124,6 +124,9 @@ struct worker *worker_create(struct worker_shared *shared, uint32_t index);
 void worker_destroy(struct worker *worker);
 /* The loop; the type of rte_eal_remote_launch. Returns when shared->stop is set. */
 int worker_run(void *worker);
+/* Whether worker_run has returned: all that it did happened before. For the thread that waited for its core.
+ */
+bool worker_ended(const struct worker *worker);
 /* One iteration at time `tsc`; answers whether anything was done. For worker_run and for tests that drive
  * time themselves. */
 bool worker_iterate(struct worker *worker, uint64_t tsc);

@@ -46,6 +46,7 @@ struct worker {
     uint32_t dials;
     uint64_t started_tsc;
     _Atomic uint64_t heartbeat;
+    atomic_bool ended;
     struct worker_request *_Atomic mailbox;
     struct worker_stats stats; /* the counters that the worker itself keeps */
     struct listener_table listeners;

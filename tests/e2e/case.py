@@ -49,7 +49,8 @@ class Case:
     def sanitizer_said(self):
         log = lab_site.STATE / "gateway.log"
         text = log.read_text(errors="replace") if log.exists() else ""
-        return [line for line in text.splitlines() if "ERROR: " in line or "runtime error:" in line]
+        said = ("ERROR: ", "runtime error:", "WARNING: ThreadSanitizer")
+        return [line for line in text.splitlines() if any(word in line for word in said)]
 
     def finish(self):
         """Takes the lab down and exits. Called in a finally clause, it counts what is being raised as a failure: leaving by
