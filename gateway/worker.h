@@ -40,6 +40,7 @@ struct worker_shared {
     uint32_t ports_n;
     uint32_t workers;
     struct session_claims *claims;     /* on names at upstreams */
+    struct client_shares *shares;      /* limits of clients; NULL with one worker */
     struct handshake_pool *handshakes; /* NULL: handshakes run in the worker */
     struct password_pool *passwords;   /* NULL: no password is right */
     bool idle_adaptive;
