@@ -73,6 +73,14 @@ struct config_prefix {
     uint8_t v6_bits;
 };
 
+/* ocsp_ask = { ... }: what is asked of the responder of a peer's issuer (B4). */
+struct config_ocsp {
+    uint8_t mode;          /* enum ocsp_mode of dataplane/secure: 0: nothing is asked, 1: soft, 2: hard */
+    const char *responder; /* http://...; NULL: the one that the certificate names */
+    uint64_t cache_us;     /* an answer is kept no longer */
+    uint64_t timeout_us;   /* of one question */
+};
+
 struct config_listener {
     struct config_origin origin;
     const char *name;
@@ -92,6 +100,7 @@ struct config_listener {
     const char *crl;          /* of clients' certificates */
     const char *pins;         /* of clients' keys, over DTLS: comma-separated; NULL: any */
     const char *psk_file;
+    struct config_ocsp ocsp;     /* of clients' certificates */
     struct rates per_source;     /* F1: connects 10/s */
     struct rates total;          /* of all its clients together */
     struct config_prefix prefix; /* CoAP */
@@ -148,7 +157,8 @@ struct config_upstream {
     const char *pins;         /* comma-separated; NULL: any key */
     const char *crl;
     uint8_t stapling; /* ocsp = "none", "stapled", "required" */
-    bool tls_1_2;     /* min_version = "1.2" */
+    struct config_ocsp ocsp;
+    bool tls_1_2; /* min_version = "1.2" */
     bool resumption;
     uint64_t connect_timeout_us;
     enum cloud_profile profile;

@@ -46,6 +46,7 @@ struct gateway_draft {
 extern const struct schema_table gateway_keys;
 /* Entries of `listeners` and `upstreams`. */
 extern const struct schema_table gateway_listener_keys;
+extern const struct schema_table gateway_ocsp_keys; /* of struct config_ocsp */
 extern const struct schema_table gateway_upstream_keys;
 void *gateway_next_listener(struct schema_read *read, const config_setting_t *setting, void *into);
 void *gateway_next_upstream(struct schema_read *read, const config_setting_t *setting, void *into);

@@ -89,6 +89,11 @@ void gateway_check_listener_tls(struct schema_read *read, const struct gateway_d
         schema_error(read, schema_origin(read->load, setting, own->client_ca != NULL ? "client_ca" : "crl"),
                      "'%s' in listener '%s' is of no use with its 'auth'; remove it, or add \"cert\" there",
                      own->client_ca != NULL ? "client_ca" : "crl", own->name);
+    if (own->ocsp.mode != 0 && !cert)
+        schema_error(read, schema_origin(read->load, setting, "ocsp_ask"),
+                     "'ocsp_ask' in listener '%s' is of no use with its 'auth': clients show no certificate; "
+                     "remove it, or add \"cert\" there",
+                     own->name);
     check_one(read, own, setting, "certificate", own->certificate, false);
     check_one(read, own, setting, "key", own->key, true);
     check_one(read, own, setting, "key_password", own->key_password, true);

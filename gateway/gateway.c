@@ -27,6 +27,7 @@
 #define HANDSHAKES_AHEAD 32 /* steps of TLS, and of DTLS, that a worker has handed to a thread at once */
 #define PASSWORD_JOBS 1024  /* of each worker under way at once */
 #define METRICS_US 1000000
+#define OCSP_CASES 16384 /* certificates whose status is remembered when nobody uses them */
 
 uint64_t gateway_wall_us(void)
 {
@@ -296,6 +297,14 @@ int gateway_start(struct gateway *gateway, const struct gateway_options *options
         gateway_say(gateway, -1, "the TLS library cannot be initialised");
         return GATEWAY_EXIT_FAULT;
     }
+    /* Contexts of listeners and upstreams find it when they are made. Where nothing is asked it sleeps. */
+    gateway->shared.asker = ocsp_asker_create(OCSP_CASES);
+    if (gateway->shared.asker == NULL) {
+        gateway_say(gateway, -1, "out of memory");
+        tls_library_fini();
+        return GATEWAY_EXIT_FAULT;
+    }
+    ocsp_asker_share(gateway->shared.asker);
     int status = load_first(gateway);
     if (status == GATEWAY_EXIT_OK)
         status = open_ports(gateway);
@@ -317,8 +326,10 @@ int gateway_start(struct gateway *gateway, const struct gateway_options *options
 /* What libraries read when asked for the first time: users and groups, time zones, character sets, devices.
  */
 static const char *const library_places[] = {
-    "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/localtime", "/usr/lib",  "/usr/share/zoneinfo",
-    "/lib",        "/proc/self", "/sys/devices",       "/sys/bus/pci",   "/dev/null", "/dev/urandom"};
+    "/etc/passwd", "/etc/group", "/etc/nsswitch.conf", "/etc/localtime", "/usr/lib", "/usr/share/zoneinfo",
+    "/lib", "/proc/self", "/sys/devices", "/sys/bus/pci", "/dev/null", "/dev/urandom",
+    /* names of OCSP responders */
+    "/etc/hosts", "/etc/resolv.conf", "/etc/host.conf", "/etc/gai.conf"};
 
 static bool list_places(const struct gateway *gateway, struct confine_places *places)
 {
@@ -381,6 +392,8 @@ void gateway_stop(struct gateway *gateway)
         handshake_pool_destroy(gateway->shared.handshakes);
     for (uint32_t i = 0; i < gateway->workers_n; i++)
         worker_destroy(gateway->workers[i]);
+    ocsp_asker_share(NULL);
+    ocsp_asker_destroy(gateway->shared.asker);
     password_pool_destroy(gateway->shared.passwords);
     session_claims_destroy(gateway->shared.claims);
     client_shares_destroy(gateway->shared.shares);

@@ -59,8 +59,10 @@ static struct tls_context *make_context(const struct config_upstream *upstream, 
     struct pair_paths paths;
     struct tls_settings settings;
     struct tls_error error = {.text = ""};
+    struct ocsp_policy ocsp = listener_context_ocsp(&upstream->ocsp);
     if (!fill_settings(upstream, &paths, &settings, d))
         return NULL;
+    settings.ocsp = &ocsp;
     struct tls_context *context = tls_context_create(&settings, &error);
     if (context == NULL)
         diagnostics_add(d, DIAGNOSTIC_ERROR, upstream->origin.file, upstream->origin.line,

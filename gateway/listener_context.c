@@ -20,11 +20,20 @@ static bool complete(const struct config_listener *l)
            readable(l->client_ca) && readable(l->crl);
 }
 
+struct ocsp_policy listener_context_ocsp(const struct config_ocsp *ocsp)
+{
+    return (struct ocsp_policy){.mode = (enum ocsp_mode)ocsp->mode,
+                                .responder = ocsp->responder,
+                                .cache_s = (uint32_t)(ocsp->cache_us / 1000000),
+                                .timeout_ms = (uint32_t)(ocsp->timeout_us / 1000)};
+}
+
 struct tls_context *listener_context_tls(const struct config_listener *listener, struct diagnostics *d)
 {
     if (!complete(listener))
         return NULL;
     bool asks = listener->client_ca != NULL;
+    struct ocsp_policy ocsp = listener_context_ocsp(&listener->ocsp);
     /* Where another proof would do as well, a client without a certificate is not turned away yet. */
     struct tls_server_settings settings = {.min_version =
                                                listener->tls_1_2 ? TLS_VERSION_1_2 : TLS_VERSION_1_3,
@@ -33,6 +42,7 @@ struct tls_context *listener_context_tls(const struct config_listener *listener,
                                            .key_password_file = listener->key_password,
                                            .client_ca_file = listener->client_ca,
                                            .crl_file = asks ? listener->crl : NULL,
+                                           .ocsp = asks ? &ocsp : NULL,
                                            .needs_certificate = asks && listener->auth == CONFIG_AUTH_CERT,
                                            .resumption = listener->resumption,
                                            .ticket_peers = 0};

@@ -10,4 +10,7 @@
  * be used, a key of another certificate, an empty list. */
 struct tls_context *listener_context_tls(const struct config_listener *listener, struct diagnostics *d);
 
+/* How a context asks about its peers. */
+struct ocsp_policy listener_context_ocsp(const struct config_ocsp *ocsp);
+
 #endif

@@ -123,6 +123,18 @@ static void each_of_candidate(each_fn *each, void *owner)
     }
 }
 
+/* What was asked of OCSP responders. */
+static void each_of_status(each_fn *each, void *owner)
+{
+    char name[64];
+    for (int i = 0; ocsp_asker_shared() != NULL && i < OCSP_COUNTER_COUNT; i++) {
+        uint64_t value = ocsp_asker_counter(ocsp_asker_shared(), (enum ocsp_counter)i);
+        snprintf(name, sizeof(name), "ocsp.%s", ocsp_counter_id((enum ocsp_counter)i));
+        if (value != 0)
+            each(owner, name, value);
+    }
+}
+
 static void each_locked(each_fn *each, void *owner)
 {
     static const struct {
@@ -150,6 +162,7 @@ static void each_locked(each_fn *each, void *owner)
     }
     each_of_policy(each, owner);
     each_of_candidate(each, owner);
+    each_of_status(each, owner);
     each(owner, "sessions", sessions);
     each(owner, "tcp.connections", connections);
     each(owner, "tls.sessions", tls);

@@ -304,6 +304,19 @@ bool mqtt_relays_sweep(struct mqtt_relays *all, uint32_t budget)
     return false;
 }
 
+bool mqtt_relays_recheck(struct mqtt_relays *all, uint32_t budget)
+{
+    for (; budget != 0; budget--) {
+        struct relay *r = slab_next(all->slab, &all->recheck_position);
+        if (r == NULL) {
+            all->recheck_position = 0;
+            return true;
+        }
+        relay_recheck(r);
+    }
+    return false;
+}
+
 bool mqtt_relays_drain(struct mqtt_relays *all, enum outcome why, uint32_t budget)
 {
     uint32_t index = 0;

@@ -120,6 +120,9 @@ void mqtt_relays_flush(struct mqtt_relays *relays);
  * packet.
  */
 bool mqtt_relays_sweep(struct mqtt_relays *relays, uint32_t budget);
+/* Looks at the certificates of both sides of up to `budget` sessions again, since what is known of one's
+ * status has changed; otherwise as mqtt_relays_sweep. */
+bool mqtt_relays_recheck(struct mqtt_relays *relays, uint32_t budget);
 /* What a generation that is not in force would make of live sessions. */
 struct relay_foresight {
     uint32_t sessions;          /* that were looked at */

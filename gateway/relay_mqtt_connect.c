@@ -397,6 +397,13 @@ void relay_opened(struct relay *r)
         relay_end(r, outcome);
         return;
     }
+    const char *unchecked = r->upstream_tls ? tls_stream_unchecked(r->upstream.stream) : NULL;
+    if (unchecked != NULL)
+        relay_report(r, &(struct relay_report){.kind = EVENT_STATUS_UNCHECKED,
+                                               .outcome = OUTCOME_ALLOWED,
+                                               .rule = ACL_RULE_NONE,
+                                               .observed = true,
+                                               .detail = unchecked});
     relay_set_state(r, RELAY_CONNACK);
     relay_flush_out(r, &r->upstream);
 }

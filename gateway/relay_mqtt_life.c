@@ -88,6 +88,17 @@ void relay_make_current(struct relay *r)
     relay_revoke(r);
 }
 
+void relay_recheck(struct relay *r)
+{
+    const char *detail;
+    relay_make_current(r); /* looks at that too when there is a new generation */
+    if (r->state == RELAY_ENDING || r->origin.listener == UINT16_MAX)
+        return;
+    enum outcome outcome = relay_check_transport(r, relay_generation(r), r->origin.listener, &detail);
+    if (outcome != OUTCOME_ALLOWED)
+        lose(r, outcome, detail);
+}
+
 /* ---- ends --------------------------------------------------------------------------------------------- */
 
 void relay_set_state(struct relay *r, enum relay_state state)

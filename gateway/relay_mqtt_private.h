@@ -166,6 +166,7 @@ struct mqtt_relays {
     struct relay *listed;
     uint64_t next_number;
     uint32_t sweep_position;
+    uint32_t recheck_position;
     bool draining;
     struct mqtt_relays_counters counters;
     uint8_t *scratch;       /* RELAY_SCRATCH_BYTES: packets are built here */
@@ -329,6 +330,8 @@ uint8_t relay_will_left(const struct relay *r, enum event_kind kind, enum outcom
 /* The listener keeps its name; its place in another configuration may differ. False when it is not there. */
 bool relay_find_listener(const struct relay *r, const struct gateway_config *config, uint16_t *listener);
 void relay_make_current(struct relay *r);
+/* Ends it when a peer's certificate is not good any more under the generation that it has. */
+void relay_recheck(struct relay *r);
 /* Ends the session: the device is told as far as its version and state allow, the upstream is closed without
  * DISCONNECT, so that the Will survives. */
 void relay_end(struct relay *r, enum outcome why);

@@ -39,17 +39,17 @@ static bool may_tell(struct tls_gate *gate)
     return false;
 }
 
-static void tell(struct tls_gate *gate, const struct relay_origin *origin, enum outcome outcome,
-                 const char *reason)
+static void tell(struct tls_gate *gate, const struct relay_origin *origin, enum event_kind kind,
+                 enum outcome outcome, const char *reason)
 {
     const struct gateway_config *config = (*gate->config.generation)->config;
     struct event *event = may_tell(gate) ? event_ring_begin(gate->config.events) : NULL;
     if (event == NULL)
         return;
-    event->kind = EVENT_TLS_FAILED;
+    event->kind = kind;
     event->time_us = gate->config.wall_offset_us + *gate->config.now_us;
     event->outcome = outcome;
-    event->enforced = true;
+    event->enforced = kind == EVENT_TLS_FAILED;
     event->source = origin->key.remote;
     event->source_port = origin->key.remote_port;
     event->destination = origin->key.local;
@@ -72,7 +72,7 @@ static void tell(struct tls_gate *gate, const struct relay_origin *origin, enum 
 static void fail(struct tls_gate *gate, const struct relay_origin *origin, enum outcome outcome,
                  const char *reason)
 {
-    tell(gate, origin, outcome, reason);
+    tell(gate, origin, EVENT_TLS_FAILED, outcome, reason);
     gate->config.failed(gate->config.worker, origin);
 }
 
@@ -110,6 +110,8 @@ static void on_opened(void *owner)
     struct stream *stream = place->stream;
     const char *reason = changed(place);
     struct relay_origin origin = leave(place);
+    if (reason == NULL && tls_stream_unchecked(stream) != NULL)
+        tell(gate, &origin, EVENT_STATUS_UNCHECKED, OUTCOME_ALLOWED, tls_stream_unchecked(stream));
     if (reason == NULL) {
         gate->config.opened(gate->config.worker, stream, &origin);
         return;

@@ -9,6 +9,7 @@
 #define FORESEE_BUDGET 16
 #define STACK_ADVANCE_US 10000
 #define SPIN_US 100
+#define RECHECK_US 250000 /* so that a row of bad answers does not make a row of sweeps */
 
 static void take_quarantine(struct worker *w)
 {
@@ -179,6 +180,22 @@ void worker_take_generation(struct worker *w)
     w->sweeping_coap = true;
 }
 
+/* A responder has said something by which a session may have to go (B4). */
+static uint32_t recheck(struct worker *w)
+{
+    if (w->shared->asker == NULL)
+        return 0;
+    uint32_t alarms = ocsp_asker_alarms(w->shared->asker);
+    if (!w->rechecking && (alarms == w->alarms || w->now_us < w->recheck_due_us))
+        return 0;
+    if (!w->rechecking) {
+        w->alarms = alarms;
+        w->recheck_due_us = w->now_us + RECHECK_US;
+    }
+    w->rechecking = !mqtt_relays_recheck(w->relays, SWEEP_BUDGET);
+    return 1;
+}
+
 bool worker_iterate(struct worker *w, uint64_t tsc)
 {
     w->now_us = loop_clock_us(&w->clock, tsc);
@@ -200,6 +217,7 @@ bool worker_iterate(struct worker *w, uint64_t tsc)
         w->sweeping_coap = w->sweeping_coap && !coap_relays_sweep(w->coap, SWEEP_BUDGET);
         work++;
     }
+    work += recheck(w);
     if (answer_mailbox(w))
         work++;
     mqtt_relays_flush(w->relays);

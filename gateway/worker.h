@@ -15,6 +15,7 @@
 
 #include "dataplane/net/ip_stack.h"
 #include "dataplane/secure/handshake_pool.h"
+#include "dataplane/secure/ocsp_asker.h"
 #include "dataplane/secure/tls_stream.h"
 #include "dataplane/tcp/tcp.h"
 #include "gateway/candidate.h"
@@ -41,6 +42,7 @@ struct worker_shared {
     uint32_t workers;
     struct session_claims *claims;     /* on names at upstreams */
     struct client_shares *shares;      /* limits of clients; NULL with one worker */
+    struct ocsp_asker *asker;          /* NULL: nobody asks for the status of certificates */
     struct handshake_pool *handshakes; /* NULL: handshakes run in the worker */
     struct password_pool *passwords;   /* NULL: no password is right */
     bool idle_adaptive;

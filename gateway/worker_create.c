@@ -84,6 +84,7 @@ static bool create_transport(struct worker *w, const struct secrets *secrets)
                                         2 * sessions, /* a client's and an upstream's for each relay */
                                     .chunks = w->chunks,
                                     .pool = w->shared->handshakes,
+                                    .asker = w->shared->asker,
                                     .handshake_timeout_us = 10000000};
     w->tls = tls_worker_create(&tls);
     return w->tcp != NULL && w->tls != NULL;

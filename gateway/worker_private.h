@@ -40,6 +40,9 @@ struct worker {
     uint64_t last_work_us;
     bool sweeping_mqtt;
     bool sweeping_coap;
+    bool rechecking;         /* certificates of sessions, since an answer told of one that may have to go */
+    uint32_t alarms;         /* ocsp_asker_alarms that was obeyed */
+    uint64_t recheck_due_us; /* not sooner */
     bool draining;
     uint64_t refused_event_us;
     uint32_t refused_since;

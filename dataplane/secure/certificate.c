@@ -111,17 +111,42 @@ bool certificate_subject(const struct certificate *certificate, uint8_t type, st
     return found == 1 && usable && text->left > 0;
 }
 
-/* The OCTET STRING's content of the extension 2.5.29.`id`. */
-static bool find_extension(const struct certificate *certificate, uint8_t id, struct der *value)
+/* The OCTET STRING's content of the extension of that name. */
+static bool find_extension(const struct certificate *certificate, const uint8_t *name, size_t n,
+                           struct der *value)
 {
     struct der extensions = certificate->extensions;
     struct der extension, oid;
     while (der_take(&extensions, DER_SEQUENCE, &extension, NULL)) {
         if (!der_take(&extension, DER_OID, &oid, NULL) || !der_skip(&extension, 0x01))
             return false;
-        if (oid.left == 3 && oid.at[0] == 0x55 && oid.at[1] == 0x1D && oid.at[2] == id)
+        if (oid.left == n && memcmp(oid.at, name, n) == 0)
             return der_take(&extension, DER_OCTET_STRING, value, NULL);
     }
+    return false;
+}
+
+bool certificate_extension(const struct certificate *certificate, uint8_t id, struct der *value)
+{
+    const uint8_t name[] = {0x55, 0x1D, id};
+    return find_extension(certificate, name, sizeof(name), value);
+}
+
+bool certificate_responder(const struct certificate *certificate, struct der *uri)
+{
+    static const uint8_t access[] = {0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x01, 0x01};
+    static const uint8_t ocsp[] = {0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x30, 0x01};
+    static const char scheme[] = "http://";
+    struct der value, list, entry, method;
+    if (!find_extension(certificate, access, sizeof(access), &value) ||
+        !der_take(&value, DER_SEQUENCE, &list, NULL))
+        return false;
+    while (der_take(&list, DER_SEQUENCE, &entry, NULL))
+        if (der_take(&entry, DER_OID, &method, NULL) && method.left == sizeof(ocsp) &&
+            memcmp(method.at, ocsp, sizeof(ocsp)) == 0 &&
+            der_take(&entry, DER_CONTEXT(CERTIFICATE_SAN_URI), uri, NULL) && uri->left > sizeof(scheme) - 1 &&
+            memcmp(uri->at, scheme, sizeof(scheme) - 1) == 0)
+            return true;
     return false;
 }
 
@@ -129,7 +154,7 @@ uint32_t certificate_sans(const struct certificate *certificate, struct certific
 {
     struct der value, names;
     uint32_t n = 0;
-    if (!find_extension(certificate, 17, &value) || !der_take(&value, DER_SEQUENCE, &names, NULL))
+    if (!certificate_extension(certificate, 17, &value) || !der_take(&value, DER_SEQUENCE, &names, NULL))
         return 0;
     while (names.left > 0 && n < room) {
         uint8_t tag = der_next(&names);
@@ -149,7 +174,7 @@ uint32_t certificate_sans(const struct certificate *certificate, struct certific
 bool certificate_may_sign(const struct certificate *certificate)
 {
     struct der value, bits;
-    if (!find_extension(certificate, 15, &value))
+    if (!certificate_extension(certificate, 15, &value))
         return true;
     /* BIT STRING: unused bits, then digitalSignature is the first bit. */
     return der_take(&value, DER_BIT_STRING, &bits, NULL) && bits.left >= 2 && (bits.at[1] & 0x80) != 0;

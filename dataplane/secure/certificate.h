@@ -52,6 +52,14 @@ struct certificate_san {
 };
 uint32_t certificate_sans(const struct certificate *certificate, struct certificate_san *sans, uint32_t room);
 
+/* The content of its extension 2.5.29.`id`; false when there is none. */
+bool certificate_extension(const struct certificate *certificate, uint8_t id, struct der *value);
+/*
+ * Where its issuer answers questions about it: the first http URI of id-ad-ocsp in Authority Information
+ * Access (RFC 5280 section 4.2.2.1). False when there is none.
+ */
+bool certificate_responder(const struct certificate *certificate, struct der *uri);
+
 /* RFC 5280 section 4.2.1.3: its key may make the signatures of a handshake, or the certificate does not say.
  */
 bool certificate_may_sign(const struct certificate *certificate);

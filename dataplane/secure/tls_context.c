@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define IDENTITY_CACHE_DEFAULT 1024
 #define PATH_BYTES 512
@@ -194,6 +195,7 @@ struct tls_context *tls_context_create(const struct tls_settings *settings, stru
     } else if (set_client(context, settings, error) &&
                tls_trust_load_ca(context->ctx, settings->ca_file, error) &&
                (settings->crl_file == NULL || tls_context_load_crl(context, settings->crl_file, error)) &&
+               tls_context_set_ocsp(context, settings->ocsp, settings->ca_file, error) &&
                tls_pins_parse(&context->pins, settings->pins, error) &&
                set_identities(context, settings, error)) {
         return context;
@@ -216,6 +218,8 @@ void tls_context_unref(struct tls_context *context)
     name_cache_destroy(context->tickets);
     tls_tickets_destroy(context->given);
     revocations_destroy(context->revoked);
+    free(context->issuers);
+    free((char *)(uintptr_t)context->ocsp.responder);
     tls_identity_unref(context->shared_identity);
     wolfSSL_CTX_free(context->ctx);
     free(context->server_name);
@@ -249,7 +253,12 @@ int tls_check_pair_with(const char *certificate_file, const char *key_file, cons
 
 const char *tls_context_refuses(const struct tls_context *context, const struct tls_peer *peer)
 {
-    return tls_trust_refuses(context->revoked, &context->pins, peer);
+    const char *refused = tls_trust_refuses(context->revoked, &context->pins, peer);
+    if (refused != NULL || context->ocsp.mode == OCSP_OFF || !peer->has_certificate)
+        return refused;
+    if (peer->status == NULL)
+        return context->ocsp.mode == OCSP_HARD ? "certificate's status cannot be asked for" : NULL;
+    return ocsp_case_refuses(peer->status, context->ocsp.mode, (int64_t)time(NULL));
 }
 
 /* ---- sessions ------------------------------------------------------------------------------------------ */

@@ -15,6 +15,7 @@
 #ifndef DATAPLANE_SECURE_TLS_CONTEXT_H
 #define DATAPLANE_SECURE_TLS_CONTEXT_H
 
+#include "dataplane/secure/ocsp_case.h"
 #include "dataplane/secure/tls_error.h"
 
 #include <stdbool.h>
@@ -51,8 +52,9 @@ struct tls_settings {
     const char *pins;        /* "sha256/BASE64" of SubjectPublicKeyInfo, comma-separated; NULL: any key */
     uint32_t identity_cache; /* entries; 0: 1024 */
     enum tls_stapling stapling;
-    bool resumption; /* keep session tickets per identity */
-    bool datagrams;  /* DTLS 1.2, whatever min_version says */
+    const struct ocsp_policy *ocsp; /* what is asked of the issuer's responder; NULL: nothing */
+    bool resumption;                /* keep session tickets per identity */
+    bool datagrams;                 /* DTLS 1.2, whatever min_version says */
 };
 
 /*
@@ -67,9 +69,11 @@ struct tls_server_settings {
     const char *key_password_file; /* or NULL */
     const char *client_ca_file;    /* PEM bundle; NULL: clients are not asked for a certificate */
     const char *crl_file;          /* of client certificates; or NULL */
-    bool needs_certificate;        /* a client without one is refused */
-    bool resumption;               /* give session tickets; never early data */
-    uint32_t ticket_peers;         /* clients whose certificate is remembered for their tickets; 0: 4096 */
+    const struct ocsp_policy
+        *ocsp;              /* of client certificates: asked of the issuer's responder; NULL: nothing */
+    bool needs_certificate; /* a client without one is refused */
+    bool resumption;        /* give session tickets; never early data */
+    uint32_t ticket_peers;  /* clients whose certificate is remembered for their tickets; 0: 4096 */
 };
 
 struct tls_context;
@@ -91,10 +95,12 @@ void tls_context_unref(struct tls_context *context);
 struct tls_peer;
 /*
  * Whether a peer that was verified before, perhaps by an older context, is good for this one: its chain is
- * not revoked here, its key is one that is pinned. NULL when it is, or a static sentence. Any thread, packet
- * workers too: neither locks nor allocates.
+ * not revoked here, its key is one that is pinned, and nothing that is known of its status speaks against it.
+ * NULL when it is, or a static sentence. Any thread, packet workers too: neither locks nor allocates.
  */
 const char *tls_context_refuses(const struct tls_context *context, const struct tls_peer *peer);
+/* What is asked of responders about its peers. */
+enum ocsp_mode tls_context_ocsp(const struct tls_context *context);
 /* A listener's: no client without a certificate. */
 bool tls_context_needs_certificate(const struct tls_context *context);
 

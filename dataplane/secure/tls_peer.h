@@ -21,6 +21,8 @@
 #define TLS_PEER_KEY_BYTES 16
 #define TLS_PEER_DIGEST_BYTES 32
 
+struct ocsp_case;
+
 struct tls_peer {
     bool has_certificate;
     bool may_sign;                      /* its key, in a handshake: RFC 5280 section 4.2.1.3 */
@@ -36,6 +38,7 @@ struct tls_peer {
     /* Issuer and serial number of each certificate that was shown, leaf first: certificate_key(). */
     uint8_t chain[TLS_PEER_CHAIN_MAX][TLS_PEER_KEY_BYTES];
     uint32_t chain_n;
+    struct ocsp_case *status; /* what its issuer's responder says of it: a reference; NULL: nobody asks */
 };
 
 /* DER bytes of a chain, leaf first. NULL when a certificate is malformed, the chain is longer than

@@ -127,7 +127,8 @@ static bool set_clients(struct tls_context *context, const struct tls_server_set
     if (settings->needs_certificate && wolfSSL_CTX_mutual_auth(ctx, 1) != 0)
         return fail(error, "this wolfSSL refuses the TLS parameters");
     return tls_trust_load_ca(ctx, settings->client_ca_file, error) &&
-           (settings->crl_file == NULL || tls_context_load_crl(context, settings->crl_file, error));
+           (settings->crl_file == NULL || tls_context_load_crl(context, settings->crl_file, error)) &&
+           tls_context_set_ocsp(context, settings->ocsp, settings->client_ca_file, error);
 }
 
 struct tls_context *tls_server_context_create(const struct tls_server_settings *settings,

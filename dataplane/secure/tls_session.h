@@ -32,6 +32,7 @@ enum tls_state {
     TLS_STATE_HANDSHAKE, /* waits for input */
     TLS_STATE_WAITING,   /* waits for a spare job */
     TLS_STATE_AWAY,      /* a job has it */
+    TLS_STATE_STATUS,    /* the handshake is done; what the peer's issuer says of it is awaited */
     TLS_STATE_OPEN,
     TLS_STATE_LINGER /* ended for the upper side; what is queued leaves, then the lower stream closes */
 };
@@ -44,8 +45,8 @@ struct tls_session {
     struct tls_verification verification; /* while no job has it; its peer is whose session this is */
     struct WOLFSSL *ssl;                  /* NULL while a job has it */
     TAILQ_ENTRY(tls_session) by_deadline; /* when has_deadline */
-    TAILQ_ENTRY(tls_session) by_turn;     /* in worker->stalled, when stalled */
-    struct fair_queue_entry wait;         /* in worker->waiting, when WAITING */
+    TAILQ_ENTRY(tls_session) by_turn; /* in worker->stalled, when stalled, or in worker->asking (STATUS) */
+    struct fair_queue_entry wait;     /* in worker->waiting, when WAITING */
     uint64_t deadline_us;
     struct byte_queue cipher;
     struct byte_queue plain;
@@ -53,7 +54,8 @@ struct tls_session {
     struct byte_queue spill;
     const uint8_t *wire; /* what wolfSSL reads next, while it reads */
     size_t wire_bytes;
-    const char *reason; /* set while handler->closed runs */
+    const char *unchecked; /* why it passed without a status; NULL: it did not */
+    const char *reason;    /* set while handler->closed runs */
     enum tls_state state;
     uint32_t depth;  /* calls of ours under way on it */
     uint32_t number; /* in the worker's table: which keys are ours */
@@ -92,7 +94,13 @@ struct tls_worker {
     struct tls_session_list deadlines; /* soonest first: all have the same length */
     struct fair_queue waiting;         /* for a spare job */
     struct tls_session_list stalled;
-    struct tls_job *jobs; /* all of them */
+    struct tls_session_list asking; /* for a peer's status */
+    uint32_t asking_n, asking_left; /* of them; those that are still to be looked at in this round */
+    uint32_t answers;               /* ocsp_asker_version that was seen */
+    uint64_t round_us, renew_us;    /* when the next round begins; when sessions are next looked through */
+    uint32_t renew_at;              /* where in the table that is */
+    bool renewing, any_status;      /* it is under way; any session had a status at all */
+    struct tls_job *jobs;           /* all of them */
     uint32_t jobs_n;
     struct tls_job *spare;
     struct tls_job *finished; /* run here, without a pool */
@@ -121,6 +129,18 @@ size_t tls_stream_take(struct tls_session *session, const uint8_t *p, size_t n);
 void tls_stream_lower_ended(struct tls_session *session);
 void tls_stream_lower_closed(struct tls_session *session, enum stream_end why);
 
+/* ---- tls_status_wait.c ----------------------------------------------------------------------------------
+ */
+
+/* The handshake is done: opens the session, or has it wait for its peer's status. */
+void tls_session_judge(struct tls_session *session);
+/* The wait is over, whatever is known. */
+void tls_session_judge_late(struct tls_session *session);
+/* It leaves the list of those that wait. */
+void tls_session_unask(struct tls_session *session);
+/* Looks after those that wait, and asks again about those that are open, when it is time. */
+void tls_worker_poll_status(struct tls_worker *worker);
+
 /* ---- tls_worker.c ---------------------------------------------------------------------------------------
  */
 
@@ -137,6 +157,8 @@ static inline void tls_session_enter(struct tls_session *session)
 void tls_session_leave(struct tls_session *session);
 /* Has the worker call tls_stream_proceed at its next turn. */
 void tls_session_stall(struct tls_session *session);
+void tls_session_start_deadline(struct tls_session *session);
+void tls_session_stop_deadline(struct tls_session *session);
 /* Runs the next step of the handshake when a job is to be had. */
 void tls_session_advance(struct tls_session *session);
 /* The handshake goes on when there is input; when there can be none any more, it has failed. */

@@ -418,6 +418,7 @@ void tls_stream_proceed(struct tls_session *session)
         break;
     case TLS_STATE_WAITING:
     case TLS_STATE_AWAY:
+    case TLS_STATE_STATUS:
         tls_stream_drain(session);
         flush_lower(session);
         break;
@@ -549,4 +550,9 @@ bool tls_stream_resumed(const struct stream *stream)
 const struct tls_peer *tls_stream_peer(const struct stream *stream)
 {
     return tls_session_of(stream)->verification.peer;
+}
+
+const char *tls_stream_unchecked(const struct stream *stream)
+{
+    return tls_session_of(stream)->unchecked;
 }

@@ -24,6 +24,7 @@
 #include "dataplane/stream.h"
 
 struct handshake_pool;
+struct ocsp_asker;
 
 /* One per worker: the table of sessions, counters, and the queue on which handshakes come back. */
 struct tls_worker;
@@ -32,6 +33,7 @@ struct tls_worker_config {
     uint32_t sessions;
     struct chunk_pool *chunks;   /* borrowed */
     struct handshake_pool *pool; /* borrowed; NULL: handshakes run in the worker */
+    struct ocsp_asker *asker;    /* borrowed; NULL: nobody answers for certificates */
     uint64_t handshake_timeout_us;
 };
 
@@ -45,6 +47,8 @@ struct tls_worker_config {
     TLS_COUNTER(FAILED_TIMEOUT, "failed-timeout")                                                            \
     TLS_COUNTER(FAILED_CROWD, "failed-crowd")                                                                \
     TLS_COUNTER(NOT_TLS, "not-tls")                                                                          \
+    TLS_COUNTER(FAILED_STATUS, "failed-status")                                                              \
+    TLS_COUNTER(STATUS_UNCHECKED, "status-unchecked")                                                        \
     TLS_COUNTER(FAILED_IDENTITY, "failed-identity")                                                          \
     TLS_COUNTER(TABLE_FULL, "table-full")                                                                    \
     TLS_COUNTER(TRUNCATED, "truncated")                                                                      \
@@ -97,6 +101,9 @@ struct stream *tls_accept(struct tls_worker *worker, struct tls_context *context
 const char *tls_stream_version(const struct stream *stream);
 const char *tls_stream_cipher(const struct stream *stream);
 bool tls_stream_resumed(const struct stream *stream);
+/* Why its peer passed without its issuer's word where that is asked for, by a soft policy; NULL: it did not.
+ */
+const char *tls_stream_unchecked(const struct stream *stream);
 /* Who the other side is: borrowed, as long as the stream. NULL when it has shown no certificate and no PSK.
  */
 const struct tls_peer *tls_stream_peer(const struct stream *stream);

@@ -111,6 +111,7 @@ static bool weak_signature(const WOLFSSL_BUFFER_INFO *certificate, bool leaf)
 /* The chain is good: who is it? Without memory it is nobody, and nobody is refused. */
 static int note_peer(struct tls_verification *verification, const WOLFSSL_X509_STORE_CTX *store)
 {
+    struct der chain[TLS_PEER_CHAIN_MAX];
     const uint8_t *der[TLS_PEER_CHAIN_MAX];
     size_t bytes[TLS_PEER_CHAIN_MAX];
     uint32_t n = (uint32_t)store->totalCerts;
@@ -119,15 +120,18 @@ static int note_peer(struct tls_verification *verification, const WOLFSSL_X509_S
     for (uint32_t i = 0; i < n; i++) {
         der[i] = store->certs[i].buffer;
         bytes[i] = store->certs[i].length;
+        chain[i] = der_of(der[i], bytes[i]);
     }
     tls_peer_unref(verification->peer);
     verification->peer = tls_peer_of_chain(der, bytes, n);
     if (verification->peer == NULL)
         return 0;
-    if (!verification->peer->may_sign) /* the library asks for it in TLS 1.2 only */
+    if (!verification->peer->may_sign) { /* the library asks for it in TLS 1.2 only */
         verification->refusal = "certificate's key may not be used to sign";
-    else if (verification->context != NULL)
+    } else if (verification->context != NULL) {
+        verification->peer->status = tls_context_case(verification->context, chain, n);
         verification->refusal = tls_context_refuses(verification->context, verification->peer);
+    }
     if (verification->refusal != NULL)
         verification->note = TLS_VERIFY_NOTE_REFUSED;
     return verification->refusal == NULL;

@@ -28,6 +28,10 @@ struct tls_verification {
 /* Where a session that is in the hands of a handshake keeps it: wolfSSL_set_ex_data. */
 #define TLS_VERIFICATION_INDEX 0
 
+/* The case of a chain's leaf, leaf first, as a context wants its status known: a reference; NULL: it does
+ * not, or none can be made. Takes public-key arithmetic: handshake threads. */
+struct ocsp_case *tls_context_case(const struct tls_context *context, const struct der chain[], uint32_t n);
+
 /* Gives its references back. */
 void tls_verification_clear(struct tls_verification *verification);
 

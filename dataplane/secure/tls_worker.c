@@ -20,17 +20,17 @@
 
 /* ---- the end of a session ------------------------------------------------------------------------------ */
 
-static void stop_deadline(struct tls_session *session)
+void tls_session_stop_deadline(struct tls_session *session)
 {
     if (session->has_deadline)
         TAILQ_REMOVE(&session->worker->deadlines, session, by_deadline);
     session->has_deadline = false;
 }
 
-static void start_deadline(struct tls_session *session)
+void tls_session_start_deadline(struct tls_session *session)
 {
     struct tls_worker *worker = session->worker;
-    stop_deadline(session);
+    tls_session_stop_deadline(session);
     session->deadline_us = worker->now_us + worker->config.handshake_timeout_us;
     session->has_deadline = true;
     TAILQ_INSERT_TAIL(&worker->deadlines, session, by_deadline);
@@ -39,8 +39,10 @@ static void start_deadline(struct tls_session *session)
 static void leave_lists(struct tls_session *session)
 {
     struct tls_worker *worker = session->worker;
-    stop_deadline(session);
+    tls_session_stop_deadline(session);
     fair_queue_remove(&worker->waiting, &session->wait);
+    if (session->state == TLS_STATE_STATUS)
+        tls_session_unask(session);
     if (session->stalled)
         TAILQ_REMOVE(&worker->stalled, session, by_turn);
     session->stalled = false;
@@ -115,7 +117,7 @@ void tls_session_close(struct tls_session *session, enum stream_end why, const c
     if (lower == NULL) {
         vanish(session);
     } else if (linger) {
-        start_deadline(session);
+        tls_session_start_deadline(session);
         tls_session_linger(session);
     } else {
         vanish(session);
@@ -149,7 +151,8 @@ static void fail_protocol(struct tls_session *session, enum stream_end why, cons
 
 void tls_session_stall(struct tls_session *session)
 {
-    if (session->stalled || session->state == TLS_STATE_FREE || session->state == TLS_STATE_WAITING)
+    if (session->stalled || session->state == TLS_STATE_FREE || session->state == TLS_STATE_WAITING ||
+        session->state == TLS_STATE_STATUS)
         return;
     session->stalled = true;
     TAILQ_INSERT_TAIL(&session->worker->stalled, session, by_turn);
@@ -235,8 +238,7 @@ static void settle(struct tls_session *session, struct tls_job *job)
             tls_session_advance(session);
             break;
         case TLS_STEP_DONE:
-            stop_deadline(session);
-            tls_stream_open(session);
+            tls_session_judge(session);
             break;
         case TLS_STEP_FAILED:
             tls_session_fail(session, &job->failure);
@@ -266,7 +268,7 @@ static void on_opened(void *owner)
 {
     struct tls_session *session = owner;
     if (session->has_deadline || session->state == TLS_STATE_LOWER)
-        start_deadline(session);
+        tls_session_start_deadline(session);
     if (session->state == TLS_STATE_LOWER)
         tls_session_advance(session);
 }
@@ -341,7 +343,7 @@ static void on_closed(void *owner, enum stream_end why)
     case TLS_STATE_FREE:
         break;
     case TLS_STATE_LINGER:
-        stop_deadline(session);
+        tls_session_stop_deadline(session);
         vanish(session);
         break;
     case TLS_STATE_OPEN:
@@ -353,6 +355,7 @@ static void on_closed(void *owner, enum stream_end why)
     case TLS_STATE_HANDSHAKE:
     case TLS_STATE_WAITING:
     case TLS_STATE_AWAY:
+    case TLS_STATE_STATUS:
         fail_protocol(session, why == STREAM_END_DONE ? STREAM_END_RESET : why,
                       never_opened(why) ? reason : closed_early(session));
         break;
@@ -393,7 +396,7 @@ struct stream *tls_accept(struct tls_worker *worker, struct tls_context *context
         return NULL;
     session->server = true;
     session->state = TLS_STATE_HANDSHAKE;
-    start_deadline(session);
+    tls_session_start_deadline(session);
     return &session->upper;
 }
 
@@ -432,6 +435,7 @@ struct tls_worker *tls_worker_create(const struct tls_worker_config *config)
     fair_queue_init(&worker->waiting, secret);
     explicit_bzero(secret, sizeof(secret));
     TAILQ_INIT(&worker->stalled);
+    TAILQ_INIT(&worker->asking);
     worker->jobs_n = config->pool == NULL ? JOBS_WITHOUT_POOL : handshake_pool_slots(config->pool);
     worker->pool_number = config->pool == NULL ? 0 : handshake_pool_join(config->pool);
     worker->jobs = calloc(worker->jobs_n, sizeof(*worker->jobs));
@@ -479,6 +483,10 @@ static void time_out(struct tls_worker *worker, struct tls_session *session)
         tls_session_enter(session);
         tls_session_abort(session);
         tls_session_leave(session);
+        return;
+    }
+    if (session->state == TLS_STATE_STATUS) {
+        tls_session_judge_late(session);
         return;
     }
     bool crowded = session->state == TLS_STATE_WAITING || session->state == TLS_STATE_AWAY;
@@ -529,6 +537,7 @@ void tls_worker_poll(struct tls_worker *worker, uint64_t now_us)
     while (worker->config.pool != NULL &&
            (job = handshake_pool_collect(worker->config.pool, worker->pool_number)) != NULL)
         finish_job(worker, job);
+    tls_worker_poll_status(worker);
     poll_sessions(worker);
 }
 

@@ -1103,6 +1103,12 @@ static void identities(void)
         {TOWARD("pin = \"sha256/AAAA\";"), "sallyport.conf:4: error: 'pin' is \"sha256/AAAA\"; a pin is "
                                            "\"sha256/\" and the base64 of a public key's "
                                            "SHA-256, 44 characters\n"},
+        {TOWARD("ocsp_ask = { mode = \"hard\"; responder = \"https://ocsp.example/\"; };"),
+         "sallyport.conf:4: error: 'responder' is \"https://ocsp.example/\"; a responder is "
+         "http://HOST[:PORT][/PATH]; OCSP answers are signed, not encrypted\n"},
+        {TOWARD("ocsp_ask = { mode = \"hard\"; responder = \"http://u@ocsp.example/\"; };"),
+         "sallyport.conf:4: error: 'responder' is \"http://u@ocsp.example/\"; a responder is "
+         "http://HOST[:PORT][/PATH]; OCSP answers are signed, not encrypted\n"},
         {TOWARD("ocsp = \"ask\";"),
          "sallyport.conf:4: error: 'ocsp' in upstream 'broker' is \"ask\", which it cannot be; "
          "write one of \"none\", \"stapled\", \"required\"\n"},
