@@ -97,6 +97,8 @@ static const struct name_cache_type session_type = {share_session, drop_session}
 
 static bool set_protocol(struct dtls_context *context, struct tls_error *error)
 {
+    if (!tls_library_has_psk())
+        return tls_error_set(error, DTLS_NO_PSK);
     WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfDTLSv1_2_client_method());
     context->ctx = ctx;
     if (ctx == NULL)

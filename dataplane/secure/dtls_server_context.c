@@ -42,6 +42,8 @@ static bool set_protocol(struct dtls_context *context, bool keys, bool certifica
     const char *suites = keys && certificates ? TLS_SUITES_DTLS ":" SUITES_PSK
                          : keys               ? SUITES_PSK
                                               : TLS_SUITES_DTLS;
+    if (keys && !tls_library_has_psk())
+        return say(error, DTLS_NO_PSK);
     WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfDTLSv1_2_server_method());
     context->ctx = ctx;
     if (ctx == NULL)

@@ -24,6 +24,10 @@ struct WOLFSSL;
 struct WOLFSSL_CTX;
 
 #define DTLS_WAIT_BYTES 2032
+#define DTLS_NO_PSK                                                                                          \
+    "this wolfSSL has no suites with a PSK alone (RFC 7252 s.9.1.3.1); build it with deploy/wolfssl, or "    \
+    "use "                                                                                                   \
+    "certificates"
 #define DTLS_WAIT_MAX 8 /* datagrams that a session may have waiting */
 
 struct dtls_context {

@@ -83,6 +83,9 @@ int tls_library_init(void);
 void tls_library_fini(void);
 /* Facts for -V: "wolfSSL 5.5.4 (built 5.5.4), TLS 1.3 yes, DTLS 1.3 no, ...". */
 const char *tls_library_facts(void);
+/* Whether it has the suites with a key and nothing else that CoAP devices speak (RFC 7252 s.9.1.3.1):
+ * Debian's binary has not. */
+bool tls_library_has_psk(void);
 
 /* A client context. NULL with `error` when a file cannot be read or does not hold what it should. */
 struct tls_context *tls_context_create(const struct tls_settings *settings, struct tls_error *error);

@@ -20,6 +20,7 @@ static const struct phrase refusals[] = {
     {ASN_AFTER_DATE_E, "certificate has expired"},
     {ASN_BEFORE_DATE_E, "certificate is not yet valid"},
     {ASN_NO_SIGNER_E, "issuer is not trusted"},
+    {TLS_NO_ISSUER, "issuer is not trusted"},
     {ASN_SELF_SIGNED_E, "certificate is self-signed and not trusted"},
     {ASN_SIG_CONFIRM_E, "certificate's signature is wrong"},
     {ASN_SIG_OID_E, "certificate's signature algorithm is not accepted"},

@@ -12,6 +12,9 @@
 
 struct WOLFSSL;
 
+/* What a library with the OpenSSL layer (Debian's) says instead of ASN_NO_SIGNER_E. */
+#define TLS_NO_ISSUER 20
+
 struct tls_failure {
     enum stream_end why;
     enum tls_counter counter;

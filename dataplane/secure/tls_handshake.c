@@ -63,7 +63,8 @@ static bool settle_peer(struct tls_job *job)
 static int cause_of(const struct tls_job *job, int error)
 {
     const struct tls_verification *verification = &job->verification;
-    return verification->error != 0 && error == ASN_NO_SIGNER_E ? verification->error : error;
+    bool no_signer = error == ASN_NO_SIGNER_E || error == TLS_NO_ISSUER;
+    return verification->error != 0 && no_signer ? verification->error : error;
 }
 
 void tls_job_run(struct tls_job *job)

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #ifdef WOLFSSL_DTLS13
 #define HAS_DTLS13 "yes"
@@ -78,13 +79,21 @@ void tls_library_fini(void)
     wolfSSL_Cleanup();
 }
 
+/* As the library tells, not as its headers do. */
+bool tls_library_has_psk(void)
+{
+    char suites[8192];
+    return wolfSSL_get_ciphers(suites, sizeof(suites)) == WOLFSSL_SUCCESS &&
+           strstr(suites, ":PSK-AES128-CCM-8") != NULL;
+}
+
 const char *tls_library_facts(void)
 {
-    static char facts[256];
+    static char facts[320];
     snprintf(facts, sizeof(facts),
-             "wolfSSL %s (built with %s), TLS 1.3 yes, DTLS 1.3 %s, connection ids %s, TLS 1.3 key log %s, "
-             "CRL %s, OCSP %s, AES-GCM %s",
-             wolfSSL_lib_version(), LIBWOLFSSL_VERSION_STRING, HAS_DTLS13, HAS_CID, HAS_KEY_LOG, HAS_CRL,
-             HAS_OCSP, aes_offload_name());
+             "wolfSSL %s (built with %s), TLS 1.3 yes, DTLS 1.3 %s, connection ids %s, DTLS 1.2 with PSK %s, "
+             "TLS 1.3 key log %s, CRL %s, OCSP %s, AES-GCM %s",
+             wolfSSL_lib_version(), LIBWOLFSSL_VERSION_STRING, HAS_DTLS13, HAS_CID,
+             tls_library_has_psk() ? "yes" : "no", HAS_KEY_LOG, HAS_CRL, HAS_OCSP, aes_offload_name());
     return facts;
 }

@@ -159,6 +159,13 @@ static void test_secret_memory(void)
 static void test_facts(void)
 {
     const char *facts = tls_library_facts();
+#ifdef WOLFSSL_STATIC_PSK
+    CU_ASSERT_TRUE(tls_library_has_psk());
+    CU_ASSERT_PTR_NOT_NULL(strstr(facts, "DTLS 1.2 with PSK yes"));
+#else
+    CU_ASSERT_FALSE(tls_library_has_psk());
+    CU_ASSERT_PTR_NOT_NULL(strstr(facts, "DTLS 1.2 with PSK no"));
+#endif
     CU_ASSERT_EQUAL(strncmp(facts, "wolfSSL 5.", 10), 0);
     CU_ASSERT_PTR_NOT_NULL(strstr(facts, "TLS 1.3 yes"));
     CU_ASSERT_PTR_NOT_NULL(strstr(facts, "AES-GCM "));
