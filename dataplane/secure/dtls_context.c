@@ -172,8 +172,8 @@ void dtls_context_unref(struct dtls_context *context)
     wolfSSL_CTX_free(context->ctx);
     dtls_keys_destroy(context->keys);
     tls_identity_unref(context->identity);
-    tls_context_unref(context->certificates);
     revocations_destroy(context->revoked);
+    tls_context_unref(context->certificates);
     free(context->psk_id);
     free(context);
 }

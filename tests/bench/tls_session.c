@@ -3,14 +3,14 @@
  * What a TLS session costs (goals K1, K3): memory when idle, time of a full and of a resumed handshake, time
  * per record in each direction, with AES-GCM by libipsec-mb and by wolfCrypt itself.
  *
- * One thread, both ends in memory; only the client's side is timed, around the calls that a worker or a
- * handshake thread would make, in processor time. Medians of five rounds; use the ratios, the machine may be
- * shared.
+ * Memory is told for both kinds of session of the gateway's: toward an upstream and of a listener. One
+ * thread, both ends in memory; only the client's side is timed, around the calls that a worker or a handshake
+ * thread would make, in processor time. Medians of five rounds; use the ratios, the machine may be shared.
  *
  *   tls_session [SESSIONS]      default 1000
  */
 #include "dataplane/secure/aes_offload.h"
-#include "tests/unit/tls_lab.h"
+#include "tests/unit/tls_server_lab.h"
 
 #include <malloc.h>
 #include <stdint.h>
@@ -158,6 +158,25 @@ static void connect_peer(struct peer *peer, struct tls_worker *worker, struct tl
     }
 }
 
+/* The gateway is the server; its peer, a wolfSSL client, comes from `client_ctx`. */
+static void accept_peer(struct peer *peer, struct tls_worker *worker, struct tls_context *context,
+                        WOLFSSL_CTX *client_ctx)
+{
+    to_server.from = to_server.to = to_client.from = to_client.to = 0;
+    *peer = (struct peer){.lower = {.ops = &sink_ops}, .server = wolfSSL_new(client_ctx)};
+    peer->client = tls_accept(worker, context, NULL, &peer->lower, &upper, peer, 1);
+    bool connected = false;
+    for (int i = 0; i < 20 && peer->closed == 0 && !(peer->opened > 0 && connected); i++) {
+        connected = connected || wolfSSL_connect(peer->server) == WOLFSSL_SUCCESS;
+        deliver(peer);
+        tls_worker_poll(worker, 1);
+    }
+    if (peer->opened != 1 || !connected) {
+        fprintf(stderr, "handshake failed\n");
+        exit(EXIT_FAILURE);
+    }
+}
+
 static void end_server(struct peer *peer)
 {
     wolfSSL_free(peer->server);
@@ -215,38 +234,69 @@ static double median(double *values)
 
 /* ---- measurements -------------------------------------------------------------------------------------- */
 
-static void measure_memory(uint32_t sessions)
+static struct tls_context *make_listener(void)
+{
+    struct tls_server_settings settings = lab_listener();
+    return lab_listener_context(&settings);
+}
+
+static WOLFSSL_CTX *make_client(void)
+{
+    struct lab_client client = {.certificate = "truck-001"};
+    WOLFSSL_CTX *ctx = lab_client_ctx(&client);
+    wolfSSL_CTX_SetIORecv(ctx, server_receive);
+    wolfSSL_CTX_SetIOSend(ctx, server_send);
+    return ctx;
+}
+
+/* Heap of one session, by what malloc has given out. */
+static double session_heap(uint32_t sessions, bool listener, uint32_t *chunks_held)
 {
     struct chunk_pool *chunks = chunk_pool_create(64);
-    struct tls_context *context = make_context(true);
-    WOLFSSL_CTX *server_ctx = make_server("TLS13-AES128-GCM-SHA256");
+    struct tls_context *context = listener ? make_listener() : make_context(true);
+    WOLFSSL_CTX *other = listener ? make_client() : make_server("TLS13-AES128-GCM-SHA256");
     struct tls_worker *worker = make_worker(sessions + 1, chunks);
     struct peer *peers = calloc(sessions + 1, sizeof(*peers));
+    size_t before = 0;
     if (peers == NULL)
         exit(EXIT_FAILURE);
-    connect_peer(&peers[sessions], worker, context, server_ctx); /* what is allocated once */
-    end_server(&peers[sessions]);
-    size_t before = mallinfo2().uordblks;
-    for (uint32_t i = 0; i < sessions; i++) {
-        connect_peer(&peers[i], worker, context, server_ctx);
+    for (uint32_t i = 0; i <= sessions; i++) {
+        if (listener)
+            accept_peer(&peers[i], worker, context, other);
+        else
+            connect_peer(&peers[i], worker, context, other);
         end_server(&peers[i]);
+        if (i == 0) /* what is allocated once is there */
+            before = mallinfo2().uordblks;
     }
     double each = (double)(mallinfo2().uordblks - before) / sessions;
-    printf("memory of an idle session, %u of them, TLS_AES_128_GCM_SHA256, mutual authentication\n",
-           sessions);
-    printf("  heap, mostly wolfSSL            %8.0f B\n", each);
-    printf("  our own object                  %8zu B\n", tls_session_bytes());
-    double keys = (double)aes_offload_cache_bytes(sessions) / sessions;
-    printf("  together                        %8.0f B   (goal: 10,300)\n",
-           each + (double)tls_session_bytes());
-    printf("  expanded AES keys               %8.0f B   (2,176 each, for 4,096 sessions a worker at most)\n",
-           keys);
-    printf("  chunks held                     %8u\n", chunk_pool_capacity(chunks) - chunk_pool_free(chunks));
+    *chunks_held += chunk_pool_capacity(chunks) - chunk_pool_free(chunks);
     free(peers);
     tls_worker_destroy(worker);
-    wolfSSL_CTX_free(server_ctx);
+    wolfSSL_CTX_free(other);
     tls_context_unref(context);
     chunk_pool_destroy(chunks);
+    return each;
+}
+
+static void measure_memory(uint32_t sessions)
+{
+    uint32_t chunks = 0;
+    double upstream = session_heap(sessions, false, &chunks);
+    double listener = session_heap(sessions, true, &chunks);
+    double own = (double)tls_session_bytes();
+    double keys = (double)aes_offload_cache_bytes(sessions) / sessions;
+    printf("memory of an idle session, %u of them, TLS_AES_128_GCM_SHA256, mutual authentication\n"
+           "                                 toward an upstream   of a listener\n"
+           "  heap, mostly wolfSSL            %8.0f B       %8.0f B\n"
+           "  our own object                  %8.0f B       %8.0f B\n"
+           "  together                        %8.0f B       %8.0f B\n"
+           "  TLS on both sides of a relay    %8.0f B\n"
+           "  expanded AES keys               %8.0f B each  (2,176 for each of 4,096 sessions a worker at "
+           "most)\n"
+           "  chunks held                     %8u\n",
+           sessions, upstream, listener, own, own, upstream + own, listener + own,
+           upstream + listener + 2 * own, keys, chunks);
 }
 
 /* Microseconds of the client's time for one handshake. */
@@ -367,7 +417,7 @@ int main(int argc, char **argv)
     to_server.bytes = malloc(WIRE_BYTES);
     to_client.bytes = malloc(WIRE_BYTES + (64u << 20));
     if (to_server.bytes == NULL || to_client.bytes == NULL || sessions == 0 || tls_library_init() != 0 ||
-        !lab_pki())
+        !lab_clients_pki())
         return EXIT_FAILURE;
     printf("%s\n\n", tls_library_facts());
     measure_memory(sessions);
