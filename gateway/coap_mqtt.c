@@ -5,7 +5,7 @@
 #include "gateway/coap_group.h"
 #include "gateway/coap_mqtt.h"
 
-#define PACKET_ROOM (64 + COAP_MQTT_NAME_MAX + COAP_MESSAGE_MAX)
+#define PACKET_ROOM (256 + COAP_MQTT_NAME_MAX + COAP_MQTT_MESSAGE_BYTES)
 #define HEAD_BYTES_MAX 4096
 #define TICK_US UINT64_C(15000000)
 #define REFUSED_VERSION_5 0x84
@@ -27,17 +27,20 @@ static void note_options(const struct coap_message *message, struct coap_mapped 
         if (option->number == COAP_BLOCK2 && coap_block_parse(option->value, &block)) {
             mapped->block_bytes = (uint16_t)block.bytes;
             mapped->block_number = block.number;
+        } else if (option->number == COAP_CONTENT_FORMAT) {
+            mapped->format = coap_uint(option->value);
         } else if (option->number == COAP_ETAG && option->value.len == 4 && mapped->etags_n < 4) {
             mapped->etags[mapped->etags_n++] = coap_uint(option->value);
         }
     }
 }
 
-bool coap_mqtt_keep(struct coap_flight *flight, const struct coap_message *message,
+bool coap_mqtt_keep(struct coap_flight *flight, const struct coap_message *message, struct bytes body,
                     const struct coap_verdict *verdict, const struct coap_topic *topic)
 {
-    uint8_t bytes[sizeof(struct coap_mapped) + COAP_PATH_MAX + TOPIC_MAP_BYTES_MAX + COAP_MESSAGE_MAX];
-    struct coap_mapped mapped = {.payload_len = (uint32_t)message->payload.len,
+    uint8_t bytes[sizeof(struct coap_mapped) + COAP_PATH_MAX + TOPIC_MAP_BYTES_MAX + COAP_MQTT_MESSAGE_BYTES];
+    struct coap_mapped mapped = {.payload_len = (uint32_t)body.len,
+                                 .format = COAP_FORMAT_NONE,
                                  .path_len = (uint16_t)verdict->path_len,
                                  .topic_len = (uint16_t)topic->len,
                                  .publish = topic->publish,
@@ -50,9 +53,9 @@ bool coap_mqtt_keep(struct coap_flight *flight, const struct coap_message *messa
     n += verdict->path_len;
     memcpy(bytes + n, topic->topic, topic->len);
     n += topic->len;
-    if (message->payload.len != 0)
-        memcpy(bytes + n, message->payload.at, message->payload.len);
-    n += message->payload.len;
+    if (body.len != 0)
+        memcpy(bytes + n, body.at, body.len);
+    n += body.len;
     flight->mapped = true;
     return coap_keep_bytes(flight->relays, &flight->request, &flight->request_len, bytes, n);
 }
@@ -204,6 +207,21 @@ void coap_mqtt_finish(struct coap_flight *flight, uint8_t code)
     coap_flight_settle(flight);
 }
 
+/* What MQTT 5.0 can say of a payload; that it is text only when it is. */
+static void tell_format(struct mqtt_packet *packet, const struct coap_mapped *mapped, struct bytes payload)
+{
+    bool text;
+    const char *type = coap_format_type(mapped->format, &text);
+    if (type == NULL || packet->version != MQTT_5)
+        return;
+    packet->properties.content_type = bytes_of_text(type);
+    packet->properties.present |= MQTT_PROP_BIT(MQTT_PROP_CONTENT_TYPE);
+    if (!text || !utf8_check(payload, UTF8_TEXT))
+        return;
+    packet->properties.payload_format = 1;
+    packet->properties.present |= MQTT_PROP_BIT(MQTT_PROP_PAYLOAD_FORMAT);
+}
+
 static void publish(struct coap_mqtt *m, struct coap_flight *flight)
 {
     uint8_t bytes[PACKET_ROOM], name[COAP_MQTT_NAME_MAX];
@@ -217,6 +235,7 @@ static void publish(struct coap_mqtt *m, struct coap_flight *flight)
                                              .qos = mapped.qos,
                                              .topic = coap_mqtt_mounted(m, topic, name),
                                              .payload_bytes = mapped.payload_len}};
+    tell_format(&packet, &mapped, payload);
     size_t n = mqtt_build(bytes, sizeof(bytes), &packet, (enum mqtt_version)m->version);
     bool good = n != 0 && payload.len <= sizeof(bytes) - n;
     if (good) {

@@ -15,12 +15,14 @@
  *
  * An answer is 2.xx only when the broker has answered; a session that cannot be had or is lost is 5.03, a
  * broker that is silent 5.04. Bounds: 16 unacknowledged requests (fewer when the broker says so), 32 topics
- * and 64 KiB that wait to be written a session; messages of 16 KiB.
+ * and 64 KiB that wait to be written a session; messages of 16 KiB. A body in several blocks is gathered
+ * first (coap_body.h); toward MQTT 5.0 its Content-Format goes with it as Content Type, and comes back so.
  */
 #ifndef GATEWAY_COAP_MQTT_H
 #define GATEWAY_COAP_MQTT_H
 
 #include "gateway/relay_coap_private.h"
+#include "policy/coap/format.h"
 #include "policy/coap/publish.h"
 #include "policy/mqtt/cloud.h"
 #include "policy/mqtt/frame.h"
@@ -49,6 +51,7 @@ struct coap_mqtt_topic {
     uint32_t ping; /* whose PINGRESP makes it ready */
     uint32_t sequence;
     uint32_t etag;
+    uint32_t format; /* of its Content Type; COAP_FORMAT_NONE */
     uint32_t flights;
     uint64_t used_us;
 };
@@ -93,10 +96,11 @@ struct coap_mapped {
     uint16_t block_bytes; /* of Block2; 0: not asked */
     uint32_t block_number;
     uint32_t etags[4]; /* those of ours that the client has */
+    uint32_t format;   /* Content-Format; COAP_FORMAT_NONE: none */
 };
 
 /* coap_mqtt.c: the session */
-bool coap_mqtt_keep(struct coap_flight *flight, const struct coap_message *message,
+bool coap_mqtt_keep(struct coap_flight *flight, const struct coap_message *message, struct bytes body,
                     const struct coap_verdict *verdict, const struct coap_topic *topic);
 struct coap_mapped coap_mqtt_mapped(const struct coap_flight *flight, struct bytes *path, struct bytes *topic,
                                     struct bytes *payload);

@@ -137,11 +137,6 @@ static bool slice(const struct coap_mqtt_topic *topic, const struct coap_mapped 
     return true;
 }
 
-static uint32_t block_value(const struct coap_block *block)
-{
-    return block->number << 4 | (block->more ? 8U : 0U) | (uint32_t)(__builtin_ctz(block->bytes) - 4);
-}
-
 /* The answer, or the next notification, made of the last message. */
 static size_t build(const struct coap_flight *flight, const struct coap_mqtt_topic *topic,
                     const struct coap_mapped *mapped, bool observing, uint8_t *to, size_t room)
@@ -159,8 +154,10 @@ static size_t build(const struct coap_flight *flight, const struct coap_mqtt_top
         put_etag(&w, topic->etag);
     if (observing)
         coap_build_uint(&w, COAP_OBSERVE, topic->sequence);
+    if (!valid && topic->has_message && topic->format != COAP_FORMAT_NONE)
+        coap_build_uint(&w, COAP_CONTENT_FORMAT, topic->format);
     if (!valid && (block.more || block.number > 0 || mapped->block_bytes != 0))
-        coap_build_uint(&w, COAP_BLOCK2, block_value(&block));
+        coap_build_uint(&w, COAP_BLOCK2, coap_block_value(&block));
     if (!valid && block.more && block.number == 0)
         coap_build_uint(&w, COAP_SIZE2, topic->message_len);
     if (!valid)
@@ -303,13 +300,17 @@ static void notify(struct coap_mqtt *m, struct coap_mqtt_topic *topic, bool reli
     }
 }
 
-static void keep_message(struct coap_mqtt *m, struct coap_mqtt_topic *topic,
-                         const struct mqtt_publish *publish, bool whole)
+static void keep_message(struct coap_mqtt *m, struct coap_mqtt_topic *topic, const struct mqtt_packet *packet,
+                         bool whole)
 {
+    const struct mqtt_publish *publish = &packet->publish;
     struct coap_relays *r = m->leg->relays;
     coap_drop_bytes(r, &topic->message, &topic->message_len);
     topic->has_message = true;
     topic->too_large = !whole;
+    topic->format = (packet->properties.present & MQTT_PROP_BIT(MQTT_PROP_CONTENT_TYPE)) != 0
+                        ? coap_format_of(packet->properties.content_type)
+                        : COAP_FORMAT_NONE;
     if (whole && publish->payload.len != 0)
         topic->too_large = !coap_keep_bytes(r, &topic->message, &topic->message_len, publish->payload.at,
                                             publish->payload.len);
@@ -336,7 +337,7 @@ void coap_mqtt_take_message(struct coap_mqtt *m, const struct mqtt_packet *packe
         return;
     }
     coap_count(r, COAP_COUNT_MESSAGES);
-    keep_message(m, topic, publish, whole);
+    keep_message(m, topic, packet, whole);
     if (topic->ready)
         notify(m, topic, publish->qos > 0);
     else

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "gateway/coap_body.h"
 #include "gateway/coap_cache.h"
 #include "gateway/coap_group.h"
 #include "gateway/coap_mqtt.h"
@@ -433,6 +434,7 @@ static void on_housekeeping(struct timer *timer, uint64_t now_us)
         coap_client_free(r, client);
     }
     coap_leg_expire(r);
+    coap_bodies_expire(r->bodies, now_us);
     timer_start(r->config.timers, timer, now_us + HOUSEKEEPING_US);
 }
 
@@ -592,11 +594,12 @@ static bool create_tables(struct coap_relays *r)
     r->named = buckets(config->clients, &r->named_mask);
     r->grouped = buckets(config->clients, &r->named_mask);
     r->cache = r->buffers == NULL ? NULL : coap_cache_create(flights, r->buffers, r->key);
-    return r->clients != NULL && r->legs != NULL && r->flights != NULL && r->by_client != NULL &&
-           r->by_leg != NULL && r->buffers != NULL && r->proofs != NULL && r->dtls != NULL &&
-           r->sessions != NULL && r->topics != NULL && r->groups != NULL && r->transfers != NULL &&
-           r->prefixes != NULL && r->repeated != NULL && r->named != NULL && r->grouped != NULL &&
-           r->cache != NULL;
+    r->bodies = r->buffers == NULL ? NULL : coap_bodies_create(r->buffers);
+    return r->bodies != NULL && r->clients != NULL && r->legs != NULL && r->flights != NULL &&
+           r->by_client != NULL && r->by_leg != NULL && r->buffers != NULL && r->proofs != NULL &&
+           r->dtls != NULL && r->sessions != NULL && r->topics != NULL && r->groups != NULL &&
+           r->transfers != NULL && r->prefixes != NULL && r->repeated != NULL && r->named != NULL &&
+           r->grouped != NULL && r->cache != NULL;
 }
 
 struct coap_relays *coap_relays_create(const struct coap_relays_config *config)
@@ -636,6 +639,7 @@ void coap_relays_destroy(struct coap_relays *r)
         coap_leg_free(leg);
     timer_stop(r->config.timers, &r->housekeeping);
     coap_cache_destroy(r->cache);
+    coap_bodies_destroy(r->bodies);
     free(r->grouped);
     free(r->named);
     free(r->repeated);

@@ -3,6 +3,7 @@
 #include "policy/coap/build.h"
 #include "policy/coap/proxy.h"
 
+#include "gateway/coap_body.h"
 #include "gateway/coap_cache.h"
 #include "gateway/coap_group.h"
 #include "gateway/relay_coap_request.h"
@@ -234,6 +235,9 @@ static struct coap_flight *begin(struct coap_relays *r, struct coap_request *q)
     flight->suppressed = false;
     flight->observe = q->verdict.observe;
     flight->mapped = false;
+    flight->block1 = 0;
+    if (q->broker && q->uploads)
+        flight->block1 = coap_uint(coap_option_find(message, COAP_BLOCK1)->value) + 1;
     flight->transfer = q->transfer;
     flight->uploads = q->uploads;
     flight->group_sent = q->arrival->group;
@@ -256,7 +260,7 @@ static bool keep_request(struct coap_relays *r, const struct coap_request *q, st
 {
     uint8_t request[COAP_MESSAGE_MAX];
     if (q->broker)
-        return coap_mqtt_keep(flight, q->message, &q->verdict, &q->topic);
+        return coap_mqtt_keep(flight, q->message, q->body, &q->verdict, &q->topic);
     /* Type and message id are set when its turn has come. */
     size_t n = coap_guard_rebuild(q->message, &q->verdict, q->echo, COAP_NON, 0, flight->up_token,
                                   COAP_UP_TOKEN, request, sizeof(request));
@@ -306,6 +310,50 @@ static bool known_too_large(struct coap_relays *r, const struct coap_request *q)
            coap_proofs_get(r->proofs, &q->client->key.remote, coap_now(r))->too_large == asked(r, q);
 }
 
+static void gathering_fails(struct coap_relays *r, const struct coap_request *q, enum outcome outcome,
+                            uint8_t code, uint32_t max_age_s)
+{
+    coap_body_drop(r->bodies, slab_handle_of(r->legs, q->leg), q->transfer);
+    coap_transfer_end(q->leg->transfers, q->transfer);
+    coap_request_refuse(r, q, outcome, code, max_age_s);
+}
+
+/* A block of a body that a broker is to have in one piece. True when it is all there, and good as a whole. */
+static bool gather(struct coap_relays *r, struct coap_request *q)
+{
+    const struct coap_client *client = q->client;
+    const struct coap_option *option = coap_option_find(q->message, COAP_BLOCK1);
+    struct coap_block block;
+    (void)coap_block_parse(option->value, &block); /* the guard has */
+    switch (coap_body_add(r->bodies, slab_handle_of(r->legs, q->leg), q->transfer, &block,
+                          q->message->payload, coap_now(r), &q->body)) {
+    case COAP_BODY_MORE:
+        coap_refuse(r, q->client, q->message,
+                    &(struct coap_refusal){.code = COAP_CONTINUE,
+                                           .no_response = q->verdict.no_response,
+                                           .has_block1 = true,
+                                           .block1 = coap_block_value(&block)});
+        return false;
+    case COAP_BODY_INCOMPLETE:
+        gathering_fails(r, q, OUTCOME_TRANSFER_BROKEN, COAP_INCOMPLETE, COAP_NO_AGE);
+        return false;
+    case COAP_BODY_TOO_LARGE:
+        gathering_fails(r, q, OUTCOME_PACKET_TOO_LARGE, COAP_TOO_LARGE, COAP_NO_AGE);
+        return false;
+    case COAP_BODY_NO_ROOM:
+        gathering_fails(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
+        return false;
+    case COAP_BODY_WHOLE:
+        break;
+    }
+    coap_publish_judge(client->identity.role, &client->identity.values, coap_generation(r)->config->observe,
+                       q->message, &q->body, &q->verdict, &q->topic);
+    if (coap_verdict_passes(&q->verdict))
+        return true;
+    gathering_fails(r, q, q->verdict.outcome, q->verdict.code, COAP_NO_AGE);
+    return false;
+}
+
 static void judge(struct coap_relays *r, struct coap_request *q)
 {
     const struct coap_client *client = q->client;
@@ -318,7 +366,7 @@ static void judge(struct coap_relays *r, struct coap_request *q)
         v->observe = v->observe_ends = false; /* RFC 7641 s.1.5: of a group nothing is observed */
     if (q->broker && coap_verdict_passes(v))
         coap_publish_judge(client->identity.role, &client->identity.values,
-                           coap_generation(r)->config->observe, q->message, v, &q->topic);
+                           coap_generation(r)->config->observe, q->message, NULL, v, &q->topic);
     if (judged_wanted(r->config.judged))
         coap_judged(r, q);
     take_echo(r, q);
@@ -357,8 +405,15 @@ static void judge(struct coap_relays *r, struct coap_request *q)
         coap_limits_served(r, q);
         return;
     }
-    if (coap_limits_caps(r, q) && coap_limits_transfers(r, q))
+    if (!coap_limits_caps(r, q) || !coap_limits_transfers(r, q))
+        return;
+    q->body = q->message->payload;
+    if (!q->broker || !q->uploads) {
         forward(r, q);
+    } else if (gather(r, q)) {
+        forward(r, q);
+        coap_body_drop(r->bodies, slab_handle_of(r->legs, q->leg), q->transfer);
+    }
 }
 
 static void take_request(struct coap_relays *r, const struct coap_arrival *arrival,

@@ -168,7 +168,7 @@ bool coap_limits_transfers(struct coap_relays *r, struct coap_request *q)
     struct coap_block up = {0}, down = {0};
     bool uploads = block_of(q->message, COAP_BLOCK1, &up) && (up.more || up.number > 0);
     bool downloads = !uploads && block_of(q->message, COAP_BLOCK2, &down) && down.number > 0;
-    if (q->broker || (!uploads && !downloads))
+    if (!uploads && (q->broker || !downloads))
         return true; /* blocks of a topic's message are cut from memory */
     if (q->leg->transfers == NULL)
         q->leg->transfers = slab_alloc(r->transfers);

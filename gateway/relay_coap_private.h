@@ -28,9 +28,10 @@
 #define COAP_KEPT_MAX 64   /* exchanges of a client that are only remembered */
 #define COAP_IDLE_US UINT64_C(300000000)
 #define COAP_UP_TOKEN 8
-#define COAP_KEEP_MAX 16384 /* bytes that are kept in one piece */
+#define COAP_KEEP_MAX 20480 /* bytes that are kept in one piece */
 #define COAP_NONE UINT32_MAX
 
+struct coap_bodies;
 struct coap_cache;
 struct coap_group;
 struct coap_mqtt;
@@ -128,6 +129,7 @@ struct coap_flight {
     uint8_t *token_long; /* else here (RFC 8974), or NULL */
     uint16_t packet_id;  /* of its PUBLISH with QoS 1 */
     bool mapped;         /* it is for a broker: `request` is a struct coap_mapped */
+    uint32_t block1;     /* that the answer of a broker tells, and 1; 0: none */
     uint32_t ping;       /* whose PINGRESP answers its PUBLISH with QoS 0 */
     struct coap_mqtt_topic *topic;
     struct coap_group *group; /* it observes with others */
@@ -161,6 +163,7 @@ struct coap_relays {
     struct slab *transfers;
     struct coap_prefixes *prefixes;
     struct coap_cache *cache;
+    struct coap_bodies *bodies;
     uint32_t *grouped; /* buckets: digest to group; as many as of `named` */
     TAILQ_HEAD(, coap_group) orphans;
     TAILQ_HEAD(, coap_mqtt) dirty_sessions;
@@ -253,6 +256,8 @@ struct coap_refusal {
     uint8_t no_response; /* of the request (RFC 7967) */
     bool ages;           /* has a Max-Age */
     bool echo;           /* is a challenge */
+    bool has_block1;     /* tells which block it answers */
+    uint32_t block1;
     uint32_t max_age_s;
     uint32_t size1; /* the largest body that would be taken, told with 4.13 (RFC 7959 s.4); 0: not told */
 };

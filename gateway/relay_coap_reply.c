@@ -12,6 +12,7 @@
 #define IP6_UDP_BYTES 48
 /* Room for a header and the few options of what we answer ourselves. */
 #define SMALL_BYTES 64
+#define BLOCK1_BYTES 5
 
 uint32_t coap_packet_bytes(const struct flow_key *key, size_t n)
 {
@@ -71,6 +72,8 @@ void coap_refuse(struct coap_relays *r, struct coap_client *client, const struct
                      confirmable ? request->mid : client->next_mid++, request->token, request->token_len);
     if (refusal->ages)
         coap_build_uint(&w, COAP_MAX_AGE, refusal->max_age_s);
+    if (refusal->has_block1)
+        coap_build_uint(&w, COAP_BLOCK1, refusal->block1);
     if (refusal->size1 != 0)
         coap_build_uint(&w, COAP_SIZE1, refusal->size1);
     if (refusal->echo) {
@@ -107,10 +110,12 @@ static void reply(struct coap_flight *flight, uint8_t *message, size_t n, bool r
 
 void coap_reply_own(struct coap_flight *flight, uint8_t code)
 {
-    uint8_t message[COAP_HEADER_BYTES + 2 + COAP_TOKEN_KEPT_MAX];
+    uint8_t message[COAP_HEADER_BYTES + 2 + COAP_TOKEN_KEPT_MAX + BLOCK1_BYTES];
     struct bytes token = coap_flight_token(flight);
     struct coap_writer w;
     coap_build_start(&w, message, sizeof(message), COAP_NON, code, 0, token.at, (uint16_t)token.len);
+    if (flight->block1 != 0)
+        coap_build_uint(&w, COAP_BLOCK1, flight->block1 - 1);
     reply(flight, message, coap_build_end(&w), COAP_CODE_CLASS(code) == 2);
 }
 

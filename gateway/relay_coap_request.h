@@ -21,6 +21,7 @@ struct coap_request {
     bool shared; /* its answer is everybody's */
     bool broker; /* the upstream is one: */
     struct coap_topic topic;
+    struct bytes body; /* what the broker gets: the payload, or what several blocks added up to */
     bool proved;
 };
 

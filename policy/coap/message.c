@@ -138,6 +138,11 @@ bool coap_block_parse(struct bytes value, struct coap_block *out)
     return szx != 7 && value.len <= 3;
 }
 
+uint32_t coap_block_value(const struct coap_block *block)
+{
+    return block->number << 4 | (block->more ? 8U : 0U) | (uint32_t)(__builtin_ctz(block->bytes) - 4);
+}
+
 const char *coap_code_text(uint8_t code, char *to, size_t room)
 {
     static const char *const methods[] = {"empty",  "GET",   "POST",  "PUT",

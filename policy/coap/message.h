@@ -122,6 +122,8 @@ struct coap_block {
 };
 /* False for SZX 7, which is reserved. */
 bool coap_block_parse(struct bytes value, struct coap_block *out);
+/* The value of its option (RFC 7959 s.2.2). */
+uint32_t coap_block_value(const struct coap_block *block);
 
 /* "GET" or "2.05", for events; `room` of 8 bytes is enough. */
 const char *coap_code_text(uint8_t code, char *to, size_t room);

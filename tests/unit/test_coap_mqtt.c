@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* E8: CoAP devices in front of a broker that the test plays. */
+#include "gateway/coap_body.h"
 #include "gateway/coap_mqtt.h"
 
 #include "tests/unit/coap_broker.h"
@@ -637,6 +638,134 @@ static void test_reload(void)
     snapshot_destroy((struct snapshot *)(uintptr_t)next.policy);
 }
 
+/* A block of an upload: `bytes` each, JSON. */
+static void sends_block(uint16_t mid, uint32_t number, bool more, uint32_t bytes, const char *payload)
+{
+    uint8_t message[COAP_MESSAGE_MAX];
+    struct coap_block block = {.number = number, .bytes = bytes, .more = more};
+    struct coap_writer w;
+    coap_build_start(&w, message, sizeof(message), COAP_CON, COAP_PUT, mid, (const uint8_t *)"\x5A", 1);
+    coap_build_option(&w, COAP_URI_PATH, bytes_of_text("t"));
+    coap_build_option(&w, COAP_URI_PATH, bytes_of_text("temp"));
+    coap_build_uint(&w, COAP_CONTENT_FORMAT, 50);
+    coap_build_uint(&w, COAP_BLOCK1, coap_block_value(&block));
+    coap_build_payload(&w, bytes_of_text(payload));
+    device_sends(0, 1, message, coap_build_end(&w));
+}
+
+static bool told_block(uint8_t code, uint32_t value)
+{
+    struct coap_message last = sent(0);
+    const struct coap_option *block1 = coap_option_find(&last, COAP_BLOCK1);
+    return last.code == code && block1 != NULL && coap_uint(block1->value) == value;
+}
+
+/* RFC 7959 s.2.5: the broker gets one message, once all of it is here; 2.04 comes with its acknowledgement.
+ */
+static void test_upload(void)
+{
+    open_broker();
+    sends_block(1, 0, true, 16, "{\"a\": 1, \"b\": 12");
+    CU_ASSERT_TRUE(told_block(COAP_CONTINUE, 0x08));
+    sends_block(1, 0, true, 16, "{\"a\": 1, \"b\": 12"); /* repeated */
+    CU_ASSERT_TRUE(rig.sent_n == 2 && told_block(COAP_CONTINUE, 0x08));
+    sends_block(2, 1, true, 16, ", \"c\": \"0123456\"");
+    CU_ASSERT_TRUE(told_block(COAP_CONTINUE, 0x18));
+    sends_block(3, 1, true, 16, ", \"c\": \"0123456\""); /* had already */
+    CU_ASSERT_TRUE(told_block(COAP_CONTINUE, 0x18));
+    CU_ASSERT_FALSE(broker.open);
+    sends_block(4, 2, false, 16, "}");
+    broker_opens();
+    struct mqtt_packet publish = broker_reads(MQTT_PUBLISH);
+    CU_ASSERT_TRUE(
+        bytes_equal(publish.publish.payload, bytes_of_text("{\"a\": 1, \"b\": 12, \"c\": \"0123456\"}")));
+    CU_ASSERT_TRUE(bytes_equal(publish.properties.content_type, bytes_of_text("application/json")));
+    CU_ASSERT_EQUAL(publish.properties.payload_format, 1);
+    broker_acks(publish.packet_id, 0);
+    CU_ASSERT_TRUE(told_block(COAP_CHANGED, 0x20));
+    CU_ASSERT_EQUAL(counted(COAP_COUNT_PUBLISHED), 1);
+    sends_block(5, 2, false, 16, "}"); /* of nothing: 4.08 (s.2.9.2) */
+    CU_ASSERT_TRUE(sent(0).code == COAP_INCOMPLETE && broker_read_all());
+    close_rig();
+}
+
+/* Content Type comes back as Content-Format; what is not in the registry does not. */
+static void test_formats(void)
+{
+    static const struct {
+        const char *type;
+        uint32_t format;
+        bool text;
+    } rows[] = {{"application/json", 50, true},
+                {"Application/JSON", 50, true},
+                {"text/plain; charset=UTF-8", 0, true},
+                {"text/plain", 0, true},
+                {"application/cbor", 60, false},
+                {"application/octet-stream", 42, false},
+                {"text/plain;charset=latin1", COAP_FORMAT_NONE, false},
+                {"application/jso", COAP_FORMAT_NONE, false},
+                {"", COAP_FORMAT_NONE, false}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        bool text;
+        CU_ASSERT_EQUAL(coap_format_of(bytes_of_text(rows[i].type)), rows[i].format);
+        const char *type = coap_format_type(rows[i].format, &text);
+        CU_ASSERT_EQUAL(type == NULL, rows[i].format == COAP_FORMAT_NONE);
+        CU_ASSERT_EQUAL(text, rows[i].text);
+        if (type != NULL)
+            CU_ASSERT_EQUAL(coap_format_of(bytes_of_text(type)), rows[i].format);
+    }
+    open_broker();
+    asks(&read_temp);
+    broker_opens();
+    broker_subacks(broker_reads(MQTT_SUBSCRIBE).packet_id, 1);
+    broker_reads(MQTT_PINGREQ);
+    struct mqtt_packet publish = {
+        .type = MQTT_PUBLISH,
+        .version = MQTT_5,
+        .publish = {.topic = bytes_of_text("fleet/probe-1/temp"), .payload_bytes = 2},
+        .properties = {.present = MQTT_PROP_BIT(MQTT_PROP_CONTENT_TYPE),
+                       .content_type = bytes_of_text("application/cbor")}};
+    broker_sends(&publish, bytes_of_text("\x81\x01"));
+    struct coap_message last = sent(0);
+    const struct coap_option *format = coap_option_find(&last, COAP_CONTENT_FORMAT);
+    CU_ASSERT_TRUE(last.code == COAP_CONTENT && format != NULL && coap_uint(format->value) == 60);
+    close_rig();
+}
+
+/* What is gathered is bounded: a body, how many there are, and for how long. */
+static void test_bodies(void)
+{
+    static uint8_t block[1024];
+    struct packet_buffers *buffers = packet_buffers_create(UINT64_C(8) << 20);
+    struct coap_bodies *bodies = coap_bodies_create(buffers);
+    struct slab_handle leg = {.index = 1, .generation = 1}, other = {.index = 1, .generation = 2};
+    struct bytes body, part = bytes_of(block, sizeof(block));
+    struct coap_block at = {.bytes = 1024, .more = true};
+    for (; at.number < 16; at.number++)
+        CU_ASSERT_EQUAL(coap_body_add(bodies, leg, 7, &at, part, 0, &body), COAP_BODY_MORE);
+    CU_ASSERT_EQUAL(coap_body_add(bodies, leg, 7, &at, part, 0, &body), COAP_BODY_TOO_LARGE);
+    at.number = 15;
+    CU_ASSERT_EQUAL(coap_body_add(bodies, other, 7, &at, part, 0, &body),
+                    COAP_BODY_INCOMPLETE); /* not its own */
+    at.more = false;
+    CU_ASSERT_EQUAL(coap_body_add(bodies, leg, 7, &at, part, 0, &body), COAP_BODY_WHOLE);
+    CU_ASSERT_EQUAL(body.len, 16384);
+    coap_body_drop(bodies, leg, 7);
+    CU_ASSERT_EQUAL(coap_bodies_used(bodies), 0);
+    at = (struct coap_block){.bytes = 16, .more = true};
+    for (uint64_t i = 1; i <= COAP_BODIES; i++)
+        CU_ASSERT_EQUAL(coap_body_add(bodies, leg, i, &at, bytes_of(block, 16), i, &body), COAP_BODY_MORE);
+    CU_ASSERT_EQUAL(coap_body_add(bodies, leg, 999, &at, bytes_of(block, 16), S, &body), COAP_BODY_NO_ROOM);
+    at.number = 2; /* something is left out */
+    CU_ASSERT_EQUAL(coap_body_add(bodies, leg, 1, &at, bytes_of(block, 16), S, &body), COAP_BODY_INCOMPLETE);
+    at.number = 0;
+    CU_ASSERT_EQUAL(coap_body_add(bodies, leg, 999, &at, bytes_of(block, 16), 100 * S, &body),
+                    COAP_BODY_MORE);
+    CU_ASSERT_EQUAL(coap_bodies_used(bodies), 1);
+    coap_bodies_destroy(bodies);
+    packet_buffers_destroy(buffers);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {{"CON is QoS 1", test_publish_confirmable},
@@ -650,6 +779,9 @@ int main(void)
                                              {"GET of nothing", test_read_nothing},
                                              {"Observe (RFC 7641)", test_observe},
                                              {"blocks (RFC 7959)", test_blocks},
+                                             {"upload in blocks (RFC 7959)", test_upload},
+                                             {"formats (MQTT 5.0 s.3.3.2.3.9)", test_formats},
+                                             {"bodies", test_bodies},
                                              {"too large", test_too_large},
                                              {"failures", test_failures},
                                              {"refused sessions", test_refused_session},
