@@ -209,7 +209,7 @@ static struct candidate_side ask_coap(const struct candidate_worker *w, const st
     struct coap_topic topic;
     coap_guard_request(role, &slot->identity.values, observe, action->port, action->message, &v);
     if (action->to_broker && coap_verdict_passes(&v))
-        coap_publish_judge(role, &slot->identity.values, observe, action->message, &v, &topic);
+        coap_publish_judge(role, &slot->identity.values, observe, action->message, NULL, &v, &topic);
     return request_side(role, v.outcome, v.enforced, v.observe_denied, v.rule);
 }
 
