@@ -51,7 +51,8 @@
     EVENT(WILL_MISSING, "session", "will-missing", "session", "info")                                        \
     EVENT(WILL_STORM, "session", "will-storm", "session", "info")                                            \
     EVENT(CANDIDATE_DIFFERENCE, "candidate", "candidate-difference", "network", "info")                      \
-    EVENT(STATUS_UNCHECKED, "tls", "certificate-unchecked", "network", "info")
+    EVENT(STATUS_UNCHECKED, "tls", "certificate-unchecked", "network", "info")                               \
+    EVENT(LEARN, "learn", "learn", "configuration", "info")
 
 #define EVENT_ENUM(name, dataset, action, category, type) EVENT_##name,
 enum event_kind { EVENT_TABLE(EVENT_ENUM) EVENT_KIND_COUNT };

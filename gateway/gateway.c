@@ -3,7 +3,6 @@
 
 #include "config/units.h"
 #include "gateway/candidates.h"
-#include "gateway/client_shares.h"
 #include "gateway/confine.h"
 #include "gateway/foresight.h"
 #include "gateway/metrics.h"
@@ -246,12 +245,6 @@ static int make_workers(struct gateway *gateway)
         gateway->shared.claims = session_claims_create(config->connections * gateway->workers_n, secret);
     if (gateway->shared.claims == NULL)
         return GATEWAY_EXIT_FAULT;
-    /* Twice as many as there are sessions are remembered, see mqtt_relays_create. */
-    if (gateway->workers_n > 1)
-        gateway->shared.shares = client_shares_create(2 * config->connections * gateway->workers_n, secret);
-    explicit_bzero(secret, sizeof(secret));
-    if (gateway->workers_n > 1 && gateway->shared.shares == NULL)
-        return GATEWAY_EXIT_FAULT;
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
         gateway->workers[i] = worker_create(&gateway->shared, i);
         if (gateway->workers[i] == NULL) {
@@ -396,7 +389,6 @@ void gateway_stop(struct gateway *gateway)
     ocsp_asker_destroy(gateway->shared.asker);
     password_pool_destroy(gateway->shared.passwords);
     session_claims_destroy(gateway->shared.claims);
-    client_shares_destroy(gateway->shared.shares);
     if (gateway->shared.rcu != NULL) {
         reload_retire(gateway, true);
         retire_lists(gateway, true);
@@ -404,6 +396,7 @@ void gateway_stop(struct gateway *gateway)
     candidate_destroy(gateway->candidate);
     candidates_retire(gateway, true);
     quarantine_destroy(gateway->quarantine);
+    learn_fini(&gateway->learn);
     for (uint32_t w = 0; w < WORKERS_MAX; w++) {
         for (uint32_t p = 0; p < PORT_MAX; p++)
             rte_ring_free(gateway->shared.steer[w][p]);
@@ -466,6 +459,7 @@ void gateway_tick(struct gateway *gateway)
     retire_lists(gateway, false);
     foresight_tick();
     candidates_retire(gateway, false);
+    learn_tick(gateway);
     if (now_us < metrics_due_us)
         return;
     metrics_due_us = now_us + METRICS_US;

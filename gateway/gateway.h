@@ -9,6 +9,7 @@
 
 #include "gateway/event_log.h"
 #include "gateway/generation.h"
+#include "gateway/learn.h"
 #include "gateway/quarantine.h"
 #include "gateway/will_storm.h"
 #include "gateway/worker.h"
@@ -91,6 +92,7 @@ struct gateway {
     struct port ports[PORT_MAX];
     struct event_log *log;
     struct will_storm will_storm;
+    struct learn learn;
     uint64_t started_us; /* CLOCK_REALTIME */
     uint64_t reloads_good, reloads_refused, reloads_returned;
     bool last_reload_good;

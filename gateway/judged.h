@@ -36,6 +36,8 @@ struct judged_subject {
     const void *owner;               /* for resolve */
     /* Who it would be under another generation; as identity_resolve, or NO_LISTENER. Takes microseconds. */
     enum outcome (*resolve)(const void *owner, const struct generation *other, struct identity *out);
+    /* What `identity` was resolved from, borrowed likewise; false when it was not. */
+    bool (*facts)(const void *owner, struct client_facts *out);
 };
 
 struct judged_action {
@@ -57,6 +59,11 @@ struct judged_action {
     const struct coap_message *message;
     uint16_t port;  /* CoAP: that it was sent to */
     bool to_broker; /* CoAP: the upstream speaks MQTT */
+    /* To a broker, when a map leads there: what it is there, judged as such too. len 0: nothing. */
+    struct bytes mapped;
+    enum acl_action mapped_action;
+    uint8_t mapped_qos;
+    bool mapped_retain;
 };
 
 enum judged_place {

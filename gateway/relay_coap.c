@@ -335,13 +335,19 @@ static void find_listener(const struct coap_relays *r, struct coap_client *clien
     client->listener_gone = !coap_client_listener(r, client, coap_generation(r)->config, &client->listener);
 }
 
-enum outcome coap_client_resolve(const struct coap_client *client, const struct generation *generation,
-                                 uint16_t at, struct identity *identity, bool *pinned)
+/* The device of the table at the client's place. */
+static const struct policy_device *device_of(const struct coap_client *client,
+                                             const struct generation *generation)
+{
+    return snapshot_device_at(generation->policy, client->has_mac, client->mac, client->key.remote.bytes);
+}
+
+struct client_facts coap_client_facts(const struct coap_client *client, const struct generation *generation,
+                                      uint16_t at)
 {
     const struct config_listener *listener = &generation->config->listeners[at];
     const struct config_interface *interface = &generation->config->interfaces[client->key.interface];
-    const struct policy_device *device =
-        snapshot_device_at(generation->policy, client->has_mac, client->mac, client->key.remote.bytes);
+    const struct policy_device *device = device_of(client, generation);
     struct client_facts facts = {.listener = bytes_of_text(listener->name),
                                  .port = bytes_of_text(interface->name),
                                  .vlan = interface->vlan,
@@ -353,6 +359,14 @@ enum outcome coap_client_resolve(const struct coap_client *client, const struct 
     }
     memcpy(facts.mac, client->mac, sizeof(facts.mac));
     memcpy(facts.source, client->key.remote.bytes, sizeof(facts.source));
+    return facts;
+}
+
+enum outcome coap_client_resolve(const struct coap_client *client, const struct generation *generation,
+                                 uint16_t at, struct identity *identity, bool *pinned)
+{
+    const struct policy_device *device = device_of(client, generation);
+    struct client_facts facts = coap_client_facts(client, generation, at);
     enum outcome outcome = identity_resolve(generation->policy, &facts, identity);
     if (device != NULL && device->has_mac &&
         (!client->has_mac || memcmp(device->mac, client->mac, sizeof(device->mac)) != 0)) {

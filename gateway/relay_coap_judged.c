@@ -19,6 +19,15 @@ static enum outcome resolve(const void *of, const struct generation *other, stru
     return coap_client_resolve(owner->client, other, listener, out, &pinned);
 }
 
+static bool facts_of(const void *of, struct client_facts *out)
+{
+    const struct owner *owner = of;
+    if (owner->client->listener_gone)
+        return false;
+    *out = coap_client_facts(owner->client, coap_generation(owner->relays), owner->client->listener);
+    return true;
+}
+
 /* FNV-1a of what may change under a client that stays. */
 static uint64_t stamp_of(const struct coap_client *client)
 {
@@ -38,7 +47,8 @@ void coap_judged(struct coap_relays *r, const struct coap_request *q)
                                  .stamp = stamp_of(q->client),
                                  .identity = &q->client->identity,
                                  .owner = &owner,
-                                 .resolve = resolve};
+                                 .resolve = resolve,
+                                 .facts = facts_of};
     struct judged_action action = {.who = &who,
                                    .kind = JUDGED_REQUEST,
                                    .enforced = v->enforced,
@@ -50,7 +60,11 @@ void coap_judged(struct coap_relays *r, const struct coap_request *q)
                                    .whole = true,
                                    .message = q->message,
                                    .port = q->client->key.local_port,
-                                   .to_broker = q->broker};
+                                   .to_broker = q->broker,
+                                   .mapped = bytes_of(q->topic.topic, q->broker ? q->topic.len : 0),
+                                   .mapped_action = q->topic.publish ? ACL_PUBLISH : ACL_SUBSCRIBE,
+                                   .mapped_qos = q->topic.qos,
+                                   .mapped_retain = q->topic.retain};
     if (!coap_action_of(q->message->code, &action.action))
         return;
     if (v->observe || v->observe_ends || v->observe_denied)

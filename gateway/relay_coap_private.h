@@ -211,6 +211,9 @@ const struct quarantine_entry *coap_client_quarantined(const struct coap_relays 
 /* The place of its listener in a configuration; false when it has none there. */
 bool coap_client_listener(const struct coap_relays *r, const struct coap_client *client,
                           const struct gateway_config *config, uint16_t *listener);
+/* What is known of the client, as `generation` names the places; `at` is a listener of it. */
+struct client_facts coap_client_facts(const struct coap_client *client, const struct generation *generation,
+                                      uint16_t at);
 /* Who it is under a generation in which its listener is at `at`. `pinned`: the device table binds its address
  * to its MAC. */
 enum outcome coap_client_resolve(const struct coap_client *client, const struct generation *generation,

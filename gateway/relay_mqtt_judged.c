@@ -12,6 +12,13 @@ static enum outcome resolve(const void *owner, const struct generation *other, s
     return identity_resolve(other->policy, &facts, out);
 }
 
+static bool facts_of(const void *owner, struct client_facts *out)
+{
+    const struct relay *r = owner;
+    *out = relay_facts(r, relay_generation(r), r->origin.listener);
+    return true;
+}
+
 /* A client identifier that the upstream gives makes another client of it. */
 static struct judged_subject subject_of(const struct relay *r)
 {
@@ -19,7 +26,8 @@ static struct judged_subject subject_of(const struct relay *r)
                                    .stamp = (uint64_t)relay_client_id(r).len << 32 | r->generation,
                                    .identity = &r->identity,
                                    .owner = r,
-                                   .resolve = resolve};
+                                   .resolve = resolve,
+                                   .facts = facts_of};
 }
 
 static void judged_publish(const struct relay *r, enum mqtt_sender sender, const struct mqtt_packet *packet,

@@ -146,7 +146,6 @@ struct relay {
     struct relay *next_of_client;
     struct relay_shape *shape;     /* NULL: it goes upstream as it is */
     uint64_t claims[RELAY_CLAIMS]; /* on its names at the upstream; 0: none */
-    bool counted;                  /* among its client's sessions on all workers */
     struct client *source;         /* what is remembered of its address; NULL: not asked for */
     struct relay_text *text;
     uint64_t credential; /* user_digest of what its password was held against; 0: nothing was */

@@ -202,15 +202,6 @@ static enum claim_result claim(struct relay *r, uint32_t index, struct bytes spa
     return result;
 }
 
-/* The cap on sessions of all workers together (D9, F3). */
-static enum outcome count_session(struct relay *r)
-{
-    if (r->client == NULL || r->client->share == NULL || r->counted)
-        return OUTCOME_ALLOWED;
-    r->counted = client_share_open(r->client->share, r->identity.role->limits.sessions);
-    return r->counted ? OUTCOME_ALLOWED : OUTCOME_SESSION_TAKEN;
-}
-
 static enum outcome claim_names(struct relay *r, struct bytes client_id)
 {
     enum claim_result result = CLAIM_HELD;
@@ -220,7 +211,7 @@ static enum outcome claim_names(struct relay *r, struct bytes client_id)
         result = claim(r, 0, bytes_of_text(""), bytes_of(r->identity.name, r->identity.name_len));
     if (result == CLAIM_HELD && client_id.len != 0)
         result = claim(r, 1, bytes_of_text(upstream_of(r)->name), client_id);
-    return result == CLAIM_HELD    ? count_session(r)
+    return result == CLAIM_HELD    ? OUTCOME_ALLOWED
            : result == CLAIM_TAKEN ? OUTCOME_SESSION_TAKEN
                                    : OUTCOME_NO_RESOURCES;
 }
@@ -232,9 +223,6 @@ void relay_release_claims(struct relay *r)
             session_claims_release(r->all->config.claims, r->claims[i], r->all->config.worker_index);
         r->claims[i] = 0;
     }
-    if (r->counted)
-        client_share_close(r->client->share);
-    r->counted = false;
 }
 
 enum outcome relay_shape(struct relay *r, struct mqtt_packet *packet)

@@ -101,6 +101,14 @@ static void report_candidate(const struct worker *w, struct worker_report *to)
     to->clients_n = candidate_clients(own, &to->client_position, to->clients, WORKER_REPORT_ROOM);
 }
 
+static void change_learning(struct worker *w, struct learn_change *change)
+{
+    change->learn->generation = &w->generation;
+    change->learn->now_us = &w->now_us;
+    change->learn->wall_offset_us = w->clock.wall_at_base_us;
+    learn_worker_change(change, &w->judged);
+}
+
 static bool answer_mailbox(struct worker *w)
 {
     struct worker_request *request = atomic_load_explicit(&w->mailbox, memory_order_acquire);
@@ -127,6 +135,14 @@ static bool answer_mailbox(struct worker *w)
     case WORKER_FORESEE:
         request->more = !mqtt_relays_foresee(w->relays, request->next, &request->position, FORESEE_BUDGET,
                                              &request->foresight);
+        break;
+    case WORKER_LEARN:
+        change_learning(w, &request->learn);
+        break;
+    case WORKER_LEARN_COPY:
+        if (!learn_worker_copy(request->learn.learn, request->learn.place, request->evidence,
+                               &request->copied))
+            return true; /* more of it in the next iteration */
         break;
     case WORKER_DRAIN:
         w->draining = true;

@@ -21,6 +21,7 @@
 #include "gateway/candidate.h"
 #include "gateway/clock.h"
 #include "gateway/health_check.h"
+#include "gateway/learn_worker.h"
 #include "gateway/quarantine.h"
 #include "gateway/relay_coap.h"
 #include "gateway/relay_mqtt.h"
@@ -99,8 +100,10 @@ struct worker_request {
         WORKER_SESSIONS, /* up to `room` sessions from `position` on */
         WORKER_KICK,
         WORKER_DRAIN,
-        WORKER_CANDIDATE, /* what is in `report` from its positions on */
-        WORKER_FORESEE,   /* the next sessions from `position` on, under generation `next` */
+        WORKER_CANDIDATE,  /* what is in `report` from its positions on */
+        WORKER_FORESEE,    /* the next sessions from `position` on, under generation `next` */
+        WORKER_LEARN,      /* `learn` is put in force */
+        WORKER_LEARN_COPY, /* of role `learn.place`, to `evidence` */
     } kind;
     atomic_bool done;
     struct worker_stats *stats;
@@ -117,6 +120,9 @@ struct worker_request {
     struct worker_report *report;
     const struct generation *next;
     struct relay_foresight foresight; /* added to */
+    struct learn_change learn;
+    struct evidence *evidence;
+    size_t copied; /* bytes; advanced */
 };
 
 struct worker;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@ static const char usage_text[] =
     "  explain CLIENT publish|subscribe TOPIC [--qos N] [--retain], explain CLIENT connect,\n"
     "  policy log | diff [REV [REV]] | show REV | restore REV, check [FILE], test,\n"
     "  candidate load [PATH] [--sample N%] | status | report | promote [--accept] | drop,\n"
+    "  learn start ROLE|--all [--for TIME] | status | report [ROLE] | write [-o FILE] [ROLE] | stop [ROLE],\n"
     "  reload [--wait] [--confirm TIME], confirm, kick CLIENT, drain\n"
     "exit: 0 yes, 1 no, 2 usage, 3 gateway unreachable, 4 not permitted, 78 policy refused\n";
 
@@ -58,7 +60,7 @@ static bool make_line(char *line, size_t room, bool json, char **words, int n)
 }
 
 /* The first line is the status, the rest is for the reader. */
-static int copy_answer(int fd, bool quiet)
+static int copy_answer(int fd, FILE *to, FILE *to_else)
 {
     FILE *in = fdopen(fd, "r");
     char buffer[LINE_BYTES];
@@ -67,11 +69,60 @@ static int copy_answer(int fd, bool quiet)
     int status = EXIT_UNREACHABLE;
     if (fgets(buffer, sizeof(buffer), in) != NULL)
         status = atoi(buffer);
+    if (status != 0)
+        to = to_else;
     size_t n;
     while ((n = fread(buffer, 1, sizeof(buffer), in)) > 0)
-        if (!quiet)
-            fwrite(buffer, 1, n, stdout);
+        if (to != NULL)
+            fwrite(buffer, 1, n, to);
     fclose(in);
+    return status;
+}
+
+/* `learn write -o FILE`: the words without the option. */
+static const char *take_output(char **words, int *n)
+{
+    const char *file = NULL;
+    int kept = 0;
+    if (*n < 2 || strcmp(words[0], "learn") != 0 || strcmp(words[1], "write") != 0)
+        return NULL;
+    for (int i = 0; i < *n; i++)
+        if (strcmp(words[i], "-o") == 0 && i + 1 < *n && file == NULL)
+            file = words[++i];
+        else
+            words[kept++] = words[i];
+    *n = kept;
+    return file;
+}
+
+/* The answer as a file, which appears whole or not at all; what is not an answer goes to stderr. */
+static int file_answer(int fd, const char *file)
+{
+    char aside[4096];
+    if ((size_t)snprintf(aside, sizeof(aside), "%s.XXXXXX", file) >= sizeof(aside)) {
+        fprintf(stderr, "sallyportctl: %s: its name is too long\n", file);
+        return EXIT_USAGE;
+    }
+    int to_fd = mkstemp(aside);
+    FILE *to = to_fd < 0 ? NULL : fdopen(to_fd, "w");
+    if (to == NULL) {
+        fprintf(stderr, "sallyportctl: %s: %s\n", aside, strerror(errno));
+        return EXIT_USAGE;
+    }
+    mode_t mask = umask(0);
+    umask(mask);
+    int status = copy_answer(fd, to, stderr);
+    (void)fchmod(to_fd, 0666 & ~mask); /* no secret is in it, and the gateway is somebody else */
+    bool good = status == 0 && fflush(to) == 0 && fsync(to_fd) == 0;
+    good = fclose(to) == 0 && good && rename(aside, file) == 0;
+    if (!good)
+        unlink(aside);
+    if (status == 0 && !good) {
+        fprintf(stderr, "sallyportctl: %s: %s\n", file, strerror(errno));
+        return EXIT_USAGE;
+    }
+    if (good)
+        printf("wrote %s; look at it, then: sallyport -t -p ITS-DIRECTORY\n", file);
     return status;
 }
 
@@ -102,7 +153,9 @@ int main(int argc, char **argv)
         argc--;
     }
     char line[LINE_BYTES];
-    if (!make_line(line, sizeof(line), json, argv + at, argc - at)) {
+    int words_n = argc - at;
+    const char *file = take_output(argv + at, &words_n);
+    if (!make_line(line, sizeof(line), json, argv + at, words_n)) {
         fputs(usage_text, stderr);
         return EXIT_USAGE;
     }
@@ -115,5 +168,7 @@ int main(int argc, char **argv)
         perror("sallyportctl");
         return EXIT_UNREACHABLE;
     }
-    return copy_answer(fd, quiet);
+    if (file != NULL)
+        return file_answer(fd, file);
+    return copy_answer(fd, quiet ? NULL : stdout, quiet ? NULL : stdout);
 }

@@ -399,6 +399,54 @@ enum outcome identity_resolve(const struct snapshot *snapshot, const struct clie
     return outcome == OUTCOME_ALLOWED ? set_values(&r) : outcome;
 }
 
+/* ---- all that could be a variable ------------------------------------------------------------------------
+ */
+
+struct each {
+    void (*call)(void *owner, struct bytes name, struct bytes value);
+    void *owner;
+};
+
+static void tell_set(const struct each *each, struct bytes name, struct bytes value)
+{
+    if (is_set(value))
+        each->call(each->owner, name, value);
+}
+
+static void tell_vars(const struct each *each, struct resolve *r, const struct policy_variable *vars,
+                      uint32_t n)
+{
+    char name[sizeof(VARIABLE_VAR_PREFIX) + TEMPLATE_NAME_MAX];
+    for (uint32_t i = 0; i < n; i++) {
+        int len = snprintf(name, sizeof(name), VARIABLE_VAR_PREFIX "%s", vars[i].name);
+        if (len > 0 && (size_t)len < sizeof(name))
+            tell_set(each, bytes_of(name, (size_t)len), var_value(r, bytes_of_text(vars[i].name)));
+    }
+}
+
+void identity_variables(const struct snapshot *snapshot, const struct client_facts *facts,
+                        const struct identity *identity,
+                        void (*call)(void *owner, struct bytes name, struct bytes value), void *owner)
+{
+    static const char *const names[] = {"client_id", "user", "cert.cn", "cert.ou",  "cert.san",
+                                        "psk.id",    "id",   "mac",     "listener", "source"};
+    struct identity own = *identity; /* value_of looks for its name */
+    struct resolve r = {.facts = facts, .out = &own, .role = &snapshot->roles[identity->role->index]};
+    struct each each = {.call = call, .owner = owner};
+    r.device = (const struct device *)identity->device;
+    (void)first_unmet(&r, r.role);
+    if (r.role->client_id != NULL && !snapshot_is_template(r.role->client_id))
+        (void)client_id_fits(&r);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        tell_set(&each, bytes_of_text(names[i]), named_value(&r, bytes_of_text(names[i])));
+    for (size_t i = 0; i < MATCH_GLOBS; i++)
+        for (uint32_t k = 0; k < r.captures[i].n; k++)
+            tell_set(&each, r.captures[i].capture[k].name, r.captures[i].capture[k].value);
+    tell_vars(&each, &r, r.role->vars, r.role->vars_n);
+    if (r.device != NULL)
+        tell_vars(&each, &r, r.device->vars, r.device->vars_n);
+}
+
 const char *identity_part_text(enum identity_part part)
 {
     static const char *const text[IDENTITY_PARTS] = {

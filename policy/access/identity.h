@@ -78,6 +78,16 @@ struct identity {
 enum outcome identity_resolve(const struct snapshot *snapshot, const struct client_facts *facts,
                               struct identity *out);
 
+/*
+ * Tells every variable that templates of the identity's role could use, whether its rules do so now or not,
+ * by the name that templates have for it: of the connection, of captures, and of the role's and the device's
+ * `vars`. Variables without a value are left out. `identity` was resolved under this snapshot, from these
+ * facts, with ALLOWED; name and value are borrowed for the call.
+ */
+void identity_variables(const struct snapshot *snapshot, const struct client_facts *facts,
+                        const struct identity *identity,
+                        void (*each)(void *owner, struct bytes name, struct bytes value), void *owner);
+
 /* What a role asks of a client and does not find: for explain. */
 struct identity_unmet {
     const char *what; /* "match.client_id", "client_id"... */

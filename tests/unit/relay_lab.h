@@ -35,9 +35,6 @@ struct lab_stream {
     const char *reason;
 };
 
-/* Of all labs that are opened next, each a worker; borrowed. NULL: each is by itself. */
-extern struct client_shares *lab_shares;
-
 struct relay_lab {
     struct mqtt_relays *relays;
     struct timer_wheel *timers;
