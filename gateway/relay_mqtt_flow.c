@@ -197,12 +197,30 @@ static bool pass_publish(struct relay *r, struct relay_side *from, struct offer 
     return good;
 }
 
+/* What of a SUBSCRIBE goes upstream behind its first part. */
+static bool forward_parts(struct relay *r, struct relay_side *from, struct mqtt_packet *packet,
+                          const struct guard_verdict *first)
+{
+    struct guard_verdict v = *first;
+    while (mqtt_guard_next_part(&r->guard, packet, &v)) {
+        size_t n = v.action == GUARD_FORWARD ? build(r, from, packet) : 0;
+        bool good = n != 0 && relay_send(r, relay_other(r, from), r->all->scratch, n);
+        if (v.action == GUARD_FORWARD)
+            mqtt_guard_advance(&r->guard, MQTT_FROM_CLIENT, packet, &v, relay_now(r));
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
 static void forward(struct relay *r, struct relay_side *from, struct offer *offer, struct mqtt_packet *packet,
                     bool whole, const struct guard_verdict *v, size_t n)
 {
     bool good = packet->type == MQTT_PUBLISH ? pass_publish(r, from, offer, &packet->publish, whole, n)
                                              : relay_send(r, relay_other(r, from), r->all->scratch, n);
     mqtt_guard_advance(&r->guard, sender_of(r, from), packet, v, relay_now(r));
+    if (good && v->rest.len != 0)
+        good = forward_parts(r, from, packet, v);
     if (!good) {
         relay_end(r, OUTCOME_NO_RESOURCES);
         return;

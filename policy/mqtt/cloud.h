@@ -5,10 +5,11 @@
  * with a reason.
  *
  * "plain" demands nothing. AWS IoT Core: QoS 0 and 1, 7 slashes and 256 bytes of topic, no retained message
- * on reserved topics, 128 KiB of payload, 8 filters a SUBSCRIBE, 50 subscriptions, 100 unacknowledged
- * messages each way, 128 bytes of client id, a keep-alive of 1200 s, 100 PUBLISH/s a connection. Azure IoT
- * Hub: QoS 0 and 1, the hub's own topics of that device only (the Will too), 256 KiB, a keep-alive of 1177 s.
- * Names are judged as the cloud sees them, mount point included. Pure; any thread.
+ * on reserved topics, 128 KiB of payload, 8 filters a SUBSCRIBE (longer ones go there in parts), 50
+ * subscriptions, 100 unacknowledged messages each way, 128 bytes of client id, a keep-alive of 1200 s, 100
+ * PUBLISH/s a connection. Azure IoT Hub: QoS 0 and 1, the hub's own topics of that device only (the Will
+ * too), 256 KiB, a keep-alive of 1177 s. Names are judged as the cloud sees them, mount point included. Pure;
+ * any thread.
  */
 #ifndef POLICY_MQTT_CLOUD_H
 #define POLICY_MQTT_CLOUD_H

@@ -93,6 +93,7 @@ struct guard_verdict {
     uint16_t alias;         /* likewise: that the packet sets */
     struct guard_answer answer;
     struct mqtt_request *request; /* likewise */
+    struct bytes rest;            /* entries of a SUBSCRIBE that go upstream behind this part of it */
 };
 
 /* Whose rate a packet counts against (F2, F3). */
@@ -196,6 +197,13 @@ bool mqtt_guard_admits(struct mqtt_guard *guard, enum mqtt_sender sender, uint8_
 /* Decides about a packet, which is rewritten for the other side. `whole`: all of its payload is at hand. */
 void mqtt_guard_check(struct mqtt_guard *guard, enum mqtt_sender sender, struct mqtt_packet *packet,
                       bool whole, uint64_t now_us, struct guard_verdict *verdict);
+/*
+ * After a SUBSCRIBE was passed on and recorded: makes the packet the next part of it, to be passed on and
+ * recorded like it, and answers true; false when there is none. The verdict's action is GUARD_CLOSE when
+ * there is no room for it.
+ */
+bool mqtt_guard_next_part(struct mqtt_guard *guard, struct mqtt_packet *packet,
+                          struct guard_verdict *verdict);
 /* Records that the verdict was carried out. */
 void mqtt_guard_advance(struct mqtt_guard *guard, enum mqtt_sender sender, const struct mqtt_packet *packet,
                         const struct guard_verdict *verdict, uint64_t now_us);

@@ -97,11 +97,6 @@ static void judge_entry(struct judging *j, uint32_t ordinal, const struct mqtt_f
     if (refusal.outcome == OUTCOME_ALLOWED)
         refusal.outcome = guard_judge_filter(g, entry->filter, qos, &refusal.rule);
     uint32_t decided_by = refusal.rule;
-    uint32_t filters_max = g->cloud != NULL ? cloud_limits(g->cloud->profile)->filters : 0;
-    if (refusal.outcome == OUTCOME_ALLOWED && filters_max != 0 && j->kept >= filters_max) {
-        refusal.outcome = OUTCOME_SUBSCRIPTION_CAP;
-        refusal.rule = ACL_RULE_NONE;
-    }
     if (refusal.outcome == OUTCOME_ALLOWED && fresh &&
         g->subscriptions.n + j->fresh >= g->role->limits.subscriptions) {
         refusal.outcome = OUTCOME_SUBSCRIPTION_CAP;
@@ -129,6 +124,51 @@ static void judge_entry(struct judging *j, uint32_t ordinal, const struct mqtt_f
         j->request->codes[ordinal] = refusal.code;
     }
     note_refusal(g->workspace, &refusal);
+}
+
+/* ---- in parts ----------------------------------------------------------------------------------------- */
+
+/* How many filters its upstream takes at a time. */
+static uint32_t part_max(const struct mqtt_guard *g)
+{
+    uint32_t filters = g->cloud != NULL ? cloud_limits(g->cloud->profile)->filters : 0;
+    return filters != 0 ? filters : UINT16_MAX;
+}
+
+/* The packet and its request are of the first `list_count` entries at most; what is left is the verdict's. */
+static void cut_part(const struct mqtt_guard *g, struct bytes entries, struct mqtt_packet *p,
+                     struct guard_verdict *v)
+{
+    struct cursor list = cursor_of(entries);
+    struct mqtt_filter entry;
+    uint16_t n = 0;
+    while (n < part_max(g) && mqtt_filter_next(&list, MQTT_SUBSCRIBE, &entry))
+        n++;
+    v->rest = bytes_of(list.at, cursor_left(&list));
+    p->list = bytes_of(entries.at, entries.len - v->rest.len);
+    p->list_count = n;
+    v->request->sent = n;
+}
+
+bool mqtt_guard_next_part(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v)
+{
+    if (v->rest.len == 0)
+        return false;
+    struct mqtt_request *before = v->request;
+    uint16_t id = guard_free_id(g);
+    struct mqtt_request *part = id != 0 ? requests_make(g->workspace, MQTT_SUBSCRIBE, 0, false) : NULL;
+    if (part == NULL) {
+        guard_close(g, OUTCOME_NO_RESOURCES, v);
+        return true;
+    }
+    part->whole = before->whole != NULL ? before->whole : before;
+    part->first = (uint16_t)(before->first + before->sent);
+    part->wire = id;
+    part->whole->unanswered++;
+    v->request = part;
+    p->packet_id = id;
+    cut_part(g, v->rest, p, v);
+    return true;
 }
 
 /* ---- SUBSCRIBE ---------------------------------------------------------------------------------------- */
@@ -159,7 +199,9 @@ void guard_check_subscribe(struct mqtt_guard *g, struct mqtt_packet *p, uint64_t
         return;
     }
     uint16_t wire = guard_wire_id(g, p->packet_id);
-    j.request = p->list_count <= w->codes_room ? requests_make(w, MQTT_SUBSCRIBE, p->list_count) : NULL;
+    bool in_parts = p->list_count > part_max(g);
+    j.request =
+        p->list_count <= w->codes_room ? requests_make(w, MQTT_SUBSCRIBE, p->list_count, in_parts) : NULL;
     if (j.request == NULL || wire == 0) {
         if (j.request != NULL)
             w->put(w, j.request);
@@ -177,13 +219,11 @@ void guard_check_subscribe(struct mqtt_guard *g, struct mqtt_packet *p, uint64_t
     }
     j.request->id = p->packet_id;
     j.request->wire = wire;
-    j.request->sent = (uint16_t)j.kept;
     p->packet_id = wire;
-    p->list = bytes_of(w->entries, j.entries_used);
-    p->list_count = (uint16_t)j.kept;
     v->action = GUARD_FORWARD;
     v->record = GUARD_RECORD_REQUEST;
     v->request = j.request;
+    cut_part(g, bytes_of(w->entries, j.entries_used), p, v);
 }
 
 /* ---- UNSUBSCRIBE: never refused ----------------------------------------------------------------------- */
@@ -193,7 +233,7 @@ void guard_check_unsubscribe(struct mqtt_guard *g, struct mqtt_packet *p, struct
     if (id_in_use(g, p->packet_id, v))
         return;
     uint16_t wire = guard_wire_id(g, p->packet_id);
-    struct mqtt_request *request = requests_make(g->workspace, MQTT_UNSUBSCRIBE, p->list_count);
+    struct mqtt_request *request = requests_make(g->workspace, MQTT_UNSUBSCRIBE, p->list_count, false);
     if (request == NULL || wire == 0 || p->list_count > g->workspace->codes_room) {
         if (request != NULL)
             g->workspace->put(g->workspace, request);
@@ -212,10 +252,11 @@ void guard_advance_request(struct mqtt_guard *g, const struct mqtt_packet *p, co
 {
     struct cursor list = cursor_of(p->list);
     struct mqtt_filter entry;
+    const struct mqtt_request *whole = v->request->whole != NULL ? v->request->whole : v->request;
     requests_add(&g->requests, v->request);
-    for (uint16_t i = 0; mqtt_filter_next(&list, p->type, &entry); i++) {
+    for (uint16_t i = v->request->first; mqtt_filter_next(&list, p->type, &entry); i++) {
         if (p->type == MQTT_SUBSCRIBE)
-            subscriptions_add(&g->subscriptions, entry.filter, entry.qos, v->request->id, i);
+            subscriptions_add(&g->subscriptions, entry.filter, entry.qos, whole->id, i);
         else
             subscriptions_remove(&g->subscriptions, entry.filter);
     }
@@ -228,14 +269,25 @@ static bool has_codes(const struct mqtt_guard *g, const struct mqtt_packet *p)
     return p->type == MQTT_SUBACK || g->version == MQTT_5;
 }
 
+/* What the upstream said of the filter that was passed on as number `at`, of which this answer may be. */
+static uint8_t code_of(const struct mqtt_request *whole, const struct mqtt_request *part,
+                       const uint8_t *answer, uint32_t at)
+{
+    if (at >= part->first && at - part->first < part->sent)
+        return answer[at - part->first];
+    return whole->codes[whole->n + at];
+}
+
 /* Puts our codes and the upstream's in the order of the filters. */
-static void merge(struct mqtt_workspace *w, const struct mqtt_request *request, struct mqtt_packet *p)
+static void merge(struct mqtt_workspace *w, const struct mqtt_request *whole, const struct mqtt_request *part,
+                  struct mqtt_packet *p)
 {
     uint32_t theirs = 0;
-    for (uint32_t i = 0; i < request->n; i++)
-        w->codes[i] = request->codes[i] == REQUEST_ASKED ? p->list.at[theirs++] : request->codes[i];
-    p->list = bytes_of(w->codes, request->n);
-    p->list_count = request->n;
+    for (uint32_t i = 0; i < whole->n; i++)
+        w->codes[i] =
+            whole->codes[i] == REQUEST_ASKED ? code_of(whole, part, p->list.at, theirs++) : whole->codes[i];
+    p->list = bytes_of(w->codes, whole->n);
+    p->list_count = whole->n;
 }
 
 void guard_check_suback(struct mqtt_guard *g, struct mqtt_packet *p, struct guard_verdict *v)
@@ -252,27 +304,52 @@ void guard_check_suback(struct mqtt_guard *g, struct mqtt_packet *p, struct guar
         return;
     }
     v->request = request;
-    if (request->id == 0) { /* we asked, the client did not */
+    const struct mqtt_request *whole = request->whole != NULL ? request->whole : request;
+    if (whole->id == 0 || whole->unanswered > 1) { /* we asked, the client did not; or others are to answer */
         guard_drop(OUTCOME_ALLOWED, v);
         v->quiet = true;
     } else {
         guard_forward(v);
-        p->packet_id = request->id;
+        p->packet_id = whole->id;
         if (has_codes(g, p))
-            merge(g->workspace, request, p);
+            merge(g->workspace, whole, request, p);
     }
     v->record = GUARD_RECORD_ANSWERED;
 }
 
+/* The codes of a part: of those that were passed on the answer is the upstream's own as long as other parts
+ * are to answer, and the last one was merged. */
+static void settle(struct mqtt_guard *g, const struct mqtt_packet *p, struct mqtt_request *whole,
+                   const struct mqtt_request *part)
+{
+    uint16_t at = 0;
+    bool merged = whole->id != 0 && whole->unanswered == 1;
+    for (uint32_t i = 0; i < whole->n; i++) {
+        if (whole->codes[i] != REQUEST_ASKED)
+            continue;
+        if (at >= part->first && at - part->first < part->sent) {
+            uint8_t code = p->list.at[merged ? i : (uint32_t)(at - part->first)];
+            subscriptions_settle(&g->subscriptions, whole->id, at, code < 0x80);
+            if (whole->unanswered > 1)
+                whole->codes[whole->n + at] = code;
+        }
+        at++;
+    }
+}
+
 void guard_advance_answered(struct mqtt_guard *g, const struct mqtt_packet *p, const struct guard_verdict *v)
 {
-    const struct mqtt_request *request = v->request;
-    uint16_t ordinal = 0;
+    struct mqtt_request *part = v->request;
+    struct mqtt_request *whole = part->whole != NULL ? part->whole : part;
     if (p->type == MQTT_SUBACK)
-        for (uint32_t i = 0; i < request->n; i++)
-            if (request->codes[i] == REQUEST_ASKED)
-                subscriptions_settle(&g->subscriptions, request->id, ordinal++, p->list.at[i] < 0x80);
-    requests_remove(&g->requests, v->request, g->workspace);
+        settle(g, p, whole, part);
+    whole->unanswered--;
+    if (part != whole)
+        requests_remove(&g->requests, part, g->workspace);
+    if (whole->unanswered == 0)
+        requests_remove(&g->requests, whole, g->workspace);
+    else if (part == whole)
+        requests_unwire(&g->requests, whole);
 }
 
 /* ---- what is no longer allowed ------------------------------------------------------------------------ */
@@ -310,7 +387,7 @@ bool mqtt_guard_revoke(struct mqtt_guard *g, struct mqtt_packet *out, bool *agai
     if (g->state != GUARD_RUNNING || g->subscriptions.n == 0)
         return false;
     struct mqtt_request *request =
-        g->requests.used < REQUESTS_MAX ? requests_make(g->workspace, MQTT_UNSUBSCRIBE, 0) : NULL;
+        g->requests.used < REQUESTS_MAX ? requests_make(g->workspace, MQTT_UNSUBSCRIBE, 0, false) : NULL;
     uint16_t id = request != NULL ? guard_free_id(g) : 0;
     uint16_t n = id != 0 ? collect_lost(g, &bytes) : 0;
     if (n == 0) {

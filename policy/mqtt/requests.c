@@ -7,14 +7,15 @@ void requests_fini(struct requests *requests, struct mqtt_workspace *memory)
         requests_remove(requests, requests->first, memory);
 }
 
-struct mqtt_request *requests_make(struct mqtt_workspace *memory, enum mqtt_type type, uint16_t n)
+struct mqtt_request *requests_make(struct mqtt_workspace *memory, enum mqtt_type type, uint16_t n,
+                                   bool in_parts)
 {
-    uint32_t given;
-    struct mqtt_request *request = memory->get(memory, (uint32_t)sizeof(struct mqtt_request) + n, &given);
+    uint32_t given, room = in_parts ? 2 * (uint32_t)n : n;
+    struct mqtt_request *request = memory->get(memory, (uint32_t)sizeof(struct mqtt_request) + room, &given);
     if (request == NULL)
         return NULL;
-    *request = (struct mqtt_request){.n = n, .sent = n, .type = (uint8_t)type};
-    memset(request->codes, REQUEST_ASKED, n);
+    *request = (struct mqtt_request){.n = n, .sent = n, .unanswered = 1, .type = (uint8_t)type};
+    memset(request->codes, REQUEST_ASKED, room);
     return request;
 }
 
@@ -41,6 +42,13 @@ struct mqtt_request *requests_find_wire(const struct requests *requests, uint16_
     while (request != NULL && request->wire != wire)
         request = request->next;
     return request;
+}
+
+void requests_unwire(struct requests *requests, struct mqtt_request *request)
+{
+    if (request->id == request->wire)
+        requests->own++;
+    request->wire = 0;
 }
 
 void requests_remove(struct requests *requests, struct mqtt_request *request, struct mqtt_workspace *memory)

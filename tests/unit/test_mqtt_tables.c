@@ -260,7 +260,7 @@ static void request_list(void)
     struct requests requests = {0};
     memory_workspace_init(&memory);
     for (uint16_t i = 0; i < 5; i++) {
-        struct mqtt_request *r = requests_make(&memory.base, MQTT_SUBSCRIBE, 3);
+        struct mqtt_request *r = requests_make(&memory.base, MQTT_SUBSCRIBE, 3, false);
         CU_ASSERT_PTR_NOT_NULL_FATAL(r);
         r->id = i; /* 0: our own */
         r->wire = i == 0 || i == 3 ? (uint16_t)(100 + i) : i;
@@ -277,7 +277,7 @@ static void request_list(void)
     requests_fini(&requests, &memory.base);
     CU_ASSERT_TRUE(requests.used == 0 && memory.out == 0);
     memory.grant = 0;
-    CU_ASSERT_PTR_NULL(requests_make(&memory.base, MQTT_SUBSCRIBE, 1));
+    CU_ASSERT_PTR_NULL(requests_make(&memory.base, MQTT_SUBSCRIBE, 1, false));
 }
 
 /* ---- subscriptions ------------------------------------------------------------------------------------ */

@@ -268,10 +268,14 @@ static void aws_on_the_path(void)
     while (mqtt_filter_next(&list, MQTT_SUBSCRIBE, &entry))
         CU_ASSERT_EQUAL(entry.qos, 1); /* asked for 2, never said */
     const uint8_t codes[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    CU_ASSERT_TRUE_FATAL(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p) && p.list_count == 1);
+    uint16_t second = p.packet_id;
     p = lab_suback(MQTT_5, MQTT_SUBACK, 3, codes, 8);
     lab_send(s.upstream, &p);
+    p = lab_suback(MQTT_5, MQTT_SUBACK, second, codes, 1);
+    lab_send(s.upstream, &p);
     CU_ASSERT_TRUE_FATAL(lab_next(device, MQTT_FROM_SERVER, MQTT_5, &p) && p.type == MQTT_SUBACK);
-    CU_ASSERT(p.list_count == 9 && p.list.at[7] == 1 && p.list.at[8] == 0x97);
+    CU_ASSERT(p.list_count == 9 && p.list.at[7] == 1 && p.list.at[8] == 1);
     /* 100 a second are read, two were before; the next waits (nothing is lost). */
     p = lab_publish(MQTT_5, "t/1", 0, 0);
     for (int i = 0; i < 99; i++)
@@ -282,6 +286,83 @@ static void aws_on_the_path(void)
     CU_ASSERT_EQUAL(passed, 98);
     lab_wait(&lab, 20000);
     CU_ASSERT_TRUE(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p));
+    close_cloud();
+}
+
+#define PARTS 3
+
+/* The parts of one SUBSCRIBE are answered in this order; the client is told once, behind the last, all codes
+ * in the order of its filters [MQTT-3.8.4-6]. */
+static void aws_in_parts(const uint8_t order[PARTS], enum mqtt_version version)
+{
+    static const char *const filters[] = {"t/0",  "t/1",  "no/1", "t/2",  "t/3",  "t/4",  "t/5",
+                                          "t/6",  "t/7",  "t/8",  "t/9",  "no/2", "t/10", "t/11",
+                                          "t/12", "t/13", "t/14", "t/15", "t/16", "no/3", NULL};
+    static const uint16_t sizes[PARTS] = {8, 8, 1};
+    struct policy_role_spec role = all_role();
+    uint16_t ids[PARTS] = {0};
+    uint8_t codes[8], refused = version == MQTT_5 ? 0x87 : 0x80;
+    struct mqtt_packet p;
+    open_cloud(&role, CLOUD_AWS);
+    struct lab_session s = lab_session(&lab, version, "truck-017");
+    p = lab_subscribe(version, MQTT_SUBSCRIBE, 7, 1, filters);
+    lab_send(s.device, &p);
+    for (size_t i = 0; i < PARTS; i++) {
+        CU_ASSERT_TRUE_FATAL(lab_next(s.upstream, MQTT_FROM_CLIENT, version, &p));
+        CU_ASSERT(p.type == MQTT_SUBSCRIBE && p.list_count == sizes[i]);
+        ids[i] = p.packet_id;
+    }
+    CU_ASSERT(ids[0] == 7 && ids[1] != 7 && ids[2] != ids[1] && ids[2] != 7 &&
+              !lab_next(s.upstream, MQTT_FROM_CLIENT, version, &p));
+    for (size_t i = 0; i < PARTS; i++) {
+        CU_ASSERT_FALSE(lab_next(s.device, MQTT_FROM_SERVER, version, &p));
+        for (uint16_t k = 0; k < 8; k++)
+            codes[k] = order[i] * 8 + k == 5 ? 0x80 : (uint8_t)(k & 1); /* the sixth is refused up there */
+        p = lab_suback(version, MQTT_SUBACK, ids[order[i]], codes, sizes[order[i]]);
+        lab_send(s.upstream, &p);
+    }
+    CU_ASSERT_TRUE_FATAL(lab_next(s.device, MQTT_FROM_SERVER, version, &p));
+    CU_ASSERT(p.type == MQTT_SUBACK && p.packet_id == 7 && p.list_count == 20);
+    for (uint32_t i = 0, at = 0; i < 20; i++) {
+        bool ours = i == 2 || i == 11 || i == 19;
+        CU_ASSERT_EQUAL(p.list.at[i], ours ? refused : at == 5 ? 0x80 : (at % 8) & 1);
+        at += !ours;
+    }
+    /* All is settled: the identifiers are free, and a new policy finds sixteen subscriptions. */
+    p = lab_subscribe(version, MQTT_UNSUBSCRIBE, 7, 0, (const char *const[]){"t/1", NULL});
+    lab_send(s.device, &p);
+    CU_ASSERT_TRUE(lab_next(s.upstream, MQTT_FROM_CLIENT, version, &p) && p.packet_id == 7);
+    CU_ASSERT_FALSE(s.device->finished);
+    close_cloud();
+}
+
+static void aws_many_filters(void)
+{
+    static const uint8_t orders[][PARTS] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
+        for (int version = MQTT_3_1_1; version <= MQTT_5; version++)
+            aws_in_parts(orders[i], (enum mqtt_version)version);
+}
+
+/* A cloud that answers a part with too few codes; a session that ends with parts unanswered leaves nothing.
+ */
+static void aws_parts_end(void)
+{
+    static const char *const filters[] = {"t/1", "t/2", "t/3", "t/4", "t/5",
+                                          "t/6", "t/7", "t/8", "t/9", NULL};
+    struct policy_role_spec role = all_role();
+    open_cloud(&role, CLOUD_AWS);
+    struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+    struct mqtt_packet p = lab_subscribe(MQTT_5, MQTT_SUBSCRIBE, 65535, 1, filters);
+    lab_send(s.device, &p); /* by the identifier that parts begin with */
+    CU_ASSERT_TRUE(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p) && p.packet_id == 65535);
+    CU_ASSERT_TRUE(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p) && p.packet_id == 65534);
+    p = lab_subscribe(MQTT_5, MQTT_SUBSCRIBE, 65534, 1, (const char *const[]){"t/a", NULL});
+    lab_send(s.device, &p); /* by the part's: goes by another */
+    CU_ASSERT_TRUE(lab_next(s.upstream, MQTT_FROM_CLIENT, MQTT_5, &p) && p.packet_id == 65533);
+    p = lab_suback(MQTT_5, MQTT_SUBACK, 65534, (const uint8_t[]){1, 1}, 2);
+    lab_send(s.upstream, &p);
+    CU_ASSERT_TRUE(lab_next(s.device, MQTT_FROM_SERVER, MQTT_5, &p) && p.type == MQTT_DISCONNECT);
     close_cloud();
 }
 
@@ -474,6 +555,8 @@ static const struct unit_test tests[] = {
     {"revoked by the mounted name (C5, G3)", revoked_by_the_mounted_name},
     {"Wills are mounted (C5, D10)", wills_are_mounted},
     {"AWS on the path (J, traps part 3)", aws_on_the_path},
+    {"AWS: more than eight filters go in parts (traps part 3)", aws_many_filters},
+    {"AWS: parts that do not end well", aws_parts_end},
     {"AWS never sees QoS 2 (J, traps part 3)", aws_never_sees_qos_2},
     {"Azure on the path (J, traps part 3)", azure_on_the_path},
     {"sessions are capped (C5)", sessions_are_capped},
