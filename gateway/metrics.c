@@ -144,6 +144,7 @@ static void each_locked(each_fn *each, void *owner)
         {"worker.loops", offsetof(struct worker_stats, loops)},
         {"worker.busy-cycles", offsetof(struct worker_stats, busy_tsc)},
         {"worker.total-cycles", offsetof(struct worker_stats, total_tsc)},
+        {"tcp.foreign-vlan", offsetof(struct worker_stats, foreign_vlan)},
         {"worker.steered", offsetof(struct worker_stats, steered)},
         {"tcp.bad-headers", offsetof(struct worker_stats, bad_tcp_headers)},
         {"events.dropped", offsetof(struct worker_stats, events_dropped)},

@@ -270,6 +270,18 @@ static void flush_side(struct relay_side *side)
         stream_flush(side->stream);
 }
 
+bool mqtt_relays_tell_foreign(const struct stream *device, const char *what)
+{
+    if (device->handler != &relay_device_handler)
+        return false;
+    struct relay *r = device->owner;
+    relay_report(r, &(struct relay_report){.kind = EVENT_IDENTITY_VIOLATION,
+                                           .outcome = OUTCOME_IDENTITY_MISMATCH,
+                                           .rule = ACL_RULE_NONE,
+                                           .detail = what});
+    return true;
+}
+
 void mqtt_relays_flush(struct mqtt_relays *all)
 {
     struct relay *r;

@@ -109,6 +109,9 @@ void mqtt_relays_destroy(struct mqtt_relays *relays);
 
 /* Takes over an accepted device stream (sets handler and owner), or aborts it when there is no room. */
 void mqtt_relays_accept(struct mqtt_relays *relays, struct stream *device, const struct relay_origin *origin);
+/* Somebody else sent in the name of this device's stream, and was not heard (C4): tells of it with the
+ * sentence, when the stream is a relay's own; false: it is not (TLS, or not accepted yet). */
+bool mqtt_relays_tell_foreign(const struct stream *device, const char *what);
 /* Takes the verdicts on passwords that came, for sessions that wait for them; answers how many. */
 uint32_t mqtt_relays_poll(struct mqtt_relays *relays);
 /* End of a burst: lets what was written leave, upstream and down. */

@@ -12,7 +12,8 @@
 static bool folds(enum event_kind kind)
 {
     return kind == EVENT_MQTT_PUBLISH_DENIED || kind == EVENT_MQTT_SUBSCRIBE_DENIED ||
-           kind == EVENT_MQTT_DELIVERY_DENIED || kind == EVENT_LIMIT_EXCEEDED || kind == EVENT_PROTOCOL_ERROR;
+           kind == EVENT_MQTT_DELIVERY_DENIED || kind == EVENT_IDENTITY_VIOLATION ||
+           kind == EVENT_LIMIT_EXCEEDED || kind == EVENT_PROTOCOL_ERROR;
 }
 
 /* The session's row for this kind and outcome; the least used when there is none. */

@@ -67,6 +67,7 @@ struct worker_stats {
     uint64_t connections_refused[OUTCOME_COUNT];
     uint64_t steered;
     uint64_t bad_tcp_headers;
+    uint64_t foreign_vlan; /* segments that named a connection of another VLAN */
     uint64_t events_dropped;
     uint64_t tcp[TCP_COUNTER_COUNT];
     uint64_t tls[TLS_COUNTER_COUNT];

@@ -69,7 +69,7 @@ static void on_accepted(void *owner, const struct flow_key *key, uint32_t path, 
         return;
     }
     struct relay_origin origin = {.listener = index, .interface = key->interface, .key = *key};
-    origin.has_mac = ip_stack_path_mac(w->stack, path, origin.mac);
+    worker_watch(w, path, &origin, stream);
     source_table_open(w->sources, &key->remote);
     const struct config_listener *listener = &w->generation->config->listeners[index];
     if (listener->security != CONFIG_SECURITY_TLS) {
@@ -113,8 +113,12 @@ static uint16_t on_mss(void *owner, const struct flow_key *key, uint32_t path)
     return transport_tcp_mss(w->stack, key, path);
 }
 
-const struct tcp_host worker_tcp_host = {
-    .emit = on_emit, .admit = on_admit, .accepted = on_accepted, .mss = on_mss};
+const struct tcp_host worker_tcp_host = {.emit = on_emit,
+                                         .admit = on_admit,
+                                         .accepted = on_accepted,
+                                         .mss = on_mss,
+                                         .foreign = worker_foreign,
+                                         .stray = worker_stray};
 
 /* ---- connections to upstreams -------------------------------------------------------- */
 

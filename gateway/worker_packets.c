@@ -12,6 +12,22 @@ struct neighbor_news {
     struct ip_address address;
 };
 
+/* Its source does not live there: it may yet name a connection of another VLAN. */
+static void on_implausible(void *owner, const struct ip_packet *packet)
+{
+    const struct frame *frame = &packet->frame;
+    const uint8_t *tcp = frame->transport;
+    if (frame->protocol != IPPROTO_TCP || (tcp[13] & TCP_SYN) != 0)
+        return;
+    struct flow_key key = {.local = frame->destination,
+                           .remote = frame->source,
+                           .local_port = (uint16_t)(tcp[2] << 8 | tcp[3]),
+                           .remote_port = (uint16_t)(tcp[0] << 8 | tcp[1]),
+                           .interface = packet->interface,
+                           .protocol = IPPROTO_TCP};
+    worker_stray(owner, &key, transport_sender(packet));
+}
+
 static bool on_claims(void *owner, uint16_t interface, uint8_t protocol, const struct ip_address *destination,
                       uint16_t port, const struct ip_packet *packet)
 {
@@ -70,8 +86,11 @@ static void on_unreachable(void *owner, const struct flow_key *key, const uint8_
         coap_relays_unreachable(w->coap, key);
 }
 
-const struct ip_stack_handler worker_stack_handler = {
-    .claims = on_claims, .tcp = on_tcp, .udp = on_udp, .unreachable = on_unreachable};
+const struct ip_stack_handler worker_stack_handler = {.claims = on_claims,
+                                                      .tcp = on_tcp,
+                                                      .udp = on_udp,
+                                                      .unreachable = on_unreachable,
+                                                      .implausible = on_implausible};
 
 /* Worker 0 hears ARP and neighbour discovery for all; the others are told. */
 void worker_tell_neighbor(void *owner, uint16_t interface, const struct ip_address *address,

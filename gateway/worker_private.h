@@ -46,6 +46,10 @@ struct worker {
     bool draining;
     uint64_t refused_event_us;
     uint32_t refused_since;
+    uint64_t foreign_event_us;
+    uint32_t foreign_since;
+    uint64_t stray_second; /* in which stray_left more are looked into */
+    uint32_t stray_left;
     uint32_t dials;
     uint64_t started_tsc;
     _Atomic uint64_t heartbeat;
@@ -82,6 +86,12 @@ struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[CO
 bool worker_admit(struct worker *w, const struct flow_key *key, uint16_t listener);
 bool worker_coap_from_device(struct worker *w, const struct ip_packet *packet, const struct flow_key *key,
                              struct bytes payload);
+
+/* Who sends in the name of somebody else's connection (C4): worker_watch.c. */
+void worker_watch(struct worker *w, uint32_t path, struct relay_origin *origin, struct stream *stream);
+void worker_foreign(void *owner, struct stream *stream, uint64_t sender);
+/* A segment for no flow: does it name one of another VLAN? */
+void worker_stray(void *owner, const struct flow_key *key, uint64_t sender);
 
 /* Bursts of all ports and frames that other workers handed over; answers how many frames. */
 uint32_t worker_receive(struct worker *w);

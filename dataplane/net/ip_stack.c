@@ -309,6 +309,14 @@ bool ip_stack_path_mac(const struct ip_stack *stack, uint32_t path, uint8_t mac[
     return true;
 }
 
+bool ip_stack_path_direct(const struct ip_stack *stack, uint32_t path, const struct ip_address *address)
+{
+    if (path == IP_STACK_PATH_NONE)
+        return false;
+    const struct neighbor *n = neighbor_at(stack->neighbors, path & IP_STACK_NEIGHBORS_MAX);
+    return n != NULL && n->interface == path >> IP_STACK_PATH_SHIFT && ip_address_equal(&n->address, address);
+}
+
 void ip_stack_learn(struct ip_stack *stack, uint16_t interface, const struct ip_address *address,
                     const uint8_t mac[6], uint64_t now_us)
 {

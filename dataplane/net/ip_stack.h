@@ -72,6 +72,9 @@ struct ip_stack_handler {
      * least 8 bytes). */
     void (*unreachable)(void *owner, const struct flow_key *key, const uint8_t *quoted, size_t quoted_len,
                         uint16_t next_mtu, uint64_t now_us);
+    /* A TCP or UDP packet whose source does not live behind its interface, and which is dropped: its checksum
+     * is not verified and it has no path. May be NULL. */
+    void (*implausible)(void *owner, const struct ip_packet *packet);
 };
 
 /* How a packet is refused whose sender is to know (by default nobody is told anything). */
@@ -103,6 +106,8 @@ uint16_t ip_stack_path_mtu(const struct ip_stack *stack, uint32_t path);
  * none. */
 bool ip_stack_source(const struct ip_stack *stack, uint32_t path, const struct ip_address *destination,
                      struct ip_address *out);
+/* Whether `address` itself is the neighbour behind the path, and not a router that leads there. */
+bool ip_stack_path_direct(const struct ip_stack *stack, uint32_t path, const struct ip_address *address);
 /* MAC of the neighbour behind a path, when known (C4, events). */
 bool ip_stack_path_mac(const struct ip_stack *stack, uint32_t path, uint8_t mac[6]);
 

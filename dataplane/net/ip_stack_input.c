@@ -130,8 +130,11 @@ static enum frame_outcome transport_packet(struct ip_stack *stack, struct ip_int
     if (kind == DESTINATION_GROUP ? frame->protocol != WIRE_PROTOCOL_UDP : frame->multicast_mac)
         return FRAME_NOT_FOR_US;
     enum source_kind source = source_kind(stack, interface, &frame->source);
-    if (source == SOURCE_IMPLAUSIBLE)
+    if (source == SOURCE_IMPLAUSIBLE) {
+        if (stack->handler->implausible != NULL)
+            stack->handler->implausible(stack->owner, packet);
         return FRAME_BAD_SOURCE;
+    }
     if (!stack->handler->claims(stack->owner, interface->index, frame->protocol, &frame->destination,
                                 be16_get(ports->destination_port), packet))
         return FRAME_NO_LISTENER;

@@ -5,6 +5,15 @@
 
 #define CHECKSUM_OFFSET 16
 
+uint64_t transport_sender(const struct ip_packet *packet)
+{
+    const uint8_t *mac = packet->frame.ethernet + 6; /* behind the destination */
+    uint64_t sender = TRANSPORT_SENDER;
+    for (int i = 0; i < 6; i++)
+        sender |= (uint64_t)mac[i] << (40 - 8 * i);
+    return sender;
+}
+
 static void fill_segment(struct tcp_segment_in *segment, const struct ip_packet *packet)
 {
     const struct frame *frame = &packet->frame;
@@ -25,6 +34,7 @@ static void fill_segment(struct tcp_segment_in *segment, const struct ip_packet 
     segment->payload = frame->transport + header;
     segment->payload_len = frame->transport_len - header;
     segment->path = packet->path;
+    segment->sender = transport_sender(packet);
 }
 
 /* A segment that no state can make sense of: no port, or flags that exclude each other. */

@@ -11,6 +11,11 @@
 #include "dataplane/net/ip_stack.h"
 #include "dataplane/tcp/tcp.h"
 
+#define TRANSPORT_SENDER (UINT64_C(1) << 48)
+
+/* Who sent a packet, as tcp_segment_in.sender has it: the source MAC, first byte highest, behind
+ * TRANSPORT_SENDER. */
+uint64_t transport_sender(const struct ip_packet *packet);
 /* Feeds TCP packets of one burst; malformed headers are counted in *bad_headers. */
 void transport_tcp_input(struct tcp_endpoint *tcp, const struct ip_packet *packets, uint32_t n,
                          uint64_t now_us, uint64_t *bad_headers);

@@ -62,6 +62,7 @@ enum tcp_state {
 #define TCP_F_RACK_BUMPED (1u << 27)   /* the reordering window has grown in this round */
 #define TCP_F_GAPS (1u << 28)     /* segments came out of order or twice in this window's worth of data */
 #define TCP_F_REPEATED (1u << 30) /* something was sent again in this recovery */
+#define TCP_F_WATCHED (1u << 31)  /* by endpoint.senders */
 #define TCP_F_ACK_GAP (1u << 29)  /* a segment out of order waits for its acknowledgement */
 
 enum tcp_armed {
@@ -236,6 +237,7 @@ struct tcp_endpoint {
     struct tcp_connection *dirty_tail;
     struct flow_table *table; /* values below limits.connections: connections; above: waits */
     struct slab *connections;
+    uint64_t *senders; /* by index of the connection: of those that are watched */
     struct chunk_pool *chunks;
     struct timer_wheel *timers;
     struct tcp_host host;
@@ -256,7 +258,8 @@ struct tcp_endpoint {
     struct siphash_key cookie_key;
     struct siphash_key noise_key;
     uint64_t noise;
-    uint64_t cookie_us; /* when the last cookie was sent; 0: never */
+    uint64_t completing; /* sender of the segment that completes a handshake, during host.accepted */
+    uint64_t cookie_us;  /* when the last cookie was sent; 0: never */
     struct tcp_rate resets;
     struct tcp_rate challenges;
     uint64_t counters[TCP_COUNTER_COUNT];

@@ -78,7 +78,9 @@ struct tcp_endpoint *tcp_create(const struct tcp_limits *limits, const struct tc
     memcpy(table_secret, &table_key, sizeof(table_secret));
     tcp->table = flow_table_create(limits->connections + waits, table_secret);
     tcp->connections = slab_create(limits->connections, sizeof(struct tcp_connection));
-    if (tcp->table == NULL || tcp->connections == NULL || !tcp_time_wait_init(tcp, waits)) {
+    tcp->senders = calloc(limits->connections, sizeof(*tcp->senders));
+    if (tcp->table == NULL || tcp->connections == NULL || tcp->senders == NULL ||
+        !tcp_time_wait_init(tcp, waits)) {
         tcp_destroy(tcp);
         return NULL;
     }
@@ -105,6 +107,7 @@ void tcp_destroy(struct tcp_endpoint *tcp)
     tcp_time_wait_fini(tcp);
     slab_destroy(tcp->connections);
     flow_table_destroy(tcp->table);
+    free(tcp->senders);
     free(tcp);
 }
 
@@ -348,6 +351,7 @@ void tcp_prefetch_connection(const struct tcp_endpoint *tcp, const struct flow_k
     if (value >= tcp->limits.connections)
         return;
     const uint8_t *c = slab_object(tcp->connections, value);
+    __builtin_prefetch(&tcp->senders[value]);
     for (size_t line = 0; line < sizeof(struct tcp_connection); line += 64)
         __builtin_prefetch(c + line);
 }
@@ -355,6 +359,27 @@ void tcp_prefetch_connection(const struct tcp_endpoint *tcp, const struct flow_k
 bool tcp_flow_exists(const struct tcp_endpoint *tcp, const struct flow_key *key)
 {
     return flow_table_find(tcp->table, key, flow_table_hash(tcp->table, key)) != FLOW_TABLE_NONE;
+}
+
+uint64_t tcp_stream_sender(const struct stream *stream)
+{
+    return tcp_connection_of(stream)->tcp->completing;
+}
+
+void tcp_stream_watch(struct stream *stream, uint64_t sender)
+{
+    struct tcp_connection *c = tcp_connection_of(stream);
+    c->tcp->senders[slab_handle_of(c->tcp->connections, c).index] = sender;
+    c->flags = sender != 0 ? c->flags | TCP_F_WATCHED : c->flags & ~TCP_F_WATCHED;
+}
+
+struct stream *tcp_watched(const struct tcp_endpoint *tcp, const struct flow_key *key)
+{
+    uint32_t value = flow_table_find(tcp->table, key, flow_table_hash(tcp->table, key));
+    if (value >= tcp->limits.connections)
+        return NULL;
+    struct tcp_connection *c = slab_object(tcp->connections, value);
+    return (c->flags & TCP_F_WATCHED) == 0 ? NULL : &c->stream;
 }
 
 uint64_t tcp_counter(const struct tcp_endpoint *tcp, enum tcp_counter counter)

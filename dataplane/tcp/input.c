@@ -163,6 +163,7 @@ static bool handshake_completes(struct tcp_connection *c, const struct tcp_segme
     c->max_snd_wnd = s->window > c->max_snd_wnd ? s->window : c->max_snd_wnd;
     c->snd_wl1 = s->seq;
     c->snd_wl2 = s->ack;
+    c->tcp->completing = s->sender;
     tcp_endpoint_established(c);
     return tcp_alive(c);
 }
@@ -295,6 +296,8 @@ static void syn_sent(struct tcp_connection *c, const struct tcp_segment_in *s, e
 
 static void nobody(struct tcp_endpoint *tcp, const struct tcp_segment_in *s, uint32_t after)
 {
+    if ((s->flags & TCP_SYN) == 0 && tcp->host.stray != NULL)
+        tcp->host.stray(tcp->host_data, &s->key, s->sender);
     switch (tcp_state_action(TCP_STATE_CLOSED, s->flags)) {
     case TCP_ACTION_OPEN:
         tcp_listen_syn(tcp, s, after);
@@ -335,8 +338,20 @@ static void syn_received_syn(struct tcp_connection *c, const struct tcp_segment_
     }
 }
 
-static void known(struct tcp_connection *c, const struct tcp_segment_in *s)
+/* Told and dropped: nothing of it is looked at. */
+static void foreign(struct tcp_connection *c, const struct tcp_segment_in *s)
 {
+    tcp_count(c->tcp, TCP_FOREIGN_SENDER);
+    if (c->tcp->host.foreign != NULL)
+        c->tcp->host.foreign(c->tcp->host_data, &c->stream, s->sender);
+}
+
+static void known(struct tcp_connection *c, uint32_t index, const struct tcp_segment_in *s)
+{
+    if ((c->flags & TCP_F_WATCHED) != 0 && s->sender != c->tcp->senders[index]) {
+        foreign(c, s);
+        return;
+    }
     enum tcp_action action = tcp_state_action(c->state, s->flags);
     switch (action) {
     case TCP_ACTION_SEGMENT:
@@ -369,7 +384,7 @@ void tcp_input(struct tcp_endpoint *tcp, const struct tcp_segment_in *s, uint64_
     tcp_endpoint_clock(tcp, now_us);
     tcp_count(tcp, TCP_SEGMENTS_IN);
     if (value < tcp->limits.connections)
-        known(slab_object(tcp->connections, value), s);
+        known(slab_object(tcp->connections, value), value, s);
     else if (value == FLOW_TABLE_NONE || tcp_time_wait_input(tcp, value, s, &after))
         nobody(tcp, s, after);
 }

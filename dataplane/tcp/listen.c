@@ -113,6 +113,7 @@ struct tcp_connection *tcp_listen_ack(struct tcp_endpoint *tcp, const struct tcp
     if (c == NULL)
         return NULL;
     tcp_count(tcp, TCP_COOKIES_GOOD);
+    tcp->completing = s->sender;
     tcp_endpoint_established(c);
     return c;
 }

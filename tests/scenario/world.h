@@ -82,6 +82,8 @@ bool world_cloud_send_raw(struct world *world, const void *bytes, size_t n);
 void world_cloud_hang_up(struct world *world, bool reset);
 /* A raw frame toward the gateway: side 0 the devices', 1 the cloud's. And one that came out there and no peer
  * wanted: its length, 0 for none. */
+/* A RST in the name of a device's connection, from another MAC and from a VLAN. */
+void world_stray(struct world_device *device, uint16_t vlan);
 void world_inject(struct world *world, uint32_t side, const void *frame, size_t n);
 
 #endif

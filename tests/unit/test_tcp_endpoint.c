@@ -27,6 +27,9 @@ static struct {
     uint32_t emitted;
     uint8_t last_flags;
     bool refuse_handler;
+    bool watch;
+    uint64_t sender, told_sender; /* of segments that are fed; the last foreign one */
+    uint32_t foreign, strays;
 } w;
 
 static void on_opened(void *owner)
@@ -100,6 +103,24 @@ static void accepted(void *host, const struct flow_key *key, uint32_t path, stru
     u->stream = stream;
     stream->handler = &handler;
     stream->owner = u;
+    if (w.watch)
+        tcp_stream_watch(stream, tcp_stream_sender(stream));
+}
+
+static void foreign(void *host, struct stream *stream, uint64_t sender)
+{
+    (void)host;
+    CU_ASSERT_TRUE(tcp_is_stream(stream));
+    w.foreign++;
+    w.told_sender = sender;
+}
+
+static void stray(void *host, const struct flow_key *key, uint64_t sender)
+{
+    (void)host;
+    (void)key;
+    w.strays++;
+    w.told_sender = sender;
 }
 
 static uint16_t mss(void *host, const struct flow_key *key, uint32_t path)
@@ -110,7 +131,7 @@ static uint16_t mss(void *host, const struct flow_key *key, uint32_t path)
     return 1000;
 }
 
-static const struct tcp_host host = {emit, admit, accepted, mss};
+static const struct tcp_host host = {emit, admit, accepted, mss, foreign, stray};
 static const uint8_t secret[32] = "another secret of tests";
 
 static void begin(uint32_t connections, uint32_t chunks)
@@ -151,6 +172,7 @@ static void feed_options(struct user *u, uint8_t flags, uint32_t len, const uint
                                .ack = u->ack,
                                .window = 65535,
                                .flags = flags,
+                               .sender = w.sender,
                                .options = options,
                                .options_len = options_len,
                                .payload = zeros,
@@ -414,9 +436,50 @@ static void time_does_not_go_back(void)
     end();
 }
 
+/* C4: with the right numbers, and from somebody else: not a byte of it is looked at. */
+static void a_watched_stream_hears_nobody_else(void)
+{
+    static const uint8_t all_flags[] = {TCP_RST,           TCP_RST | TCP_ACK, TCP_ACK,
+                                        TCP_ACK | TCP_PSH, TCP_ACK | TCP_FIN, TCP_SYN};
+    begin(USERS, 64);
+    w.watch = true;
+    w.sender = 7;
+    struct user *u = open_user(0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(u->stream);
+    CU_ASSERT_PTR_EQUAL(tcp_watched(w.tcp, &u->key), u->stream);
+    CU_ASSERT_PTR_NULL(tcp_watched(w.tcp, &w.users[1].key));
+    uint32_t emitted = w.emitted;
+    for (size_t i = 0; i < sizeof(all_flags); i++) {
+        uint32_t seq = u->seq;
+        w.sender = i == 3 ? 0 : 8; /* nobody is somebody else too */
+        feed(u, all_flags[i], (all_flags[i] & (TCP_RST | TCP_SYN)) != 0 ? 0 : 100);
+        u->seq = seq;
+        flush();
+        CU_ASSERT_EQUAL(w.foreign, i + 1);
+        CU_ASSERT_EQUAL(w.told_sender, w.sender);
+    }
+    CU_ASSERT_FALSE(u->closed || u->ended);
+    CU_ASSERT_EQUAL(w.emitted, emitted);
+    CU_ASSERT_EQUAL(tcp_counter(w.tcp, TCP_FOREIGN_SENDER), sizeof(all_flags));
+    CU_ASSERT_EQUAL(tcp_counter(w.tcp, TCP_CHALLENGE_ACKS), 0);
+    w.sender = 7;
+    feed(u, TCP_ACK, 100);
+    flush();
+    CU_ASSERT_EQUAL(w.emitted, emitted + 1); /* its own is taken and acknowledged */
+    CU_ASSERT_EQUAL(w.strays, 0);
+    feed(&w.users[1], TCP_ACK, 0);
+    CU_ASSERT_EQUAL(w.strays, 1);
+    tcp_stream_watch(u->stream, 0);
+    w.sender = 9;
+    feed(u, TCP_RST, 0);
+    CU_ASSERT_TRUE(u->closed);
+    end();
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
+        {"a watched stream hears nobody else (C4)", a_watched_stream_hears_nobody_else},
         {"writers share the pool, and all are told when there is room", writers_share_the_pool},
         {"pressure drops what waits behind gaps", pressure_drops_what_waits_behind_gaps},
         {"a full table refuses and recovers", a_full_table_refuses_and_recovers},
