@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* learn: what clients of a role do, and the policy that allows just that (G6). */
 #include "gateway/command.h"
+#include "gateway/errand.h"
 #include "gateway/history.h"
 #include "gateway/json.h"
 #include "gateway/learn.h"
@@ -18,7 +19,7 @@
 
 #define FOR_MIN_US UINT64_C(1000000)
 #define FOR_MAX_US (UINT64_C(366) * 86400 * 1000000)
-#define CHECKS_MAX 32
+#define CHECKS_MAX 8 /* of 1,000 tests that do not hold, each */
 
 static int usage(struct command *command)
 {
@@ -85,13 +86,33 @@ static bool has_role(const struct generation *generation, const char *name)
     return false;
 }
 
+/* What became of a role. */
+static void answer(struct command *command, const char *role, const char *text, bool good)
+{
+    char line[1024];
+    struct json j;
+    if (!command->json) {
+        fprintf(command->out, "%s: %s\n", role, text);
+        return;
+    }
+    json_init(&j, line, sizeof(line));
+    json_open(&j, NULL, '{');
+    json_text(&j, "role", role);
+    json_boolean(&j, "done", good);
+    json_text(&j, "result", text);
+    json_close(&j, '}');
+    fprintf(command->out, "%s\n", line);
+}
+
 static bool start_one(struct command *command, const char *name, uint64_t for_us)
 {
-    enum learn_result result = strlen(name) >= EVENT_NAME_MAX
-                                   ? LEARN_FULL
-                                   : learn_start(command->gateway, name, command->user, for_us);
+    if (strlen(name) >= EVENT_NAME_MAX) {
+        answer(command, name, "its name is longer than 63 bytes", false);
+        return false;
+    }
+    enum learn_result result = learn_start(command->gateway, name, command->user, for_us);
     tell(command, name, result == LEARN_OK ? "learning is started" : learn_result_text(result));
-    fprintf(command->out, "%s: %s\n", name, result == LEARN_OK ? "is learned" : learn_result_text(result));
+    answer(command, name, result == LEARN_OK ? "is learned" : learn_result_text(result), result == LEARN_OK);
     return result == LEARN_OK;
 }
 
@@ -143,9 +164,10 @@ static int stop_one(struct command *command, struct learning *role, const struct
         return 0;
     enum learn_result result = learn_stop(command->gateway, role);
     tell(command, role->name, result == LEARN_OK ? "learning is stopped" : learn_result_text(result));
-    fprintf(command->out, "%s: %s\n", role->name,
-            result == LEARN_OK ? "is no longer learned; what was seen stays until the gateway ends"
-                               : learn_result_text(result));
+    answer(command, role->name,
+           result == LEARN_OK ? "is no longer learned; what was seen stays until the gateway ends"
+                              : learn_result_text(result),
+           result == LEARN_OK);
     return result == LEARN_OK ? 0 : 1;
 }
 
@@ -497,6 +519,13 @@ static void write_policy(struct command *command, const struct learned_policy *p
     free(text);
 }
 
+/* What loads a policy stands behind all other threads (errand.h). */
+struct errand {
+    struct command *command;
+    const struct config_text *kept;
+    int status;
+};
+
 static int make_policy(struct command *command, const struct config_text *kept)
 {
     struct learned_policy policy;
@@ -515,9 +544,16 @@ static int make_policy(struct command *command, const struct config_text *kept)
     return good ? 0 : GATEWAY_EXIT_CONFIG;
 }
 
+static void run_errand(void *of)
+{
+    struct errand *errand = of;
+    errand->status = make_policy(errand->command, errand->kept);
+}
+
 static int write_learned(struct command *command)
 {
     struct options options;
+    struct errand errand = {.command = command};
     struct config_text kept;
     const struct generation *generation = command->gateway->generation;
     if (!take_options(command, &options) || options.all)
@@ -525,12 +561,15 @@ static int write_learned(struct command *command)
     int status = for_roles(command, &options, gather_one);
     if (status == 0) {
         int result = history_read(generation->config->state, generation->kept, &kept);
-        if (result == 0)
-            status = make_policy(command, &kept);
-        else
+        errand.kept = &kept;
+        if (result == 0) {
+            errand_run(run_errand, &errand, gateway_drain_events, command->gateway);
+            status = errand.status;
+        } else {
             fprintf(command->out,
                     "the policy in force, rev %u, is not kept in %s (%s); make it writable and reload\n",
                     generation->number, generation->config->state, strerror(-result));
+        }
         if (result == 0)
             config_text_fini(&kept);
         else

@@ -99,6 +99,46 @@ static void fleet(void)
     snapshot_destroy(s);
 }
 
+static void put_variable(void *owner, struct bytes name, struct bytes value)
+{
+    char *text = owner;
+    snprintf(text + strlen(text), 512 - strlen(text), "%.*s=%.*s ", (int)name.len, (const char *)name.at,
+             (int)value.len, (const char *)value.at);
+}
+
+/* G6: all that a template of the role could say, though its rules say none of it. */
+static void all_variables(void)
+{
+    const struct policy_variable stable[] = {{"channel", "stable"}, {"line", "7"}};
+    const struct policy_variable canary[] = {{"channel", "canary"}};
+    struct acl_rule_spec rule = rule_of("t");
+    struct policy_role_spec role = role_of("truck");
+    role.match.client_id = "truck-{serial:[0-9][0-9][0-9]}";
+    role.match.user = "*";
+    role.id = "t${serial}";
+    role.variables = stable;
+    role.variables_n = 2;
+    role.rules = &rule;
+    role.rules_n = 1;
+    struct policy_device_spec device = {.id = "t007", .variables = canary, .variables_n = 1};
+    struct snapshot *s = create(&role, 1, &device, 1);
+    struct identity who;
+    char text[512] = "";
+    struct client_facts f = facts_of("truck-017");
+    f.user = bytes_of_text("u");
+    CU_ASSERT_EQUAL(identity_resolve(s, &f, &who), OUTCOME_ALLOWED);
+    identity_variables(s, &f, &who, put_variable, text);
+    CU_ASSERT_STRING_EQUAL(text, "client_id=truck-017 user=u id=t017 mac=00:1d:9c:00:00:01 listener=mqtt "
+                                 "source=10.20.0.11 serial=017 var.channel=stable var.line=7 ");
+    f = facts_of("truck-007");
+    f.user = bytes_of_text("u");
+    text[0] = '\0';
+    CU_ASSERT_EQUAL(identity_resolve(s, &f, &who), OUTCOME_ALLOWED);
+    identity_variables(s, &f, &who, put_variable, text);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "var.channel=canary var.line=7 "));
+    snapshot_destroy(s);
+}
+
 /* C1: each condition alone, held and not held; a fact that is absent holds nothing. */
 static void conditions(void)
 {
@@ -466,6 +506,7 @@ static void too_much_text(void)
 int main(void)
 {
     static const struct unit_test tests[] = {
+        {"all variables (G6)", all_variables},
         {"a fleet by one line (C1, I1)", fleet},
         {"each condition, held, not held, absent (C1)", conditions},
         {"the first role wins", first_role_wins},
