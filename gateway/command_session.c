@@ -18,6 +18,8 @@ static void for_sessions(struct gateway *gateway, bool (*each)(void *owner, cons
     static struct relay_info batches[WORKERS_MAX][BATCH];
     for (uint32_t w = 0; w < gateway->workers_n; w++) {
         struct worker_request *request = &requests[w];
+        if (!worker_listens(gateway->workers[w]))
+            continue;
         request->kind = WORKER_SESSIONS;
         request->sessions = batches[w];
         request->room = BATCH;

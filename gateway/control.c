@@ -318,6 +318,10 @@ static void drain(struct control *control)
     }
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
         struct worker_request *request = &requests[i];
+        if (!worker_listens(gateway->workers[i])) {
+            all = false;
+            continue;
+        }
         request->kind = WORKER_DRAIN;
         request->why = OUTCOME_SHUTTING_DOWN;
         request->drained = false;

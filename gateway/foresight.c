@@ -26,10 +26,11 @@ void foresight_print(struct gateway *gateway, struct generation *next, FILE *to)
     struct relay_foresight sum = {.sessions = 0};
     foresight_tick();
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
-        if (left[i] == NULL && ask(gateway, i, next, &sum))
+        bool asked = left[i] == NULL && worker_listens(gateway->workers[i]);
+        if (asked && ask(gateway, i, next, &sum))
             continue;
         fprintf(to, "worker %u does not answer; what would become of its sessions is not known\n", i);
-        if (left[i] == NULL) {
+        if (asked) {
             left[i] = next; /* it may yet look at it */
             return;
         }

@@ -419,6 +419,8 @@ bool gateway_stats(struct gateway *gateway, uint32_t index, struct worker_stats 
     /* Static: a worker that answers late still finds them. */
     static struct worker_request requests[WORKERS_MAX];
     static struct worker_stats answers[WORKERS_MAX];
+    if (!worker_listens(gateway->workers[index]))
+        return false;
     requests[index].kind = WORKER_STATS;
     requests[index].stats = &answers[index];
     if (!worker_ask(gateway->workers[index], &requests[index]))

@@ -19,9 +19,11 @@ static void take_quarantine(struct worker *w)
 static void take_candidate(struct worker *w)
 {
     struct candidate *current = atomic_load_explicit(&w->shared->candidate, memory_order_acquire);
-    if (__builtin_expect(current == w->candidate, true))
+    uint64_t number = current == NULL ? 0 : current->number;
+    if (__builtin_expect(current == w->candidate && number == w->candidate_number, true))
         return;
     w->candidate = current;
+    w->candidate_number = number;
     struct candidate_worker *own =
         current == NULL || w->index >= current->workers_n ? NULL : current->worker[w->index];
     const struct candidate_place place = {.generation = &w->generation,
@@ -149,8 +151,9 @@ static bool answer_mailbox(struct worker *w)
         request->drained = mqtt_relays_drain(w->relays, request->why, SWEEP_BUDGET * 16);
         break;
     }
-    atomic_store_explicit(&w->mailbox, NULL, memory_order_relaxed);
+    /* In this order: who sees an empty mailbox may use the request again. */
     atomic_store_explicit(&request->done, true, memory_order_release);
+    atomic_store_explicit(&w->mailbox, NULL, memory_order_release);
     return true;
 }
 
@@ -173,7 +176,7 @@ bool worker_ask(struct worker *w, struct worker_request *request)
     if (!worker_post(w, request))
         return false;
     for (int i = 0; i < 10000; i++) {
-        if (atomic_load_explicit(&request->done, memory_order_acquire))
+        if (worker_listens(w))
             return true;
         usleep(100);
     }
@@ -182,12 +185,17 @@ bool worker_ask(struct worker *w, struct worker_request *request)
 
 /* ---- the loop ------------------------------------------------------------------------ */
 
+/*
+ * By pointer and number. Between two iterations a worker holds nothing: while it sleeps there, the generation
+ * that it had last can be replaced, freed, and replaced once more by one that lies at the same address.
+ */
 void worker_take_generation(struct worker *w)
 {
     const struct generation *current = atomic_load_explicit(&w->shared->generation, memory_order_acquire);
-    if (current == w->generation)
+    if (current == w->generation && current->number == w->generation_number)
         return;
     w->generation = current;
+    w->generation_number = current->number;
     listener_table_build(&w->listeners, current->config);
     upstream_set_update(&w->upstreams, current->config);
     if (w->checks != NULL)

@@ -23,6 +23,7 @@ struct worker {
     uint32_t index;
     uint64_t now_us;
     const struct generation *generation;
+    uint32_t generation_number; /* what the pointer meant when it was taken; see worker_take_generation */
     const struct quarantine *quarantine;
     struct ip_stack *stack;
     struct tcp_endpoint *tcp;
@@ -61,6 +62,7 @@ struct worker {
     struct health_checks *checks; /* worker 0 */
     struct judged_observers judged;
     struct candidate *candidate; /* or NULL */
+    uint64_t candidate_number;   /* likewise */
 };
 
 /* How TCP and the IP stack call the worker. */

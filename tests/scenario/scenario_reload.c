@@ -182,6 +182,21 @@ static void a_refused_reload(void)
     CU_ASSERT_EQUAL(after.sessions, SESSIONS);
 }
 
+/* What is freed may come again at the same address before a worker has looked: it is another one all the
+ * same, and every session is judged by it (G3). */
+static void at_the_same_address(void)
+{
+    struct worker_stats before = stats();
+    CU_ASSERT_TRUE_FATAL(world_reload_in_place(world, policy(EVERYBODY, "")));
+    turns(SESSIONS / SWEEP_BUDGET + 2, 10);
+    struct worker_stats after = stats();
+    CU_ASSERT_EQUAL(after.generation, before.generation + 1);
+    CU_ASSERT_EQUAL(after.relays.count[RELAY_SESSIONS_KEPT] - before.relays.count[RELAY_SESSIONS_KEPT],
+                    SESSIONS);
+    CU_ASSERT_EQUAL(publishes(9, "t"), 0);
+    CU_ASSERT_EQUAL(publishes(9, "door"), 0x87);
+}
+
 /* Half of the fleet is shut out: all of it hears so within a sweep of bounded steps, without having sent
  * anything; the other half notices nothing (G3). */
 static void one_sweep(void)
@@ -240,6 +255,7 @@ int main(void)
         {"G2: traffic through 50 reloads", traffic_through_reloads},
         {"G3: in the middle of a packet", in_the_middle_of_a_packet},
         {"G2: a refused reload", a_refused_reload},
+        {"G3: another generation at the same address", at_the_same_address},
         {"G3: 2,000 sessions in one sweep", one_sweep},
         {"foresight", foresight},
         {"everything comes back", everything_comes_back},

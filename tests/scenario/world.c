@@ -417,6 +417,21 @@ bool world_reload(struct world *world, const char *policy)
     return true;
 }
 
+bool world_reload_in_place(struct world *world, const char *policy)
+{
+    if (!write_file(world->folder, "policy.d/10.conf", policy))
+        return false;
+    struct generation *next = load(world, world->generation->number + 1);
+    if (next == NULL)
+        return false;
+    struct generation old = *world->generation;
+    *world->generation = *next;
+    *next = old;
+    generation_destroy(next);
+    world_turn(world, 10);
+    return true;
+}
+
 const struct generation *world_generation(const struct world *world)
 {
     return world->generation;

@@ -53,6 +53,9 @@ const struct world_cloud *world_cloud(const struct world *world);
 /* Replaces the policy text and publishes a new generation, as a reload does; false with a message when it is
  * refused. */
 bool world_reload(struct world *world, const char *policy);
+/* The same, as two reloads do between two iterations of a worker: the new generation lies where the one lay
+ * that the worker had last. */
+bool world_reload_in_place(struct world *world, const char *policy);
 /* The one in force. */
 const struct generation *world_generation(const struct world *world);
 /* The cycles of the worker's iteration in which it took the last generation up. */
