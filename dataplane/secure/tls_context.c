@@ -97,6 +97,16 @@ bool tls_context_load_crl(struct tls_context *context, const char *path, struct 
                                     : tls_error_set(error, "out of memory");
 }
 
+/*
+ * Where a server may speak TLS 1.2 nothing is resumed: RFC 5077 section 3.4 lets it refuse a ticket, one
+ * of 1.3 too, by going on with a full handshake, which the library (5.5.4) takes for a message out of order.
+ * After a restart of such a server each device would fail once, and the server be passed over for it.
+ */
+static bool resumes(const struct tls_settings *settings)
+{
+    return settings->resumption && (settings->datagrams || settings->min_version == TLS_VERSION_1_3);
+}
+
 static bool set_client(struct tls_context *context, const struct tls_settings *settings,
                        struct tls_error *error)
 {
@@ -122,7 +132,7 @@ static bool set_client(struct tls_context *context, const struct tls_settings *s
     if ((context->stapling && wolfSSL_CTX_EnableOCSPStapling(ctx) != WOLFSSL_SUCCESS) ||
         (settings->stapling == TLS_STAPLING_HARD && wolfSSL_CTX_EnableOCSPMustStaple(ctx) != WOLFSSL_SUCCESS))
         return tls_error_set(error, "this wolfSSL cannot ask for a stapled status");
-    if (settings->resumption)
+    if (resumes(settings))
         wolfSSL_CTX_UseSessionTicket(ctx);
     else
         wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
@@ -148,7 +158,7 @@ static bool set_identities(struct tls_context *context, const struct tls_setting
                            struct tls_error *error)
 {
     uint32_t capacity = settings->identity_cache == 0 ? IDENTITY_CACHE_DEFAULT : settings->identity_cache;
-    if (settings->resumption && (context->tickets = name_cache_create(capacity, &ticket_type)) == NULL)
+    if (resumes(settings) && (context->tickets = name_cache_create(capacity, &ticket_type)) == NULL)
         return tls_error_set(error, "out of memory");
     if (settings->bundle_file != NULL) {
         if (settings->certificate_file != NULL || settings->key_file != NULL)

@@ -53,7 +53,7 @@ struct tls_settings {
     uint32_t identity_cache; /* entries; 0: 1024 */
     enum tls_stapling stapling;
     const struct ocsp_policy *ocsp; /* what is asked of the issuer's responder; NULL: nothing */
-    bool resumption;                /* keep session tickets per identity */
+    bool resumption;                /* keep session tickets per identity; not where TLS 1.2 is allowed */
     bool datagrams;                 /* DTLS 1.2, whatever min_version says */
 };
 
