@@ -173,7 +173,10 @@ void gateway_config_compare(const struct gateway_config *running, const struct g
         {"dataplane", "memory", running->memory_bytes == next->memory_bytes},
         {"dataplane", "hugepages", running->hugepages == next->hugepages},
         {"dataplane", "idle", running->idle_adaptive == next->idle_adaptive},
-        {"dataplane", "limits", running->connections == next->connections},
+        {"dataplane", "limits",
+         running->connections == next->connections && running->dtls_handshakes == next->dtls_handshakes &&
+             running->dtls_handshakes_per_source == next->dtls_handshakes_per_source &&
+             running->dtls_idle_us == next->dtls_idle_us},
         {"dataplane", "handshake_threads", running->handshake_threads == next->handshake_threads},
         {"dataplane", "password_threads", running->password_threads == next->password_threads},
         {"dataplane", "eal", same_text(running->eal, next->eal)},

@@ -203,6 +203,25 @@ static void set_connections(struct schema_read *read, const struct schema_value 
     config_of(read)->connections = (uint32_t)value->number;
 }
 
+static void set_dtls_handshakes(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->dtls_handshakes = (uint32_t)value->number;
+}
+
+static void set_dtls_handshakes_per_source(struct schema_read *read, const struct schema_value *value,
+                                           void *into)
+{
+    (void)into;
+    config_of(read)->dtls_handshakes_per_source = (uint32_t)value->number;
+}
+
+static void set_dtls_idle(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->dtls_idle_us = (uint64_t)value->number;
+}
+
 static const char *const auto_words[] = {"auto", NULL};
 static const char *const hugepages_words[] = {"auto", "no", "yes", NULL};
 static const char *const idle_words[] = {"adaptive", "poll", NULL};
@@ -215,6 +234,27 @@ static const struct schema_key capacity_keys[] = {
      .fallback = "20000",
      .example = "20000",
      .set = set_connections},
+    {.name = "dtls_handshakes",
+     .type = SCHEMA_NUMBER,
+     .min = 1,
+     .max = 65535,
+     .fallback = "1024",
+     .example = "1024",
+     .set = set_dtls_handshakes},
+    {.name = "dtls_handshakes_per_source",
+     .type = SCHEMA_NUMBER,
+     .min = 1,
+     .max = 65535,
+     .fallback = "16",
+     .example = "16",
+     .set = set_dtls_handshakes_per_source},
+    {.name = "dtls_idle",
+     .type = SCHEMA_DURATION,
+     .min = 10000000,
+     .max = INT64_C(7) * 86400 * 1000000,
+     .fallback = "1h",
+     .example = "1h",
+     .set = set_dtls_idle},
 };
 static const struct schema_table capacity_table = {.what = "limits", SCHEMA_KEYS(capacity_keys)};
 

@@ -60,6 +60,7 @@ bool command_find_session(struct gateway *gateway, const char *name, struct rela
 struct totals {
     uint64_t sessions, connections, tls, up, down, denied, events_dropped;
     uint64_t busy_tsc, total_tsc;
+    uint64_t coap_requests, coap_clients, coap_observations, cache_hits, cache_asked;
     uint32_t answering;
 };
 
@@ -78,6 +79,12 @@ static void sum_workers(struct gateway *gateway, struct totals *t)
         t->down += s.relays.count[RELAY_PUBLISH_DOWN];
         t->denied += s.relays.from_device[OUTCOME_DEFAULT_DENY] + s.relays.from_device[OUTCOME_RULE_DENY];
         t->events_dropped += s.events_dropped;
+        const uint64_t *coap = s.coap.count;
+        t->coap_requests += coap[COAP_COUNT_REQUESTS];
+        t->coap_clients += s.coap_clients;
+        t->coap_observations += coap[COAP_COUNT_OBSERVATIONS] - coap[COAP_COUNT_OBSERVATIONS_ENDED];
+        t->cache_hits += coap[COAP_COUNT_CACHE_HITS];
+        t->cache_asked += coap[COAP_COUNT_CACHE_HITS] + coap[COAP_COUNT_CACHE_MISSES];
         t->busy_tsc += s.busy_tsc;
         t->total_tsc += s.total_tsc;
     }
@@ -113,6 +120,11 @@ static void status_json(struct command *command, const struct totals *t)
     json_number(&j, "publish_up", t->up);
     json_number(&j, "publish_down", t->down);
     json_number(&j, "denied", t->denied);
+    json_number(&j, "coap_requests", t->coap_requests);
+    json_number(&j, "coap_clients", t->coap_clients);
+    json_number(&j, "coap_observations", t->coap_observations);
+    json_number(&j, "coap_cache_hits", t->cache_hits);
+    json_number(&j, "coap_cache_asked", t->cache_asked);
     json_number(&j, "events_dropped", t->events_dropped);
     json_number(&j, "will_storm", will_storm_ends(&gateway->will_storm));
     json_close(&j, '}');
@@ -129,6 +141,19 @@ static void print_uptime(FILE *out, uint64_t seconds)
                 (unsigned long long)(seconds / 60 % 60));
     else
         fprintf(out, "%llum %llus", (unsigned long long)(seconds / 60), (unsigned long long)(seconds % 60));
+}
+
+/* Only where there is any. */
+static void print_coap(FILE *out, const struct totals *t)
+{
+    if (t->coap_requests == 0)
+        return;
+    fprintf(out, "coap      clients %llu, observations %llu   requests %llu",
+            (unsigned long long)t->coap_clients, (unsigned long long)t->coap_observations,
+            (unsigned long long)t->coap_requests);
+    if (t->cache_asked != 0)
+        fprintf(out, "   from the cache %.1f%%", 100.0 * (double)t->cache_hits / (double)t->cache_asked);
+    fprintf(out, "\n");
 }
 
 int command_status(struct command *command)
@@ -154,6 +179,7 @@ int command_status(struct command *command)
             "sessions  mqtt %llu  (tcp %llu, tls %llu)   publishes up %llu down %llu denied %llu\n",
             (unsigned long long)t.sessions, (unsigned long long)t.connections, (unsigned long long)t.tls,
             (unsigned long long)t.up, (unsigned long long)t.down, (unsigned long long)t.denied);
+    print_coap(command->out, &t);
     fprintf(command->out, "workers   %u, busy %.1f%%   policy %u roles, %u rules, %u devices\n",
             gateway->workers_n, t.total_tsc == 0 ? 0.0 : 100.0 * (double)t.busy_tsc / (double)t.total_tsc,
             generation->summary.roles, generation->summary.rules, generation->summary.devices);

@@ -135,6 +135,15 @@ static void each_of_status(each_fn *each, void *owner)
     }
 }
 
+/* Of all requests that the CoAP cache was asked for: what it answered alone, in per cent. */
+static void each_ratio(each_fn *each, void *owner)
+{
+    uint64_t hits = sum_u64(offsetof(struct worker_stats, coap.count[COAP_COUNT_CACHE_HITS]));
+    uint64_t misses = sum_u64(offsetof(struct worker_stats, coap.count[COAP_COUNT_CACHE_MISSES]));
+    if (hits + misses != 0)
+        each(owner, "coap.cache-hit-percent", 100 * hits / (hits + misses));
+}
+
 static void each_locked(each_fn *each, void *owner)
 {
     static const struct {
@@ -161,6 +170,7 @@ static void each_locked(each_fn *each, void *owner)
         tls += latest[w].tls_sessions;
         waiting += latest[w].tls_waiting;
     }
+    each_ratio(each, owner);
     each_of_policy(each, owner);
     each_of_candidate(each, owner);
     each_of_status(each, owner);

@@ -40,6 +40,9 @@ struct dtls_endpoint;
 struct coap_relays_config {
     uint32_t clients; /* capacity; of legs too, and four times as many exchanges */
     uint64_t buffer_bytes;
+    /* DTLS of clients, as dtls_server_config has them; 0: its defaults. */
+    uint32_t dtls_handshakes, dtls_handshakes_per_source;
+    uint64_t dtls_idle_us;
     struct timer_wheel *timers;                 /* borrowed */
     struct handshake_pool *pool;                /* borrowed; NULL: all handshakes run in the worker */
     struct event_ring *events;                  /* borrowed */

@@ -37,7 +37,8 @@ bool coap_cache_answers(struct coap_relays *r, struct coap_client *client, const
     uint8_t bytes[COAP_MESSAGE_MAX];
     struct coap_message request;
     struct coap_cache_name name;
-    if (message->code != COAP_GET || verdict->observe || verdict->observe_ends || coap_cache_limit(leg) == 0)
+    if (!coap_cache_method(message->code) || verdict->observe || verdict->observe_ends ||
+        coap_cache_limit(leg) == 0)
         return false;
     size_t n =
         coap_guard_rebuild(message, verdict, bytes_of(NULL, 0), COAP_NON, 0, NULL, 0, bytes, sizeof(bytes));
@@ -88,7 +89,8 @@ bool coap_cache_takes(struct coap_flight *flight, const struct coap_message *res
         return false;
     if (coap_cache_changes(flight->method, response->code))
         coap_cache_changed(r->cache, flight->leg->upstream, &request, coap_now(r));
-    if (flight->method != COAP_GET)
+    if (!coap_cache_method(flight->method) ||
+        (flight->method == COAP_FETCH && coap_option_find(response, COAP_BLOCK2) != NULL))
         return false;
     name_request(flight->leg, flight->shared, &request, &name);
     struct coap_freshness freshness = coap_cache_freshness(response);

@@ -151,6 +151,9 @@ static const struct dtls_server_handler server_handler = {.send = on_send,
 bool coap_secure_create(struct coap_relays *r, const uint8_t secret[48])
 {
     struct dtls_server_config config = {.endpoints = r->config.clients,
+                                        .handshakes = r->config.dtls_handshakes,
+                                        .handshakes_per_source = r->config.dtls_handshakes_per_source,
+                                        .idle_us = r->config.dtls_idle_us,
                                         .worker = r->dtls,
                                         .timers = r->config.timers,
                                         .now_us = r->config.now_us,

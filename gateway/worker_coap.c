@@ -101,6 +101,10 @@ struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[CO
 {
     struct coap_relays_config config = {.clients = w->generation->config->connections,
                                         .buffer_bytes = UINT64_C(64) << 20,
+                                        .dtls_handshakes = w->generation->config->dtls_handshakes,
+                                        .dtls_handshakes_per_source =
+                                            w->generation->config->dtls_handshakes_per_source,
+                                        .dtls_idle_us = w->generation->config->dtls_idle_us,
                                         .timers = w->timers,
                                         .pool = w->shared->handshakes,
                                         .events = w->events,

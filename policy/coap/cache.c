@@ -45,13 +45,22 @@ size_t coap_cache_key(const struct coap_message *request, uint8_t to[COAP_CACHE_
 {
     size_t n = coap_cache_resource(request, to);
     *resource = n;
-    if (request->code != COAP_GET || n == 0 || request->payload.len != 0)
+    bool fetches = request->code == COAP_FETCH;
+    if (!coap_cache_method(request->code) || n == 0 || (!fetches && request->payload.len != 0))
         return 0;
     for (uint32_t i = 0; i < request->options_n; i++) {
         const struct coap_option *option = &request->options[i];
+        if (fetches && (option->number == COAP_BLOCK1 || option->number == COAP_BLOCK2))
+            return 0;
         if (option->number != COAP_URI_PATH && in_key(option->number) && !put(to, &n, option))
             return 0;
     }
+    /* The last byte cannot begin an option, so no GET has such a key. */
+    const struct coap_option body = {.number = UINT16_MAX, .value = request->payload};
+    if (fetches && (!put(to, &n, &body) || n == COAP_CACHE_KEY_MAX))
+        return 0;
+    if (fetches)
+        to[n++] = COAP_FETCH;
     return n;
 }
 

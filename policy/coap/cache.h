@@ -5,9 +5,11 @@
  *
  * A key is all of a request that a response may depend on: every option that goes upstream but those marked
  * NoCacheKey and those whose meaning for a cache is ours (ETag, Observe, Hop-Limit, No-Response), so each
- * block of a body and each Accept is kept by itself. Whose answer it is, is for the caller to add. Only 2.05
- * for GET is kept: errors of a moment ago help nobody. What is kept is a message without token, Max-Age and
- * Observe, which are written when it is served: Max-Age is what is left of it. Pure.
+ * block of a body and each Accept is kept by itself; of a FETCH its payload too (RFC 8132 s.2.1), which is
+ * kept only when request and response are whole, since what a later block means is said by earlier ones.
+ * Whose answer it is, is for the caller to add. Only 2.05 for GET and FETCH is kept: errors of a moment ago
+ * help nobody. What is kept is a message without token, Max-Age and Observe, which are written when it is
+ * served: Max-Age is what is left of it. Pure.
  */
 #ifndef POLICY_COAP_CACHE_H
 #define POLICY_COAP_CACHE_H
@@ -18,8 +20,13 @@
 #define COAP_MAX_AGE_DEFAULT_S 60
 #define COAP_ETAG_MAX 8
 
-/* Writes the key of a GET as it goes upstream, and how many of its first bytes name the resource alone (all
- * of Uri-Path). The length, or 0 when it has none: another method, or more than fits. */
+/* Whether a method's responses are kept at all. */
+static inline bool coap_cache_method(uint8_t code)
+{
+    return code == COAP_GET || code == COAP_FETCH;
+}
+/* Writes the key of a GET or FETCH as it goes upstream, and how many of its first bytes name the resource
+ * alone (all of Uri-Path). The length, or 0 when it has none: another method, or more than fits. */
 size_t coap_cache_key(const struct coap_message *request, uint8_t to[COAP_CACHE_KEY_MAX], size_t *resource);
 /* The same for any request, of its resource alone: what a change makes stale (s.5.8, 5.9.1). */
 size_t coap_cache_resource(const struct coap_message *request, uint8_t to[COAP_CACHE_KEY_MAX]);

@@ -92,6 +92,24 @@ static void test_keys(void)
                         body = message_of(COAP_GET, pairs[0].a, 4, "x");
     CU_ASSERT_EQUAL(coap_cache_key(&post, a, &resource), 0);
     CU_ASSERT_EQUAL(coap_cache_key(&body, a, &resource), 0);
+    /* RFC 8132 s.2.1: the payload of a FETCH is in its key; its resource is that of a GET, for what a change
+     * makes stale. */
+    const struct option block1[2] = {{11, "a"}, {27, "\x08"}}, block2[2] = {{11, "a"}, {23, "\x16"}},
+                        odd[2] = {{11, "a"}, {65535, "x"}};
+    struct coap_message x = message_of(COAP_FETCH, block1, 1, "x"),
+                        y = message_of(COAP_FETCH, block1, 1, "y"),
+                        none = message_of(COAP_FETCH, block1, 1, NULL),
+                        get = message_of(COAP_GET, odd, 2, NULL),
+                        part = message_of(COAP_FETCH, block1, 2, "x"),
+                        later = message_of(COAP_FETCH, block2, 2, "x");
+    size_t n = coap_cache_key(&x, a, &resource), own = resource;
+    CU_ASSERT_TRUE(n != 0 && n == coap_cache_key(&x, b, &resource) && memcmp(a, b, n) == 0);
+    CU_ASSERT_TRUE(n == coap_cache_key(&y, b, &resource) && memcmp(a, b, n) != 0 && resource == own &&
+                   memcmp(a, b, own) == 0);
+    CU_ASSERT_TRUE(coap_cache_key(&none, b, &resource) != 0 && n != coap_cache_key(&none, b, &resource));
+    CU_ASSERT_TRUE(coap_cache_key(&get, b, &resource) != n || memcmp(a, b, n) != 0);
+    CU_ASSERT_EQUAL(coap_cache_key(&part, a, &resource), 0); /* what is asked is not all here */
+    CU_ASSERT_EQUAL(coap_cache_key(&later, a, &resource), 0);
     static char longest[256];
     memset(longest, 'x', 255);
     const struct option many[6] = {{11, longest}, {11, longest}, {11, longest},

@@ -70,7 +70,8 @@ static void everything(void)
         "gateway = { name = \"gw-yard-01\"; mode = \"observe\"; on_stall = \"closed\"; };\n"
         "dataplane = { workers = 2; memory = \"512MiB\"; hugepages = \"no\"; idle = \"poll\"; "
         "handshake_threads = 3;\n"
-        "  limits = { connections = 5000; }; eal = \"--log-level=8\";\n"
+        "  limits = { connections = 5000; dtls_handshakes = 50; dtls_handshakes_per_source = 4; dtls_idle = "
+        "\"10min\"; }; eal = \"--log-level=8\";\n"
         "  ports = ( { name = \"iot\"; device = \"pci:0000:3b:00.0\"; vlan = 20; mtu = 1400; address = [ "
         "\"10.20.0.1/22\", "
         "\"fd20::1/64\" ]; },\n"
@@ -111,6 +112,8 @@ static void everything(void)
     CU_ASSERT(!c->idle_adaptive);
     CU_ASSERT_EQUAL(c->handshake_threads, 3);
     CU_ASSERT_EQUAL(c->connections, 5000);
+    CU_ASSERT_TRUE(c->dtls_handshakes == 50 && c->dtls_handshakes_per_source == 4 &&
+                   c->dtls_idle_us == UINT64_C(600000000));
     CU_ASSERT_STRING_EQUAL(c->eal, "--log-level=8");
     CU_ASSERT_EQUAL(c->devices_n, 2); /* two VLANs of one device are one port */
     CU_ASSERT_STRING_EQUAL(c->devices[0], "pci:0000:3b:00.0");
@@ -179,6 +182,8 @@ static void defaults(void)
     CU_ASSERT_EQUAL(c->hugepages, -1);
     CU_ASSERT(c->idle_adaptive);
     CU_ASSERT_EQUAL(c->connections, 20000);
+    CU_ASSERT_TRUE(c->dtls_handshakes == 1024 && c->dtls_handshakes_per_source == 16 &&
+                   c->dtls_idle_us == UINT64_C(3600000000));
     CU_ASSERT_EQUAL(c->handshake_threads, 1);
     CU_ASSERT_PTR_NULL(c->eal);
     CU_ASSERT(!c->upstreams[0].tls_1_2 && c->upstreams[0].resumption); /* B1, B5 */

@@ -2,7 +2,7 @@
 /* E5 through the relays: answers from the cache, validation, and one observation for many devices. */
 #include "tests/unit/coap_rig.h"
 
-#define ACTIONS (1 << ACL_GET | 1 << ACL_PUT | 1 << ACL_OBSERVE)
+#define ACTIONS (1 << ACL_GET | 1 << ACL_PUT | 1 << ACL_FETCH | 1 << ACL_OBSERVE)
 
 static const struct snapshot *shared_policy(bool shared, uint32_t number)
 {
@@ -152,6 +152,37 @@ static void test_hit(void)
     asks(1, 4, -1, NULL); /* s.11.2: what is another's is asked for anew */
     CU_ASSERT_TRUE(rig.sent_n == 5 && rig.sent[4].key.remote_port == 5683 &&
                    counted(COAP_COUNT_CACHE_MISSES) == 2);
+    close_rig();
+}
+
+static void fetches(uint16_t mid, const char *body)
+{
+    uint8_t bytes[256];
+    struct coap_writer w;
+    coap_build_start(&w, bytes, sizeof(bytes), COAP_CON, COAP_FETCH, mid, (const uint8_t *)"\x5A", 1);
+    coap_build_option(&w, COAP_URI_PATH, bytes_of_text("conf"));
+    coap_build_option(&w, COAP_URI_PATH, bytes_of_text("x"));
+    coap_build_uint(&w, COAP_CONTENT_FORMAT, 50);
+    coap_build_payload(&w, bytes_of_text(body));
+    device_sends(0, 1, bytes, coap_build_end(&w));
+}
+
+/* RFC 8132 s.2.1: the same question gets the same answer, another one is asked upstream. */
+static void test_fetch(void)
+{
+    open_cache(false);
+    fetches(1, "[\"a\"]");
+    struct coap_message up = taken(0);
+    CU_ASSERT_TRUE(up.code == COAP_FETCH && says(&up, "[\"a\"]"));
+    struct reply first = content;
+    first.mid = up.mid;
+    first.port = (uint16_t)(rig.next_port - 1);
+    replies(&up, &first);
+    fetches(2, "[\"a\"]");
+    struct coap_message hit = sent(0);
+    CU_ASSERT_TRUE(rig.sent_n == 3 && hit.mid == 2 && hit.code == COAP_CONTENT && says(&hit, "one"));
+    fetches(3, "[\"b\"]");
+    CU_ASSERT_TRUE(counted(COAP_COUNT_CACHE_HITS) == 1 && counted(COAP_COUNT_FORWARDED) == 2);
     close_rig();
 }
 
@@ -385,6 +416,7 @@ static void test_group_reload(void)
 int main(void)
 {
     static const struct unit_test tests[] = {{"hit (s.5.6.1)", test_hit},
+                                             {"FETCH (RFC 8132 s.2.1)", test_fetch},
                                              {"shared hit", test_shared_hit},
                                              {"validation (s.5.6.2)", test_validation},
                                              {"changed (s.5.8)", test_changed},
