@@ -196,7 +196,8 @@ struct gateway_config {
     int8_t hugepages;     /* -1 auto, 0 no, 1 yes */
     bool idle_adaptive;   /* idle = "adaptive" (default) or "poll" */
     uint32_t connections; /* capacity of one worker: limits = { connections = ... }; default 20,000 */
-    uint32_t dtls_handshakes; /* of clients, under way at once in one worker; 0: the default of dtls_server.h */
+    uint32_t
+        dtls_handshakes; /* of clients, under way at once in one worker; 0: the default of dtls_server.h */
     uint32_t dtls_handshakes_per_source;
     uint64_t dtls_idle_us; /* after which a silent session of a client is closed */
     uint32_t handshake_threads;
