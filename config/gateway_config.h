@@ -63,6 +63,7 @@ enum config_security {
 #define CONFIG_AUTH_CERT 1U
 #define CONFIG_AUTH_PSK 2U
 #define CONFIG_AUTH_PASSWORD 4U
+#define CONFIG_AUTH_ANONYMOUS 8U /* who gives no user name needs no password */
 
 /* What all devices of one prefix may do together (E3). */
 struct config_prefix {

@@ -434,6 +434,12 @@ static void check_listener_security(struct schema_read *read, struct config_list
     if (coap && (own->auth & CONFIG_AUTH_PASSWORD) != 0)
         schema_error(read, at(read, setting, "auth"),
                      "listener '%s' speaks CoAP, which has no passwords; remove \"password\"", own->name);
+    if ((own->auth & CONFIG_AUTH_ANONYMOUS) != 0 && (own->auth & CONFIG_AUTH_PASSWORD) == 0)
+        schema_error(
+            read, at(read, setting, "auth"),
+            "listener '%s' lets clients without a user name in, but asks nobody for a password; write "
+            "auth = [ \"password\", \"anonymous\" ], or remove \"anonymous\"",
+            own->name);
     if (own->security == (coap ? CONFIG_SECURITY_DTLS : CONFIG_SECURITY_TLS))
         missing_feature(read, at(read, setting, "security"), "listener", own->name,
                         coap ? FEATURE_LISTENER_DTLS : FEATURE_LISTENER_TLS);

@@ -47,7 +47,7 @@ static const char *const tls_words[] = {"tls", NULL};
 static const char *const dtls_words[] = {"dtls", NULL};
 #define SECURED .with = "security", .with_words = secured_words
 static const char *const version_words[] = {"1.3", "1.2", NULL};
-static const char *const listener_auth_words[] = {"cert", "psk", "password", NULL};
+static const char *const listener_auth_words[] = {"cert", "psk", "password", "anonymous", NULL};
 
 static void add_pin(struct schema_read *read, const struct schema_value *value, const char **pins)
 {
@@ -71,7 +71,7 @@ static void set_listener_pin(struct schema_read *read, const struct schema_value
 static void set_auth(struct schema_read *read, const struct schema_value *value, void *into)
 {
     static const enum feature needs[] = {FEATURE_CERTIFICATE_NAME, FEATURE_CERTIFICATE_NAME,
-                                         FEATURE_PASSWORDS};
+                                         FEATURE_PASSWORDS, FEATURE_PASSWORDS};
     struct config_listener *listener = into;
     for (unsigned int i = 0; listener_auth_words[i] != NULL; i++) {
         if (strcmp(listener_auth_words[i], value->text) != 0)
@@ -82,7 +82,7 @@ static void set_auth(struct schema_read *read, const struct schema_value *value,
         listener->auth = (uint8_t)(listener->auth | 1U << i);
         return;
     }
-    schema_refuse(read, value, "write \"cert\", \"psk\" or \"password\"");
+    schema_refuse(read, value, "write \"cert\", \"psk\", \"password\" or \"anonymous\"");
 }
 
 static const struct schema_key listener_total_keys[] = {

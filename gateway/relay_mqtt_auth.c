@@ -23,9 +23,13 @@ static bool proved_by_certificate(const struct relay *r, const struct config_lis
            relay_user(r).at == NULL;
 }
 
+/* Clients without a user name are let in where the listener says so, and are judged by a role that asks for
+ * none. */
 static bool asked(const struct relay *r)
 {
     const struct config_listener *listener = &relay_generation(r)->config->listeners[r->origin.listener];
+    if ((listener->auth & CONFIG_AUTH_ANONYMOUS) != 0 && relay_user(r).at == NULL)
+        return false;
     return (listener->auth & CONFIG_AUTH_PASSWORD) != 0 && !proved_by_certificate(r, listener);
 }
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* sallyportctl: one line to the gateway's control socket, its answer to stdout, its status as ours (H1). */
+#include "gateway/ctl/import/command.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,6 +25,7 @@ static const char usage_text[] =
     "  candidate load [PATH] [--sample N%] | status | report | promote [--accept] | drop,\n"
     "  learn start ROLE|--all [--for TIME] | status | report [ROLE] | write [-o FILE] [ROLE] | stop [ROLE],\n"
     "  reload [--wait] [--confirm TIME], confirm, kick CLIENT, drain\n"
+    "  import mosquitto FILE [-o POLICY] ...: a policy from a broker's own rules; needs no gateway\n"
     "exit: 0 yes, 1 no, 2 usage, 3 gateway unreachable, 4 not permitted, 78 policy refused\n";
 
 static int connect_to(const char *path)
@@ -152,6 +155,8 @@ int main(int argc, char **argv)
         quiet = true;
         argc--;
     }
+    if (argc - at >= 1 && strcmp(argv[at], "import") == 0)
+        return import_command(argc - at - 1, argv + at + 1);
     char line[LINE_BYTES];
     int words_n = argc - at;
     const char *file = take_output(argv + at, &words_n);

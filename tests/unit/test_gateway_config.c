@@ -859,7 +859,8 @@ static void dtls_listeners(void)
         {DATAPLANE LISTENERS UPSTREAMS_COAP(
              "security = \"dtls\"; psk_id = \"x\"; psk_file = \"tls/probes.psk\"; pin = \"" SOME_PIN "\";"),
          "upstream 'broker' has a PSK, and no certificate to pin; remove 'pin'\n"},
-        {COAPS("psk_file = \"tls/probes.psk\"; auth = \"pks\";"), "write \"cert\", \"psk\" or \"password\""},
+        {COAPS("psk_file = \"tls/probes.psk\"; auth = \"pks\";"),
+         "write \"cert\", \"psk\", \"password\" or \"anonymous\""},
     };
     files();
     rig_write("tls/probes.psk", "x");
@@ -1171,6 +1172,15 @@ static void secure_listeners(void)
          "sallyport.conf:4: error: listener 'a' has no TLS, so that nobody can show a certificate; write "
          "security = "
          "\"tls\"\n"},
+        {DATAPLANE UPSTREAMS
+         "listeners = ( { name = \"a\"; port = \"iot\"; protocol = \"mqtt\"; security = \"none\"; listen = "
+         "\":1883\"; upstream = \"broker\"; auth = \"anonymous\"; } );",
+         "sallyport.conf:4: error: listener 'a' lets clients without a user name in, but asks nobody for a "
+         "password; write auth = [ \"password\", \"anonymous\" ], or remove \"anonymous\"\n"},
+        {DATAPLANE UPSTREAMS
+         "listeners = ( { name = \"a\"; port = \"iot\"; protocol = \"mqtt\"; security = \"none\"; listen = "
+         "\":1883\"; upstream = \"broker\"; auth = [ \"password\", \"anonymous\" ]; } );",
+         ""},
     };
     TRY(cases);
     files();

@@ -159,6 +159,41 @@ static void wrong_password(void)
     close_lab();
 }
 
+/* auth = [ "password", "anonymous" ]: who gives no user name is judged without one, by a role that asks for
+ * none; who gives one has to prove it, the empty one too. */
+static void anonymous_beside_passwords(void)
+{
+    static const struct acl_rule_spec rules[] = {RULE("open", PUBLISH_BIT, "open/#")};
+    struct policy_role_spec roles[2] = {alice_role(),
+                                        {.name = "anonymous",
+                                         .file = "t.conf",
+                                         .line = 9,
+                                         .match = {.any = true, .vlan = -1},
+                                         .max_qos = 2,
+                                         .rules = rules,
+                                         .rules_n = COUNT(rules)}};
+    open_lab(USER_ALICE, 8);
+    lab.users = users_of(USER_ALICE);
+    lab_policy(&lab, roles, 2);
+    lab.config->listeners[0].auth = CONFIG_AUTH_PASSWORD | CONFIG_AUTH_ANONYMOUS;
+    struct lab_stream *device = send_connect(NULL, NULL);
+    CU_ASSERT_EQUAL(lab.dials, 1);
+    CU_ASSERT_STRING_EQUAL(lab.identity, "dev-1");
+    CU_ASSERT_FALSE(device->finished);
+    CU_ASSERT_TRUE(refused_with(send_connect("alice", NULL), MQTT_5, 0x86));
+    CU_ASSERT_TRUE(refused_with(send_connect("", NULL), MQTT_5, 0x86));
+    struct lab_stream *wrong = send_connect("alice", "wrong");
+    poll(1);
+    CU_ASSERT_TRUE(refused_with(wrong, MQTT_5, 0x86));
+    CU_ASSERT_EQUAL(lab.dials, 1);
+    /* A listener that no longer lets them in ends them. */
+    lab.config->listeners[0].auth = CONFIG_AUTH_PASSWORD;
+    lab.users = users_of(USER_ALICE);
+    lab_policy(&lab, roles, 2);
+    CU_ASSERT_TRUE(device->finished);
+    close_lab();
+}
+
 /* Whoever has not proved to be a client does not take its session over. */
 static void no_takeover(void)
 {
@@ -274,6 +309,7 @@ int main(void)
     static const struct unit_test tests[] = {
         {"the right password, and again (C2)", right_password},
         {"the wrong one, and none (C1, C2)", wrong_password},
+        {"clients without a name beside passwords (C1, H5)", anonymous_beside_passwords},
         {"nobody is taken over by a guess (C3)", no_takeover},
         {"a full queue (C2)", full_queue},
         {"verdicts that nobody waits for", not_waited_for},
