@@ -194,6 +194,24 @@ static enum outcome parse_value(struct mqtt_properties *out, struct cursor *c, c
     return row->kind == KIND_BINARY || utf8_check(text, level) ? OUTCOME_ALLOWED : OUTCOME_MALFORMED_STRING;
 }
 
+/* What a server says for people to read, or to be followed at will. */
+#define SPARE                                                                                                \
+    (MQTT_PROP_BIT(MQTT_PROP_REASON_STRING) | MQTT_PROP_BIT(MQTT_PROP_USER_PROPERTY) |                       \
+     MQTT_PROP_BIT(MQTT_PROP_SERVER_REFERENCE) | MQTT_PROP_BIT(MQTT_PROP_RESPONSE_INFO))
+
+/* As parse_value; a server's spare property that is only not strict is read all the same, and left out. */
+static enum outcome parse_value_or_leave(struct mqtt_properties *out, struct cursor *c, unsigned int property,
+                                         bool may_leave, enum utf8_level level, uint32_t *left_out)
+{
+    struct cursor again = *c;
+    enum outcome outcome = parse_value(out, c, &rows[property], level);
+    if (outcome != OUTCOME_MALFORMED_STRING || !may_leave || (SPARE & MQTT_PROP_BIT(property)) == 0)
+        return outcome;
+    *c = again;
+    *left_out |= MQTT_PROP_BIT(property);
+    return parse_value(out, c, &rows[property], UTF8_SPEC);
+}
+
 static bool may_repeat(unsigned int property, enum mqtt_type place)
 {
     return property == MQTT_PROP_USER_PROPERTY ||
@@ -205,6 +223,8 @@ enum outcome mqtt_properties_parse(struct mqtt_properties *out, struct bytes sec
 {
     struct cursor c = cursor_of(section);
     uint8_t id;
+    uint32_t left_out = 0;
+    bool may_leave = sender == MQTT_FROM_SERVER && place != MQTT_PUBLISH && level == UTF8_STRICT;
     out->present = 0;
     out->user_property_count = 0;
     out->list = section;
@@ -216,11 +236,14 @@ enum outcome mqtt_properties_parse(struct mqtt_properties *out, struct bytes sec
             return OUTCOME_BAD_PROPERTY;
         if ((out->present & MQTT_PROP_BIT(property)) != 0 && !may_repeat(property, place))
             return OUTCOME_BAD_PROPERTY;
-        enum outcome outcome = parse_value(out, &c, &rows[property], level);
+        enum outcome outcome = parse_value_or_leave(out, &c, property, may_leave, level, &left_out);
         if (outcome != OUTCOME_ALLOWED)
             return outcome;
         out->present |= MQTT_PROP_BIT(property);
     }
+    out->present &= ~left_out;
+    if ((left_out & MQTT_PROP_BIT(MQTT_PROP_USER_PROPERTY)) != 0)
+        out->user_property_count = 0;
     /* s.3.1.2.11.10, 3.2.2.3.18: data without the method that it belongs to. */
     if ((out->present & MQTT_PROP_BIT(MQTT_PROP_AUTH_DATA)) != 0 &&
         (out->present & MQTT_PROP_BIT(MQTT_PROP_AUTH_METHOD)) == 0)

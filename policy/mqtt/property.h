@@ -19,7 +19,9 @@
  * OUTCOME_MALFORMED_PROPERTY: unknown, not of this place, cut short; OUTCOME_BAD_PROPERTY: repeated, value
  * out of range, or reserved for the other side; OUTCOME_BAD_TOPIC_ALIAS for alias 0; OUTCOME_BAD_TOPIC for a
  * Response Topic that is no topic name; OUTCOME_MALFORMED_STRING; OUTCOME_PROPERTY_CAP above 65535 user
- * properties.
+ * properties. At UTF8_STRICT, Reason String, User Properties, Server Reference and Response Information of a
+ * server that are well-formed but not strict are left out of `present` (all user properties at once): not
+ * worth the session, except in a PUBLISH, which is refused as a whole.
  */
 enum outcome mqtt_properties_parse(struct mqtt_properties *out, struct bytes section, enum mqtt_type place,
                                    enum mqtt_sender sender, enum utf8_level level);

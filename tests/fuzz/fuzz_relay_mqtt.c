@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Relays under arbitrary bytes and arbitrary packets from both sides, in any order, with streams that take
- * little, time that passes and policies that change. Whatever happens: what leaves toward an upstream is
+ * little, time that passes and policies that change, below a mount point or not, toward a plain broker or a
+ * cloud, with Wills that the role supplies. Whatever happens: what leaves toward an upstream is
  * well-formed MQTT in which the reference decides that every PUBLISH may pass; what leaves toward a device
  * likewise; and in the end every buffer, timer and session has come back.
  */
@@ -31,6 +32,7 @@ struct pair {
 };
 
 static struct pair pairs[PAIRS];
+static struct bytes mount; /* at the upstream; may be empty */
 
 static void fail(const char *what)
 {
@@ -79,14 +81,37 @@ static bool reference_allows(const struct pair *pair, const struct acl_request *
     return acl_decide_reference(identity.role->acl, &identity.values, request).outcome == OUTCOME_ALLOWED;
 }
 
+/* The client's name for a name that went up: what the mount point was put before. */
+static struct bytes unmounted(struct bytes name)
+{
+    if (mount.len == 0 || (name.len != 0 && name.at[0] == '$'))
+        return name;
+    if (name.len < mount.len || memcmp(name.at, mount.at, mount.len) != 0)
+        fail("a name went up beside the mount point");
+    return bytes_of(name.at + mount.len, name.len - mount.len);
+}
+
+static void check_will(const struct pair *pair, const struct mqtt_will *will)
+{
+    struct acl_request request = {.action = ACL_PUBLISH,
+                                  .topic = unmounted(will->topic),
+                                  .qos = will->qos,
+                                  .retain = will->retain,
+                                  .will = true,
+                                  .payload_bytes = (uint32_t)will->payload.len};
+    if (!reference_allows(pair, &request))
+        fail("a refused Will went up");
+}
+
 static void check_publish(const struct pair *pair, const struct mqtt_packet *p, enum acl_action action)
 {
     struct acl_request request = {.action = action,
-                                  .topic = p->publish.topic,
+                                  .topic =
+                                      action == ACL_PUBLISH ? unmounted(p->publish.topic) : p->publish.topic,
                                   .qos = p->publish.qos,
                                   .retain = action == ACL_PUBLISH && p->publish.retain,
                                   .payload_bytes = p->publish.payload_bytes};
-    if (action == ACL_PUBLISH && !topic_publish_parse(p->publish.topic, &request.topic))
+    if (action == ACL_PUBLISH && !topic_publish_parse(request.topic, &request.topic))
         fail("a malformed delay went up");
     if (!reference_allows(pair, &request))
         fail(action == ACL_PUBLISH ? "a refused PUBLISH went up" : "a refused PUBLISH went down");
@@ -99,11 +124,16 @@ static void check_filters(const struct pair *pair, const struct mqtt_packet *p)
     (void)pair;
     struct cursor list = cursor_of(p->list);
     struct mqtt_filter entry;
-    while (mqtt_filter_next(&list, MQTT_SUBSCRIBE, &entry))
+    uint32_t most = cloud_limits(lab.config->upstreams[0].profile)->filters;
+    if (most != 0 && p->list_count > most)
+        fail("more filters went up than the cloud takes");
+    while (mqtt_filter_next(&list, MQTT_SUBSCRIBE, &entry)) {
+        entry.filter = unmounted(entry.filter);
         if (bytes_equal(entry.filter, bytes_of_text("#")) ||
             bytes_equal(entry.filter, bytes_of_text("$SYS/#")) ||
             bytes_equal(entry.filter, bytes_of_text("$share/g/#")))
             fail("a filter that nobody is granted went up");
+    }
 }
 
 static void check_side(struct pair *pair, struct lab_stream *s, struct mqtt_framer *framer, size_t *checked,
@@ -134,6 +164,8 @@ static void check_side(struct pair *pair, struct lab_stream *s, struct mqtt_fram
             if (p.type == MQTT_CONNECT) {
                 if (!up || !bytes_equal(p.connect.client_id, bytes_of_text(pair->client_id)))
                     fail("another client's CONNECT");
+                if (p.connect.will.present)
+                    check_will(pair, &p.connect.will);
                 framer->version = p.connect.version;
             }
             break;
@@ -226,7 +258,12 @@ static void answer_connect(struct pair *pair)
 static void send_publish(const struct pair *pair, struct lab_stream *s)
 {
     uint8_t choice = draw();
-    struct mqtt_packet p = lab_publish(pair->version, draw_topic(false), choice % 3, 0);
+    char topic[64];
+    const char *name = draw_topic(false);
+    bool below = s == pair->upstream && mount.len != 0 && name[0] != '\0' && (choice & 7) != 7;
+    snprintf(topic, sizeof(topic), "%.*s%s", below ? (int)mount.len : 0, below ? (const char *)mount.at : "",
+             name);
+    struct mqtt_packet p = lab_publish(pair->version, topic, choice % 3, 0);
     p.packet_id = p.publish.qos != 0 ? (uint16_t)(draw() % 8 + 1) : 0;
     p.publish.retain = (choice & 0x10) != 0;
     p.publish.dup = (choice & 0x20) != 0 && p.publish.qos != 0;
@@ -246,8 +283,11 @@ static void send_publish(const struct pair *pair, struct lab_stream *s)
 
 static void send_list(const struct pair *pair, struct lab_stream *device, struct lab_stream *upstream)
 {
-    const char *const filters[] = {draw_topic(true), draw_topic(true), NULL};
-    uint8_t codes[2] = {draw() % 3, draw() % 2 == 0 && pair->version != MQTT_3_1 ? 0x80 : 0};
+    const char *filters[21] = {NULL};
+    uint8_t n = draw(), codes[8] = {draw() % 3, draw() % 2 == 0 && pair->version != MQTT_3_1 ? 0x80 : 0};
+    n = n % 4 == 0 ? (uint8_t)(n / 4 % 20 + 1) : 2;
+    for (uint8_t i = 0; i < n; i++)
+        filters[i] = draw_topic(true);
     enum mqtt_type type = draw() % 2 == 0 ? MQTT_SUBSCRIBE : MQTT_UNSUBSCRIBE;
     uint16_t id = (uint16_t)(draw() % 8 + 1);
     struct mqtt_packet p = lab_subscribe(pair->version, type, id, draw() % 3, filters);
@@ -255,10 +295,10 @@ static void send_list(const struct pair *pair, struct lab_stream *device, struct
         lab_send(device, &p);
     } else if (pair->opened) {
         type = type == MQTT_SUBSCRIBE ? MQTT_SUBACK : MQTT_UNSUBACK;
-        id = draw() % 4 == 0 ? (uint16_t)(65535 - draw() % 3) : id;
+        id = draw() % 2 == 0 ? (uint16_t)(65535 - draw() % 3) : id;
         if (type == MQTT_UNSUBACK)
             codes[0] = codes[1] = 0;
-        p = lab_suback(pair->version, type, id, codes, draw() % 2 + 1);
+        p = lab_suback(pair->version, type, id, codes, n % 8 + 1u);
         if (type == MQTT_UNSUBACK && pair->version != MQTT_5)
             p.list = bytes_of(NULL, 0);
         lab_send(upstream, &p);
@@ -271,6 +311,14 @@ static void new_policy(uint8_t choice)
     roles[0].rules_n = 1 + choice % 4;
     roles[0].refusal = (choice & 4) != 0 ? POLICY_REFUSE_DISCONNECT : POLICY_REFUSE_ACKNOWLEDGE;
     roles[0].payload_utf8 = (choice & 8) != 0;
+    if ((choice & 128) != 0) {
+        roles[0].will = POLICY_WILL_SUPPLIED;
+        roles[0].last_will = (struct policy_last_will){.topic = (choice & 64) != 0 ? "trucks/${serial}/status"
+                                                                                   : "trucks/018/status",
+                                                       .payload = "lost",
+                                                       .qos = choice % 2,
+                                                       .retain = (choice & 2) != 0};
+    }
     roles[1].inflight = (uint16_t)(1 + choice % 5);
     roles[1].queue = (uint16_t)(choice % 7);
     roles[1].rules_n = 1 + choice % 2;
@@ -361,6 +409,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memset(pairs, 0, sizeof(pairs));
     lab_open(&lab, roles, 2);
     lab.out_bytes = 1 << 16;
+    uint8_t world = draw();
+    mount = bytes_of_text((world & 1) != 0 ? "site/" : "");
+    lab.config->upstreams[0].mount = mount.len != 0 ? (const char *)mount.at : NULL;
+    lab.config->upstreams[0].profile = (enum cloud_profile)(world / 2 % CLOUD_PROFILES);
+    lab.config->upstreams[0].server_name = "hub.example";
     while (tape_left != 0) {
         move();
         check_all();

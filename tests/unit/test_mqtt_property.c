@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The property table (MQTT 5.0 s.2.2.2.2, table 2-4): every property at every place, of both senders (D1,
  * D3). */
+#include "policy/mqtt/property.h"
 #include "tests/unit/mqtt_vector.h"
 #include "tests/unit/runner.h"
 
@@ -255,6 +256,56 @@ static void test_ranges(void)
     }
 }
 
+/* What a server says beside its answer in a well-formed string that is only not strict does not cost the
+ * session: it is left out, wherever it stands; what is not well-formed is malformed at both levels. */
+static void test_not_strict(void)
+{
+    static const struct {
+        const char *name;
+        enum mqtt_sender sender;
+        enum mqtt_type place;
+        const char *section;
+        enum outcome outcome;
+        uint32_t present;
+    } rows[] = {
+        {"Reason String", MQTT_FROM_SERVER, MQTT_PUBACK, "1F ['a' 07]", OUTCOME_ALLOWED, 0},
+        {"Reason String, CONNACK", MQTT_FROM_SERVER, MQTT_CONNACK, "21 0005 1F ['a' 07]", OUTCOME_ALLOWED,
+         MQTT_PROP_BIT(MQTT_PROP_RECEIVE_MAXIMUM)},
+        {"Reason String, DISCONNECT", MQTT_FROM_SERVER, MQTT_DISCONNECT, "1F [EFBFBF]", OUTCOME_ALLOWED, 0},
+        {"Reason String, SUBACK", MQTT_FROM_SERVER, MQTT_SUBACK, "1F [7F]", OUTCOME_ALLOWED, 0},
+        {"User Property, one of two", MQTT_FROM_SERVER, MQTT_PUBREC, "26 ['a'] ['b'] 26 ['c'] [01] 1F ['x']",
+         OUTCOME_ALLOWED, MQTT_PROP_BIT(MQTT_PROP_REASON_STRING)},
+        {"User Property, its name", MQTT_FROM_SERVER, MQTT_UNSUBACK, "26 [01] ['b']", OUTCOME_ALLOWED, 0},
+        {"Server Reference", MQTT_FROM_SERVER, MQTT_CONNACK, "1C ['b' 0A]", OUTCOME_ALLOWED, 0},
+        {"Response Information", MQTT_FROM_SERVER, MQTT_CONNACK, "1A [01]", OUTCOME_ALLOWED, 0},
+        {"twice is an error all the same", MQTT_FROM_SERVER, MQTT_PUBACK, "1F [01] 1F [01]",
+         OUTCOME_BAD_PROPERTY, 0},
+        {"Assigned Client Identifier", MQTT_FROM_SERVER, MQTT_CONNACK, "12 ['a' 01]",
+         OUTCOME_MALFORMED_STRING, 0},
+        {"Authentication Method", MQTT_FROM_SERVER, MQTT_AUTH, "15 [01]", OUTCOME_MALFORMED_STRING, 0},
+        {"a PUBLISH is refused whole", MQTT_FROM_SERVER, MQTT_PUBLISH, "26 ['a'] [01]",
+         OUTCOME_MALFORMED_STRING, 0},
+        {"of a client", MQTT_FROM_CLIENT, MQTT_PUBACK, "1F [01]", OUTCOME_MALFORMED_STRING, 0},
+        {"C0 80 [MQTT-1.5.4-1]", MQTT_FROM_SERVER, MQTT_PUBACK, "1F [C080]", OUTCOME_MALFORMED_STRING, 0},
+        {"U+0000 [MQTT-1.5.4-2]", MQTT_FROM_SERVER, MQTT_PUBACK, "26 ['a'] [00]", OUTCOME_MALFORMED_STRING,
+         0},
+        {"strict, then C0 80", MQTT_FROM_SERVER, MQTT_PUBACK, "26 [01] ['b'] 26 ['a'] [C080]",
+         OUTCOME_MALFORMED_STRING, 0},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct vector v = vector_of(rows[i].section);
+        struct mqtt_properties out = {0};
+        enum outcome outcome =
+            mqtt_properties_parse(&out, bytes_of(v.at, v.len), rows[i].place, rows[i].sender, UTF8_STRICT);
+        if (outcome != rows[i].outcome)
+            fprintf(stderr, "\n%s: %s\n", rows[i].name, outcome_id(outcome));
+        CU_ASSERT_EQUAL(outcome, rows[i].outcome);
+        CU_ASSERT_TRUE(outcome != OUTCOME_ALLOWED || out.present == rows[i].present);
+        CU_ASSERT_TRUE(outcome != OUTCOME_ALLOWED || out.user_property_count == 0);
+        free(v.at);
+    }
+}
+
 /* The iterators find theirs among all others, and end. */
 static void test_iterators(void)
 {
@@ -282,6 +333,7 @@ int main(void)
         {"identifiers that are none", test_unknown_identifiers},
         {"values cut short", test_cut_short},
         {"ranges and strings", test_ranges},
+        {"well-formed and not strict (D3)", test_not_strict},
         {"iterators", test_iterators},
     };
     return unit_run("mqtt_property", tests, sizeof(tests) / sizeof(tests[0]));

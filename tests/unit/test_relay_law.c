@@ -261,6 +261,25 @@ static void strict_strings(void)
     }
 }
 
+/* A broker's sentence with a control character: the acknowledgement passes without it, and the session lives.
+ */
+static void strict_reasons(void)
+{
+    struct policy_role_spec role = office_role();
+    role.law.strict_strings = true;
+    open_as(&role);
+    struct lab_session s = lab_session(&lab, MQTT_5, "app-1");
+    publish(&s, "news/a", 1, 1);
+    CU_ASSERT_TRUE(passed(&s, MQTT_PUBLISH, 1));
+    static const uint8_t puback[] = {0x40, 0x09, 0x00, 0x01, 0x10, 0x05, 0x1F, 0x00, 0x02, 'a', 0x07};
+    lab_feed(s.upstream, puback, sizeof(puback));
+    struct mqtt_packet p;
+    CU_ASSERT_TRUE_FATAL(lab_next(s.device, MQTT_FROM_SERVER, MQTT_5, &p));
+    CU_ASSERT_TRUE(p.type == MQTT_PUBACK && p.reason_code == 0x10 && p.properties.present == 0);
+    CU_ASSERT_FALSE(s.device->finished);
+    lab_close(&lab);
+}
+
 /* CONNECT comes before anybody knows how strict to be. */
 static void strict_connects(void)
 {
@@ -606,6 +625,7 @@ static const struct unit_test tests[] = {
     {"messages released late (D12)", messages_released_late},
     {"devices that never release (D8)", devices_that_never_release},
     {"strict strings, both ways (D3)", strict_strings},
+    {"strict sentences of a broker (D3)", strict_reasons},
     {"strict CONNECTs (D3)", strict_connects},
     {"strictness follows the policy (G3)", strictness_follows_the_policy},
     {"strictness and aliases (D3, D6)", strictness_and_aliases},
