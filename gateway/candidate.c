@@ -22,8 +22,10 @@
 struct slot {
     uint64_t session;
     uint64_t stamp;
-    uint64_t hash; /* of its identity under the policy in force */
-    bool known;    /* what follows was made out */
+    uint64_t hash;      /* of its identity under the policy in force */
+    uint64_t window_us; /* in which it was seen last */
+    uint32_t in_window; /* and how often */
+    bool known;         /* what follows was made out */
     enum outcome outcome;
     struct identity identity;
 };
@@ -123,17 +125,48 @@ static bool sampled(const struct candidate_worker *w, uint64_t hash)
     return hash_fold(hash, HASH_ODD_1) % CANDIDATE_SAMPLE_ALL < share >> w->counts.halved;
 }
 
-/* NULL: it is not in the sample. */
+/* Another window has begun. */
+static void turn_window(struct candidate_worker *w)
+{
+    uint64_t now_us = *w->place.now_us;
+    if (now_us < w->window_us)
+        return;
+    if (w->in_window < CANDIDATE_MOST / 4 && w->counts.halved != 0)
+        w->counts.halved--;
+    w->window_us = now_us + CANDIDATE_WINDOW_US;
+    w->in_window = 0;
+}
+
+/* False: enough for this window, of the session or of all. */
+static bool has_time(struct candidate_worker *w, struct slot *slot)
+{
+    if (slot->window_us != w->window_us) {
+        slot->window_us = w->window_us;
+        slot->in_window = 0;
+    }
+    if (slot->in_window >= CANDIDATE_SESSION_MOST)
+        return false;
+    slot->in_window++;
+    if (w->in_window++ < CANDIDATE_MOST)
+        return true;
+    if (w->in_window == CANDIDATE_MOST + 1 && w->counts.halved < 16)
+        w->counts.halved++;
+    return false;
+}
+
+/* NULL: it is not in the sample, or had enough. */
 static struct slot *slot_of(struct candidate_worker *w, const struct judged_subject *who)
 {
     struct slot *slot = &w->slots[hash_fold(who->session, HASH_ODD_1) & w->slots_mask];
+    turn_window(w);
     if (slot->session != who->session || slot->stamp != who->stamp) {
         slot->session = who->session;
         slot->stamp = who->stamp;
         slot->hash = hash_of(who);
+        slot->in_window = 0;
         slot->known = false;
     }
-    if (!sampled(w, slot->hash))
+    if (!sampled(w, slot->hash) || !has_time(w, slot))
         return NULL;
     if (!slot->known) {
         slot->identity.role = NULL;
@@ -394,23 +427,6 @@ static void begin_anew(struct candidate_worker *w, uint32_t number)
     memset(w->clients, 0, sizeof(w->clients));
 }
 
-/* False: enough for this window. */
-static bool has_time(struct candidate_worker *w)
-{
-    uint64_t now_us = *w->place.now_us;
-    if (now_us >= w->window_us) {
-        if (w->in_window < CANDIDATE_MOST / 4 && w->counts.halved != 0)
-            w->counts.halved--;
-        w->window_us = now_us + CANDIDATE_WINDOW_US;
-        w->in_window = 0;
-    }
-    if (w->in_window < CANDIDATE_MOST)
-        return true;
-    if (w->in_window++ == CANDIDATE_MOST && w->counts.halved < 16)
-        w->counts.halved++;
-    return false;
-}
-
 void candidate_see(void *owner, const struct judged_action *action)
 {
     struct candidate_worker *w = owner;
@@ -421,12 +437,11 @@ void candidate_see(void *owner, const struct judged_action *action)
         w->counts.passed_over++;
         return;
     }
-    struct slot *slot = has_time(w) ? slot_of(w, action->who) : NULL;
+    struct slot *slot = slot_of(w, action->who);
     if (slot == NULL) {
         w->counts.not_sampled++;
         return;
     }
-    w->in_window++;
     struct candidate_row row = {.kind = (uint8_t)action->kind,
                                 .action = (uint8_t)action->action,
                                 .live = request_side(action->who->identity->role, action->outcome,

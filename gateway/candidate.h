@@ -14,7 +14,8 @@
  *
  * Sampling is by a hash of the client's identity, so that a client is looked at whole or not at all: the
  * share that was asked for, halved as long as a worker judges more than CANDIDATE_MOST in
- * CANDIDATE_WINDOW_US.
+ * CANDIDATE_WINDOW_US. Of one session at most CANDIDATE_SESSION_MOST are judged in that time and count: who
+ * floods does not take others out of the sample, nor hides what differs.
  *
  * States, not rules, are compared: allow, observe (it is refused and passes all the same), deny. Rates, caps
  * on what is under way, sessions and subscriptions, and passwords are not judged a second time, and an action
@@ -35,7 +36,8 @@
 #define CANDIDATE_WORKERS 16
 #define CANDIDATE_SAMPLE_ALL UINT32_C(1000000) /* parts of a million */
 #define CANDIDATE_WINDOW_US UINT64_C(100000)
-#define CANDIDATE_MOST UINT32_C(8000) /* actions of a worker in a window */
+#define CANDIDATE_MOST UINT32_C(8000)        /* actions of a worker in a window */
+#define CANDIDATE_SESSION_MOST UINT32_C(500) /* and of one session */
 #define CANDIDATE_TOPIC_MAX 128
 #define CANDIDATE_ROLE_NONE UINT32_MAX
 

@@ -332,23 +332,51 @@ static void test_sample(void)
 /* Above CANDIDATE_MOST in a window nothing more is judged, and the share is halved for the next. */
 static void test_load(void)
 {
+    enum { SESSIONS = 2 * CANDIDATE_MOST / CANDIDATE_SESSION_MOST };
+    static struct lab_session sessions[SESSIONS];
     struct policy_role_spec live = truck_role(), next = truck_role();
     open_lab_with(&live, &next, CANDIDATE_SAMPLE_ALL);
-    struct lab_session s = lab_session(&lab, MQTT_3_1_1, "truck-017");
-    lab.streams[1].out_n = 0;
-    for (uint32_t i = 0; i < CANDIDATE_MOST + 1000; i++) {
-        publish(&s, "trucks/018/location", 0, 0);
-        lab.now_us += 1;
+    for (uint32_t i = 0; i < SESSIONS; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "truck-%03u", i);
+        sessions[i] = lab_session(&lab, MQTT_3_1_1, name);
     }
+    lab.now_us += CANDIDATE_WINDOW_US;
+    uint64_t before = collect()->judged, passed = collect()->not_sampled;
+    for (uint32_t i = 0; i < 2 * CANDIDATE_MOST; i++)
+        publish(&sessions[i % SESSIONS], "trucks/999/location", 0, 0);
     const struct candidate_counts *counts = collect();
-    CU_ASSERT_EQUAL(counts->judged, CANDIDATE_MOST);
-    CU_ASSERT_EQUAL(counts->not_sampled, 1002);
+    CU_ASSERT_EQUAL(counts->judged - before, CANDIDATE_MOST);
+    CU_ASSERT_EQUAL(counts->not_sampled - passed, CANDIDATE_MOST);
     CU_ASSERT_EQUAL(counts->halved, 1);
     for (int i = 0; i < 3; i++) { /* quiet again */
         lab.now_us += CANDIDATE_WINDOW_US;
-        publish(&s, "trucks/018/location", 0, 0);
+        publish(&sessions[0], "trucks/999/location", 0, 0);
     }
     CU_ASSERT_EQUAL(collect()->halved, 0);
+    close_lab();
+}
+
+/* One session that floods spends its own share of the window: what others do is judged, and none of them
+ * falls out of the sample, so that nobody can hide what differs. */
+static void test_flood_of_one(void)
+{
+    struct policy_role_spec live = truck_role(), next = other_role();
+    open_lab_with(&live, &next, CANDIDATE_SAMPLE_ALL);
+    struct lab_session flood = lab_session(&lab, MQTT_3_1_1, "truck-017");
+    struct lab_session other = lab_session(&lab, MQTT_3_1_1, "truck-018");
+    uint64_t before = collect()->judged;
+    for (uint32_t i = 0; i < 2 * CANDIDATE_MOST; i++)
+        publish(&flood, "trucks/999/location", 0, 0);
+    CU_ASSERT_TRUE(collect()->judged - before <= CANDIDATE_SESSION_MOST);
+    CU_ASSERT_EQUAL(collect()->halved, 0);
+    CU_ASSERT_EQUAL(collect()->differ, 0);
+    publish(&other, "trucks/018/extra", 0, 0);
+    CU_ASSERT_EQUAL(collect()->differ, 1);
+    lab.now_us += CANDIDATE_WINDOW_US;
+    before = collect()->judged;
+    publish(&flood, "trucks/999/location", 0, 0);
+    CU_ASSERT_EQUAL(collect()->judged - before, 1);
     close_lab();
 }
 
@@ -467,6 +495,7 @@ static const struct unit_test tests[] = {
     {"what cannot be compared (F2)", test_not_comparable},
     {"a sample is by client, and the same each time", test_sample},
     {"under load less is judged", test_load},
+    {"one that floods hides nobody", test_flood_of_one},
     {"tables are bounded", test_tables_are_bounded},
     {"about how many clients", test_clients_estimate},
     {"a reload of the policy in force (G2)", test_reload_of_the_live_policy},
