@@ -602,6 +602,8 @@ int main(int argc, char **argv)
     fclose(keys);
     for (int i = 0; i < 4; i++)
         measure(1000, rounds, (i & 2) != 0, (i & 1) != 0);
+    measure(clients, rounds, false, false);
+    measure(clients, rounds, false, true);
     footprint(clients, false, false);
     footprint(clients, true, false);
     footprint(clients, false, true);
