@@ -9,6 +9,8 @@
 #include "gateway/relay_coap_request.h"
 
 /* RFC 7967 s.2.1: no 4.xx and no 5.xx. */
+/* RFC 8768 s.3: what a request gets whose way we choose as a proxy, so that a loop of proxies ends. */
+#define HOP_LIMIT_FIRST 16
 #define NO_ERRORS 0x18
 
 /* Answers to pings and to what cannot be read: they prove nothing and mean nothing, so there are few. */
@@ -361,6 +363,8 @@ static void judge(struct coap_relays *r, struct coap_request *q)
     coap_guard_request(client->identity.role, &client->identity.values, coap_generation(r)->config->observe,
                        client->key.local_port, q->message, v);
     rule_hits_count(coap_generation(r)->hits, r->config.worker_index, client->identity.role, v->rule);
+    if (q->proxied && v->hop_limit < 0)
+        v->hop_limit = HOP_LIMIT_FIRST;
     q->broker = to_broker(r, client);
     if (q->arrival->group)
         v->observe = v->observe_ends = false; /* RFC 7641 s.1.5: of a group nothing is observed */
@@ -440,6 +444,7 @@ static void take_request(struct coap_relays *r, const struct coap_arrival *arriv
     if (listener->proxy_n != 0 && coap_proxy_asked(message) &&
         coap_proxy_open(listener->proxy, listener->proxy_n, message, text, &opened))
         q.message = &opened;
+    q.proxied = q.message == &opened;
     judge(r, &q);
 }
 

@@ -23,6 +23,7 @@ struct coap_request {
     struct coap_topic topic;
     struct bytes body; /* what the broker gets: the payload, or what several blocks added up to */
     bool proved;
+    bool proxied; /* it came with a Proxy-Uri or Proxy-Scheme that we took */
 };
 
 /* relay_coap_device.c */

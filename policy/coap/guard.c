@@ -396,6 +396,7 @@ size_t coap_guard_rebuild(const struct coap_message *message, const struct coap_
     struct coap_writer w;
     bool request = coap_kind_of(message->code) == COAP_KIND_REQUEST;
     bool etag = !request || verdict->etag_len == 0;
+    bool hops = !request || verdict->hop_limit <= 0 || coap_option_find(message, COAP_HOP_LIMIT) != NULL;
     coap_build_start(&w, to, room, type, message->code, mid, token, token_len);
     for (uint32_t i = 0; i < message->options_n; i++) {
         const struct coap_option *option = &message->options[i];
@@ -403,6 +404,10 @@ size_t coap_guard_rebuild(const struct coap_message *message, const struct coap_
         if (!etag && option->number > COAP_ETAG) {
             coap_build_option(&w, COAP_ETAG, bytes_of(verdict->etag, verdict->etag_len));
             etag = true;
+        }
+        if (!hops && option->number > COAP_HOP_LIMIT) { /* RFC 8768 s.3: it had none yet */
+            coap_build_uint(&w, COAP_HOP_LIMIT, (uint32_t)verdict->hop_limit);
+            hops = true;
         }
         if (!request && option->number == COAP_OBSERVE && verdict->renumbered)
             coap_build_uint(&w, COAP_OBSERVE, verdict->sequence);
@@ -419,6 +424,8 @@ size_t coap_guard_rebuild(const struct coap_message *message, const struct coap_
     }
     if (!etag)
         coap_build_option(&w, COAP_ETAG, bytes_of(verdict->etag, verdict->etag_len));
+    if (!hops)
+        coap_build_uint(&w, COAP_HOP_LIMIT, (uint32_t)verdict->hop_limit);
     coap_build_payload(&w, message->payload);
     return coap_build_end(&w);
 }

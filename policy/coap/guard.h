@@ -33,7 +33,7 @@ struct coap_verdict {
     uint8_t code;         /* that tells the refusal */
     uint32_t rule;        /* that decided, or ACL_RULE_NONE */
     uint64_t passes;      /* bit i: options[i] goes on as it is */
-    int16_t hop_limit;    /* of the request that goes on; -1: has none */
+    int16_t hop_limit;    /* of the request that goes on, which gets it when it has none; -1: none */
     bool observe;         /* the request asks to observe and may; the response notifies */
     bool observe_ends;    /* the request ends an observation */
     bool observe_denied;  /* the request asked to observe and may not */

@@ -286,6 +286,32 @@ static void test_echo_of_origin(void)
     acl_destroy(rig.acl);
 }
 
+/* RFC 8768 s.3: whoever chooses the way says how many more there may be, in its place among the options. */
+static void test_hop_limit(void)
+{
+    static const struct {
+        const char *request, *goes_on;
+    } rows[] = {{"40010001 b174 0161", "b174 0161 5110"},
+                {"40010001 b174 0161 6132", "b174 0161 5110 1132"}, /* Accept comes behind it */
+                {"40010001 b174 0161 5105", "b174 0161 5104"}};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct rig rig;
+        uint8_t raw[HEX_MAX], out[HEX_MAX], expected[HEX_MAX];
+        struct coap_message message;
+        struct coap_verdict verdict;
+        rig_open(&rig);
+        coap_parse(&message, bytes_of(raw, unhex(rows[i].request, raw)));
+        coap_guard_request(&rig.role, &rig.values, false, 5683, &message, &verdict);
+        if (verdict.hop_limit < 0)
+            verdict.hop_limit = 16;
+        size_t wanted = unhex(rows[i].goes_on, expected);
+        size_t got =
+            coap_guard_rebuild(&message, &verdict, bytes_of(NULL, 0), COAP_CON, 1, NULL, 0, out, sizeof(out));
+        CU_ASSERT_TRUE(got == wanted + 4 && memcmp(out + 4, expected, wanted) == 0);
+        acl_destroy(rig.acl);
+    }
+}
+
 struct response {
     const char *name;
     const char *bytes;
@@ -345,6 +371,7 @@ int main(void)
     static const struct unit_test tests[] = {{"requests", test_requests},
                                              {"observing (G6)", test_observing},
                                              {"Echo of the origin", test_echo_of_origin},
+                                             {"Hop-Limit (RFC 8768)", test_hop_limit},
                                              {"responses", test_responses}};
     return unit_run("coap_guard", tests, sizeof(tests) / sizeof(tests[0]));
 }
