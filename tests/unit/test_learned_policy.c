@@ -268,9 +268,82 @@ static void not_there(void)
     config_text_fini(&text);
 }
 
+/* Nothing was seen, or nothing that can be proposed: the role allows nothing, and the file loads. */
+static void nothing_learned(void)
+{
+    struct config_text text = kept();
+    struct evidence *e = learn_lab_create();
+    for (int round = 0; round < 2; round++) {
+        struct mined *mined = mine((const struct evidence *const[]){e}, 1, 20);
+        struct learned_role roles[] = {{.name = "truck", .mined = mined}, {.name = "thing", .mined = mined}};
+        struct learned_policy out;
+        CU_ASSERT_TRUE(make(&text, roles, 2, &out));
+        CU_ASSERT_EQUAL(out.rules, 0);
+        CU_ASSERT_TRUE(has(&out, "id = \"truck.no\";") && !has(&out, "thing.old"));
+        learned_policy_fini(&out);
+        mined_destroy(mined);
+        publish(e, 1, ACL_SUBSCRIBE, "#", 0, false, false);
+    }
+    free(e);
+    config_text_fini(&text);
+}
+
+/* Odd topics that all use: what is proposed loads. */
+static void odd_topics(void)
+{
+    static const char *const topics[] = {"/",
+                                         "//",
+                                         "a/",
+                                         " ",
+                                         "$x",
+                                         "$",
+                                         "${",
+                                         "{}",
+                                         "a/$b",
+                                         "\xC3\xA9\xF0\x9F\x9A\x9B",
+                                         "\\",
+                                         "\"",
+                                         "a;b",
+                                         "# c",
+                                         "/* d */",
+                                         "// e",
+                                         "@include \"x\"",
+                                         "..",
+                                         "%s%n"};
+    static const uint8_t actions[] = {ACL_PUBLISH, ACL_SUBSCRIBE};
+    struct config_text text = kept();
+    struct evidence *e = learn_lab_create();
+    for (size_t i = 0; i < COUNT(topics); i++)
+        for (uint32_t client = 1; client <= 5; client++)
+            for (size_t k = 0; k < COUNT(actions); k++)
+                publish(e, client, actions[k], topics[i], 0, false, false);
+    struct mined *mined = mine((const struct evidence *const[]){e}, 1, 20);
+    struct learned_role role = {.name = "truck", .mined = mined};
+    struct learned_policy out;
+    CU_ASSERT_TRUE(make(&text, &role, 1, &out));
+    CU_ASSERT_EQUAL(out.rules, 2 * (COUNT(topics) - 2)); /* but "${" and what holds a '#' */
+    CU_ASSERT_EQUAL(out.tests_dropped, 1);
+    learned_policy_fini(&out);
+    mined_destroy(mined);
+    free(e);
+    e = learn_lab_create();
+    for (size_t i = 0; i < COUNT(topics); i++)
+        for (uint32_t client = 1; client <= 5; client++)
+            publish(e, client, ACL_GET, topics[i], 0, false, false);
+    mined = mine((const struct evidence *const[]){e}, 1, 20);
+    role = (struct learned_role){.name = "thing", .mined = mined};
+    CU_ASSERT_TRUE(make(&text, &role, 1, &out));
+    learned_policy_fini(&out);
+    mined_destroy(mined);
+    free(e);
+    config_text_fini(&text);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
+        {"nothing was learned", nothing_learned},
+        {"odd topics", odd_topics},
         {"what was learned is written, and loads", written},
         {"written again, nothing is there twice", again},
         {"CoAP", coap},
