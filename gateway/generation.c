@@ -119,6 +119,9 @@ static void make_contexts(struct generation *generation, struct diagnostics *d)
 {
     for (uint32_t i = 0; i < generation->config->listeners_n; i++) {
         const struct config_listener *listener = &generation->config->listeners[i];
+        if (listener->security != CONFIG_SECURITY_NONE)
+            generation_check_authorities("listener", listener->name, &listener->origin, listener->client_ca,
+                                         d);
         if (listener->security == CONFIG_SECURITY_DTLS)
             generation->listener_dtls[i] = make_listener_dtls(listener, d);
         else if (listener->security == CONFIG_SECURITY_TLS)
@@ -134,6 +137,7 @@ static void make_contexts(struct generation *generation, struct diagnostics *d)
             continue;
         if (!generation_check_pair(upstream, d))
             continue;
+        generation_check_authorities("upstream", upstream->name, &upstream->origin, upstream->ca, d);
         generation_check_devices(upstream, d);
         if (upstream->security == CONFIG_SECURITY_DTLS)
             generation->upstream_dtls[i] = make_dtls_context(upstream, d);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/generation_check.h"
 
+#include "dataplane/secure/tls_authorities.h"
 #include "dataplane/secure/tls_context.h"
 
 #include <dirent.h>
@@ -45,6 +46,25 @@ static bool check_pair(const char *what, const char *name, const struct config_o
                         "%s '%s': certificate %s ends in %d days; renew it", what, name, certificate,
                         days_left);
     return true;
+}
+
+void generation_check_authorities(const char *what, const char *name, const struct config_origin *at,
+                                  const char *file, struct diagnostics *d)
+{
+    uint32_t which = 0;
+    int days_left = 0;
+    if (file == NULL || !tls_authorities_end(file, &which, &days_left) || days_left >= GENERATION_EXPIRY_DAYS)
+        return;
+    if (days_left < 0)
+        diagnostics_add(d, DIAGNOSTIC_WARNING, at->file, at->line,
+                        "%s '%s': certificate %u of %s has ended; nothing that it signed is believed; "
+                        "replace or remove it",
+                        what, name, which, file);
+    else
+        diagnostics_add(d, DIAGNOSTIC_WARNING, at->file, at->line,
+                        "%s '%s': certificate %u of %s ends in %d days; nothing that it signed is believed "
+                        "then; renew it",
+                        what, name, which, file, days_left);
 }
 
 bool generation_check_pair(const struct config_upstream *upstream, struct diagnostics *d)

@@ -18,6 +18,9 @@
 bool generation_check_complete(const struct config_upstream *upstream);
 /* The one pair of an upstream, if it has one: a key that does not fit is an error, told, and false. */
 bool generation_check_pair(const struct config_upstream *upstream, struct diagnostics *d);
+/* Authorities that end soon, or have: a warning. `what` and `name`: whose they are; NULL `file`: nothing. */
+void generation_check_authorities(const char *what, const char *name, const struct config_origin *at,
+                                  const char *file, struct diagnostics *d);
 /* The same two of a DTLS listener. */
 bool generation_check_listener(const struct config_listener *listener, struct diagnostics *d);
 /* The pairs of devices: one that does not fit keeps its device out and is a warning, so that a fleet does not
