@@ -83,25 +83,31 @@ static bool parse_question(const struct command *command, struct explain_questio
     return true;
 }
 
-/* `info` holds what the facts point at. False when it has no live session, or a question says otherwise. */
-static bool live_facts(struct gateway *gateway, const struct explain_question *q, struct relay_info *info,
-                       struct client_facts *facts)
+/* Static: a worker that answers late still finds its own, and the name. */
+static struct worker_request requests[WORKERS_MAX];
+static struct session_facts found[WORKERS_MAX];
+static char names[WORKERS_MAX][SESSION_FACT_MAX];
+
+/* The facts of a live session, or NULL when it has none, or a question says otherwise. */
+static const struct client_facts *live_facts(struct gateway *gateway, const struct explain_question *q)
 {
-    const struct gateway_config *config = gateway->generation->config;
-    if (explain_is_coap(q) || q->user != NULL || q->listener != NULL ||
-        !command_find_session(gateway, q->client, info) || info->origin.listener >= config->listeners_n)
-        return false;
-    const struct config_interface *interface = &config->interfaces[info->origin.interface];
-    *facts = (struct client_facts){.listener = bytes_of_text(config->listeners[info->origin.listener].name),
-                                   .port = bytes_of_text(interface->name),
-                                   .vlan = interface->vlan,
-                                   .has_mac = info->origin.has_mac,
-                                   .client_id = bytes_of_text(info->client_id)};
-    if (info->user[0] != '\0')
-        facts->user = bytes_of_text(info->user);
-    memcpy(facts->mac, info->origin.mac, sizeof(facts->mac));
-    memcpy(facts->source, info->origin.key.remote.bytes, sizeof(facts->source));
-    return true;
+    size_t len = strlen(q->client);
+    if (q->user != NULL || q->listener != NULL || len >= SESSION_FACT_MAX)
+        return NULL;
+    for (uint32_t i = 0; i < gateway->workers_n; i++) {
+        struct worker_request *request = &requests[i];
+        if (!worker_listens(gateway->workers[i]))
+            continue;
+        memcpy(names[i], q->client, len + 1);
+        request->kind = WORKER_FACTS;
+        request->coap = explain_is_coap(q);
+        request->name = bytes_of(names[i], len);
+        request->position = 0;
+        request->facts = &found[i];
+        if (worker_ask(gateway->workers[i], request) && found[i].found)
+            return &found[i].facts;
+    }
+    return NULL;
 }
 
 /* ---- two ways to say it ---------------------------------------------------------------------------------
@@ -204,15 +210,14 @@ int command_explain(struct command *command)
     static struct explain_answer answer; /* large; control thread only */
     struct gateway *gateway = command->gateway;
     struct explain_question q;
-    struct relay_info info;
-    struct client_facts facts;
     bool why_not;
     if (!parse_question(command, &q, &why_not)) {
         fputs(usage_text, command->out);
         return 2;
     }
-    bool live = live_facts(gateway, &q, &info, &facts);
-    explain(gateway->generation, gateway->quarantine, &q, live ? &facts : NULL, &answer);
+    const struct client_facts *facts = live_facts(gateway, &q);
+    bool live = facts != NULL;
+    explain(gateway->generation, gateway->quarantine, &q, facts, &answer);
     if (command->json) {
         print_json(command, &q, &answer, live, why_not);
     } else {

@@ -532,6 +532,27 @@ static void sweep_client(struct coap_relays *r, struct coap_client *client)
     }
 }
 
+bool coap_relays_facts(struct coap_relays *r, struct bytes name, uint32_t *position, uint32_t budget,
+                       struct session_facts *out)
+{
+    if (*position == 0)
+        out->found = false;
+    for (; budget > 0; budget--) {
+        struct coap_client *client = slab_next(r->clients, position);
+        if (client == NULL)
+            return true;
+        coap_client_identify(r, client);
+        if (client->listener_gone || client->identity.name_len == 0 ||
+            (out->found && out->heard_us > client->heard_us) ||
+            !bytes_equal(bytes_of(client->identity.name, client->identity.name_len), name))
+            continue;
+        struct client_facts facts = coap_client_facts(client, coap_generation(r), client->listener);
+        session_facts_take(out, &facts);
+        out->heard_us = client->heard_us;
+    }
+    return false;
+}
+
 bool coap_relays_kick(struct coap_relays *r, struct relay_kick *kick, uint32_t budget)
 {
     for (; budget > 0; budget--) {

@@ -31,6 +31,7 @@
 #include "gateway/judged.h"
 #include "gateway/quarantine.h"
 #include "gateway/relay_kick.h"
+#include "gateway/session_facts.h"
 
 struct coap_relays;
 struct dtls_endpoint;
@@ -161,6 +162,10 @@ bool coap_relays_sweep(struct coap_relays *relays, uint32_t budget);
 /* Ends what an identity or device has under way, observations among it, at the next `budget` endpoints,
  * continuing at kick->position: 4.03 when it is quarantined, else 5.03. True when all were seen. */
 bool coap_relays_kick(struct coap_relays *relays, struct relay_kick *kick, uint32_t budget);
+/* The facts of a client of an identity, the one that was heard last; true when all were seen. `out` is gone
+ * on with from *position 0 on. */
+bool coap_relays_facts(struct coap_relays *relays, struct bytes name, uint32_t *position, uint32_t budget,
+                       struct session_facts *out);
 uint32_t coap_relays_clients(const struct coap_relays *relays);
 uint32_t coap_relays_exchanges(const struct coap_relays *relays);
 uint32_t coap_relays_legs(const struct coap_relays *relays);

@@ -392,6 +392,24 @@ static bool is_called(const struct relay *r, struct bytes name)
                              bytes_equal(relay_client_id(r), name));
 }
 
+bool mqtt_relays_facts(struct mqtt_relays *all, struct bytes name, uint32_t *position, uint32_t budget,
+                       struct session_facts *out)
+{
+    out->found = false;
+    for (; budget != 0; budget--) {
+        struct relay *r = slab_next(all->slab, position);
+        if (r == NULL)
+            return true;
+        relay_make_current(r);
+        if (r->state <= RELAY_CONNECT || !is_called(r, name))
+            continue;
+        struct client_facts facts = relay_facts(r, relay_generation(r), r->origin.listener);
+        session_facts_take(out, &facts);
+        return true;
+    }
+    return false;
+}
+
 bool mqtt_relays_kick(struct mqtt_relays *all, struct relay_kick *kick, uint32_t budget)
 {
     for (; budget != 0; budget--) {

@@ -27,6 +27,7 @@
 #include "gateway/quarantine.h"
 #include "gateway/relay_kick.h"
 #include "gateway/session_claims.h"
+#include "gateway/session_facts.h"
 
 struct mqtt_relays;
 
@@ -160,6 +161,10 @@ struct relay_info {
 };
 /* Copies the next session at or after *position; false at the end. On the worker only. */
 bool mqtt_relays_next(struct mqtt_relays *relays, uint32_t *position, struct relay_info *out);
+/* The facts of a session of an identity or client id, if there is one among the next `budget` from *position
+ * on; true when it was found, or all were seen. */
+bool mqtt_relays_facts(struct mqtt_relays *relays, struct bytes name, uint32_t *position, uint32_t budget,
+                       struct session_facts *out);
 /* Ends the sessions of an identity or client id among the next `budget`, continuing at kick->position; true
  * when all were seen. */
 bool mqtt_relays_kick(struct mqtt_relays *relays, struct relay_kick *kick, uint32_t budget);

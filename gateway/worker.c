@@ -7,6 +7,7 @@
 #define TIMER_BUDGET 512
 #define SWEEP_BUDGET 64
 #define FORESEE_BUDGET 16
+#define FACTS_BUDGET 128
 #define STACK_ADVANCE_US 10000
 #define SPIN_US 100
 #define RECHECK_US 250000 /* so that a row of bad answers does not make a row of sweeps */
@@ -133,6 +134,13 @@ static bool answer_mailbox(struct worker *w)
         break;
     case WORKER_CANDIDATE:
         report_candidate(w, request->report);
+        break;
+    case WORKER_FACTS:
+        if (request->coap
+                ? !coap_relays_facts(w->coap, request->name, &request->position, FACTS_BUDGET, request->facts)
+                : !mqtt_relays_facts(w->relays, request->name, &request->position, FACTS_BUDGET,
+                                     request->facts))
+            return true; /* more of it in the next iteration */
         break;
     case WORKER_FORESEE:
         request->more = !mqtt_relays_foresee(w->relays, request->next, &request->position, FORESEE_BUDGET,

@@ -102,6 +102,7 @@ struct worker_request {
         WORKER_KICK,
         WORKER_DRAIN,
         WORKER_CANDIDATE,  /* what is in `report` from its positions on */
+        WORKER_FACTS,      /* of a session called `name`, of CoAP or MQTT, into `facts` */
         WORKER_FORESEE,    /* the next sessions from `position` on, under generation `next` */
         WORKER_LEARN,      /* `learn` is put in force */
         WORKER_LEARN_COPY, /* of role `learn.place`, to `evidence` */
@@ -119,6 +120,8 @@ struct worker_request {
     struct relay_kick kick;
     bool kicked_mqtt; /* CoAP comes next */
     struct worker_report *report;
+    bool coap;
+    struct session_facts *facts;
     const struct generation *next;
     struct relay_foresight foresight; /* added to */
     struct learn_change learn;
