@@ -4,7 +4,7 @@
 
 cloud_stub.py aws|azure|plain SERVER_NAME PORT CERT KEY CA
 
-TLS 1.3 with SNI and a client certificate. Each thing that happens is a JSON line on standard output; "violation" is what a gateway must keep from it.
+TLS 1.3 with SNI and a client certificate, and on port 443 of aws its name for ALPN. Each thing that happens is a JSON line on standard output; "violation" is what a gateway must keep from it.
 MQTT 3.1.1 and 5.0. Messages to `echo/...` (behind any mount point) and to the hub's events come back on what the session has subscribed to last.
 """
 import json
@@ -17,6 +17,7 @@ import time
 PROFILE, NAME, PORT, CERT, KEY, CA = sys.argv[1:7]
 LIMITS = {"aws": {"slashes": 7, "payload": 128 * 1024, "filters": 8, "subscriptions": 50, "rate": 100, "keepalive": 1200, "client_id": 128},
           "azure": {"payload": 256 * 1024, "keepalive": 1177, "client_id": 128}, "plain": {}}[PROFILE]
+AWS_ALPN = "x-amzn-mqtt-ca"  # how MQTT with certificates is told from HTTPS on port 443
 lock = threading.Lock()
 sessions = {}
 
@@ -107,6 +108,8 @@ class Session(socketserver.BaseRequestHandler):
             self.request.do_handshake()
             if getattr(self.request, "sni", None) != NAME:
                 self.refuse(f"SNI {getattr(self.request, 'sni', None)}")
+            if PROFILE == "aws" and PORT == "443" and self.request.selected_alpn_protocol() != AWS_ALPN:
+                self.refuse(f"ALPN {self.request.selected_alpn_protocol()}")
             if not self.request.getpeercert():
                 self.refuse("no client certificate")
             first, body = self.packet()
@@ -252,6 +255,8 @@ context.load_cert_chain(CERT, KEY)
 context.load_verify_locations(CA)
 context.verify_mode = ssl.CERT_REQUIRED
 context.sni_callback = on_sni
+if PROFILE == "aws":
+    context.set_alpn_protocols([AWS_ALPN])
 with Server(("0.0.0.0", int(PORT)), Session) as server:
     tell("ready")
     server.serve_forever()
