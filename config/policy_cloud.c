@@ -99,6 +99,18 @@ static void check_role(const struct pair *pair)
              "holds",
              spec->name, spec->limits.keepalive_min_s, limits->name, pair->upstream->name,
              limits->keepalive_max_s);
+    if (limits->subscriptions != 0 && spec->limits.subscriptions > limits->subscriptions)
+        WARN(pair, spec->line,
+             "role '%s' allows %u subscriptions; %s (upstream '%s') takes %u, and the role is held to it; "
+             "write limits = { subscriptions = %u; };",
+             spec->name, spec->limits.subscriptions, limits->name, pair->upstream->name,
+             limits->subscriptions, limits->subscriptions);
+    if (limits->keepalive_max_s != 0 && spec->limits.keepalive_max_s > limits->keepalive_max_s)
+        WARN(pair, spec->line,
+             "role '%s' allows a keep-alive of %u s; %s (upstream '%s') takes %u s at most, which holds; "
+             "end 'keepalive' in its limits there",
+             spec->name, spec->limits.keepalive_max_s, limits->name, pair->upstream->name,
+             limits->keepalive_max_s);
     const struct rate *own = &spec->limits.rates.of[RATE_PUBLISHES][0],
                       *most = &limits->rates.of[RATE_PUBLISHES][0];
     if (most->amount != 0 && own->amount != 0 &&

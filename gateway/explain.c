@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/explain.h"
 
+#include "gateway/cloud_roles.h"
+#include "policy/access/template.h"
 #include "policy/access/topic.h"
 #include "policy/coap/guard.h"
 
@@ -84,6 +86,57 @@ static enum outcome find_place(const struct generation *generation, const struct
 /* ---- what -----------------------------------------------------------------------------------------------
  */
 
+static struct bytes value_of(void *owner, struct bytes name)
+{
+    const struct explain_answer *a = owner;
+    struct bytes value = bytes_equal(name, bytes_of_text("id"))
+                             ? bytes_of(a->identity.name, a->identity.name_len)
+                         : bytes_equal(name, bytes_of_text("client_id")) ? a->facts.client_id
+                                                                         : bytes_of(NULL, 0);
+    return value.len != 0 ? value : bytes_of(NULL, 0);
+}
+
+static bool expand(struct explain_answer *a, const char *text, uint8_t *to, size_t room, struct bytes *out)
+{
+    size_t n;
+    if (!template_expand(bytes_of_text(text), value_of, a, to, room, &n))
+        return false;
+    *out = bytes_of(to, n);
+    return true;
+}
+
+/* What the cloud behind the client's listener takes of it (policy/mqtt/cloud.h), before any rule is asked; as
+ * the guard does it. `role` becomes the one that the cloud has made stricter. */
+static enum outcome judge_cloud(const struct generation *generation, struct explain_answer *out,
+                                const struct policy_role **role)
+{
+    const struct gateway_config *config = generation->config;
+    const struct acl_request *request = &out->request;
+    uint8_t client_id[256], mount[512];
+    uint32_t i = 0;
+    while (i < config->listeners_n &&
+           !bytes_equal(out->facts.listener, bytes_of_text(config->listeners[i].name)))
+        i++;
+    if (i == config->listeners_n)
+        return OUTCOME_ALLOWED;
+    const struct config_upstream *upstream = &config->upstreams[config->listeners[i].upstream];
+    struct cloud_session session = {.profile = upstream->profile, .client_id = out->facts.client_id};
+    if (upstream->profile == CLOUD_PLAIN || out->identity.role->mode == POLICY_OBSERVE)
+        return OUTCOME_ALLOWED;
+    *role = cloud_roles_of(generation->cloud[config->listeners[i].upstream], out->identity.role);
+    if (upstream->client_id != NULL &&
+        !expand(out, upstream->client_id, client_id, sizeof(client_id), &session.client_id))
+        return OUTCOME_BAD_CLIENT_ID;
+    if (upstream->mount != NULL && !expand(out, upstream->mount, mount, sizeof(mount), &session.mount))
+        return OUTCOME_UNSAFE_VARIABLE;
+    struct topic_share share;
+    if (request->action == ACL_SUBSCRIBE)
+        return topic_share_parse(request->topic, &share) ? cloud_judge_filter(&session, share.inner)
+                                                         : OUTCOME_BAD_FILTER;
+    return cloud_judge_publish(&session, request->topic, request->retain, request->will,
+                               request->payload_bytes);
+}
+
 static struct acl_decision decide_publish(const struct policy_role *role, struct explain_answer *out)
 {
     struct acl_decision refused = {.outcome = OUTCOME_BAD_TOPIC, .rule = ACL_RULE_NONE};
@@ -105,7 +158,8 @@ static struct acl_decision decide_subscribe(const struct policy_role *role, stru
     return acl_decide_filter(role->acl, &out->identity.values, request, role->subscribe_trim);
 }
 
-static struct acl_decision decide(const struct explain_question *q, struct explain_answer *out)
+static struct acl_decision decide(const struct generation *generation, const struct explain_question *q,
+                                  struct explain_answer *out)
 {
     const struct policy_role *role = out->identity.role;
     out->request = (struct acl_request){.action = q->action,
@@ -114,6 +168,9 @@ static struct acl_decision decide(const struct explain_question *q, struct expla
                                         .retain = q->retain,
                                         .will = q->will,
                                         .payload_bytes = q->payload_bytes};
+    enum outcome cloud = out->coap ? OUTCOME_ALLOWED : judge_cloud(generation, out, &role);
+    if (cloud != OUTCOME_ALLOWED)
+        return (struct acl_decision){.outcome = cloud, .rule = ACL_RULE_NONE};
     if (q->action == ACL_PUBLISH)
         return decide_publish(role, out);
     if (q->action == ACL_SUBSCRIBE)
@@ -133,7 +190,7 @@ void explain(const struct generation *generation, const struct quarantine *quara
     }
     if (out->outcome != OUTCOME_ALLOWED || q->connect)
         return;
-    struct acl_decision decision = decide(q, out);
+    struct acl_decision decision = decide(generation, q, out);
     out->outcome = decision.outcome;
     out->rule = decision.rule;
     if (decision.outcome != OUTCOME_ALLOWED && decision.rule == ACL_RULE_NONE)

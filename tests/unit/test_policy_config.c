@@ -262,18 +262,21 @@ static void clouds(void)
     static const struct {
         const char *profile, *text, *told;
     } cases[] = {
-        {"aws", ROLE("max_qos = 2; rules = ( { id = \"r\"; allow = \"publish\"; topic = \"t\"; } );"),
+        {"aws",
+         ROLE("max_qos = 2; limits = { subscriptions = 50; keepalive = \"30s-1177s\"; }; rules = ( { id = "
+              "\"r\"; allow = \"publish\"; topic = \"t\"; } );"),
          P "1: warning: role 'a' allows QoS 2; AWS IoT Core (upstream 'broker') takes 1, and the role is "
            "held to it; "
            "write max_qos = 1;\n"},
         {"aws",
-         ROLE(
-             "max_qos = 1; rules = ( { id = \"r\"; allow = \"publish\"; topic = \"a/b/c/d/e/f/g/h/i\"; } );"),
+         ROLE("max_qos = 1; limits = { subscriptions = 50; keepalive = \"30s-1177s\"; }; rules = ( { id = "
+              "\"r\"; allow = \"publish\"; topic = \"a/b/c/d/e/f/g/h/i\"; } );"),
          P "2: warning: rule 'r' has a topic of 8 slashes at upstream 'broker'; AWS IoT Core takes 7, so it "
            "is refused; "
            "shorten it\n"},
         {"aws",
-         ROLE("max_qos = 1; inflight = 200; limits = { publishes = \"200/s\"; };\nrules = ( { id = \"r\"; "
+         ROLE("max_qos = 1; inflight = 200; limits = { publishes = \"200/s\"; subscriptions = 50; keepalive "
+              "= \"30s-20m\"; };\nrules = ( { id = \"r\"; "
               "allow = "
               "\"publish\"; topic = \"$aws/x\"; qos = [ 1, 2 ]; retain = true; payload_max = \"1MiB\"; } );"),
          P
@@ -288,13 +291,23 @@ static void clouds(void)
          "not take; remove 'retain'\n" P "3: warning: rule 'r' allows payloads of 1048576 bytes; AWS IoT "
          "Core (upstream 'broker') takes 131072, so "
          "larger ones are refused\n"},
+        {"aws",
+         ROLE("max_qos = 1; limits = { subscriptions = 60; keepalive = \"30s-1h\"; };\nrules = ( { id = "
+              "\"r\"; allow = \"publish\"; topic = \"t\"; } );"),
+         P
+         "1: warning: role 'a' allows 60 subscriptions; AWS IoT Core (upstream 'broker') takes 50, and the "
+         "role is held to it; write limits = { subscriptions = 50; };\n" P
+         "1: warning: role 'a' allows a keep-alive of 3600 s; AWS IoT Core (upstream 'broker') takes 1200 s "
+         "at most, which holds; end 'keepalive' in its limits there\n"},
         {"azure",
-         ROLE("max_qos = 1; rules = ( { id = \"r\"; allow = \"publish\"; topic = \"trucks/x\"; } );"),
+         ROLE("max_qos = 1; limits = { subscriptions = 50; keepalive = \"30s-1177s\"; }; rules = ( { id = "
+              "\"r\"; allow = \"publish\"; topic = \"trucks/x\"; } );"),
          P "2: warning: rule 'r' has a topic that Azure IoT Hub (upstream 'broker') does not know, so it is "
            "refused; its "
            "topics begin with devices/ or $iothub/\n"},
         {"azure",
-         ROLE("max_qos = 1; rules = ( { id = \"r\"; allow = \"publish\"; topic = "
+         ROLE("max_qos = 1; limits = { subscriptions = 50; keepalive = \"30s-1177s\"; }; rules = ( { id = "
+              "\"r\"; allow = \"publish\"; topic = "
               "\"devices/${id}/messages/events/\"; "
               "} );"),
          ""},
