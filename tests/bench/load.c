@@ -11,7 +11,8 @@
  *   --connections N         --name PREFIX: client ids are PREFIX00000 and on, topics bench/ID/up
  *   --qos 0|1               --payload BYTES
  *   --batch N               messages in one write
- *   --rate N                messages per second of all together; 0 is as fast as they are taken
+ *   --rate N                messages per second of all together, connect: connections; 0 is as fast as they
+ * are taken
  *   --inflight N            unacknowledged messages of a connection at QoS 1
  *   --opening N             connections that open at the same time (publish, idle)
  *   --spin 1                never sleep, only yield: nobody pays for waking us
@@ -221,13 +222,32 @@ static void open_client(struct client *c)
 static void open_more(void)
 {
     if (o.mode == CONNECTING) {
-        for (uint32_t i = 0; i < o.connections; i++)
+        for (uint32_t i = 0; o.rate == 0 && i < o.connections; i++)
             if (clients[i].state == CLOSED)
                 open_client(&clients[i]);
         return;
     }
     while (opened_next < o.connections && opening < o.opening)
         open_client(&clients[opened_next++]);
+}
+
+/* Opens connections at the rate, as far as there are clients that have none; answers how long to wait, in ns.
+ */
+static uint64_t open_due(void)
+{
+    static uint64_t due_ns;
+    static uint32_t turn;
+    uint64_t now = now_ns();
+    uint64_t step_ns = UINT64_C(1000000000) / o.rate;
+    if (due_ns == 0 || due_ns + step_ns * CATCH_UP < now)
+        due_ns = now;
+    for (; due_ns <= now; due_ns += step_ns) {
+        struct client *c = &clients[turn++ % o.connections];
+        if (c->state == CLOSED)
+            open_client(c);
+    }
+    now = now_ns();
+    return due_ns > now ? due_ns - now : 0;
 }
 
 static void greet(struct client *c)
@@ -554,6 +574,8 @@ static uint64_t step(void)
         tell_stopped();
     else if (finish_until_ns == 0 && all && o.mode == PUBLISHING)
         return publish_due();
+    else if (o.mode == CONNECTING && o.rate > 0)
+        return open_due();
     return ping_until_ns != 0 || finish_until_ns != 0 ? 10000000 : UINT64_MAX;
 }
 
