@@ -125,7 +125,9 @@ static int file_answer(int fd, const char *file)
         return EXIT_USAGE;
     }
     if (good)
-        printf("wrote %s; look at it, then: sallyport -t -p ITS-DIRECTORY\n", file);
+        printf(
+            "wrote %s; look at it, then: sallyport -t -p DIRECTORY, sallyportctl candidate load DIRECTORY\n",
+            file);
     return status;
 }
 
