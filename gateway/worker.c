@@ -131,6 +131,8 @@ static bool answer_mailbox(struct worker *w)
     case WORKER_KICK:
         if (!kick(w, request))
             return true; /* more of it in the next iteration */
+        w->sweeping_coap =
+            true; /* DTLS sessions that have said nothing for so long that no client is kept for them */
         break;
     case WORKER_CANDIDATE:
         report_candidate(w, request->report);
