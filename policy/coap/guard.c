@@ -300,6 +300,7 @@ static void judge_access(const struct policy_role *role, const struct acl_values
     }
     struct acl_decision method = acl_decide(role->acl, values, &request);
     struct acl_decision decision = method;
+    bool observe_enforced = false; /* a rule against observing holds even where the role only observes (G6) */
     if (v->observe || v->observe_ends) {
         request.action = ACL_OBSERVE;
         struct acl_decision observe = acl_decide(role->acl, values, &request);
@@ -307,6 +308,8 @@ static void judge_access(const struct policy_role *role, const struct acl_values
         if (may)
             decision = observe;
         v->observe_denied = v->observe && !may;
+        observe_enforced =
+            !may && observe.rule != ACL_RULE_NONE && acl_rule_at(role->acl, observe.rule)->enforce;
     }
     v->outcome = decision.outcome;
     v->rule = decision.rule;
@@ -314,7 +317,7 @@ static void judge_access(const struct policy_role *role, const struct acl_values
     const struct acl_rule *rule =
         decision.rule == ACL_RULE_NONE ? NULL : acl_rule_at(role->acl, decision.rule);
     v->enforced = !(observing || role->mode == POLICY_OBSERVE) || (rule != NULL && rule->enforce);
-    if (v->observe_denied && v->enforced)
+    if (v->observe_denied && (v->enforced || observe_enforced))
         v->observe = false;
     bool enforced = v->enforced;
     if (decision.outcome == OUTCOME_ALLOWED)

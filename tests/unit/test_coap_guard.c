@@ -271,6 +271,48 @@ static void test_observing(void)
     acl_destroy(rig.acl);
 }
 
+/* G6: `enforce` on a rule against observing holds where the role only observes: the GET goes on, plain. */
+static void test_observe_of_an_enforced_rule(void)
+{
+    static const struct acl_rule_spec both[] = {{.id = "read",
+                                                 .file = "f",
+                                                 .line = 1,
+                                                 .allow = true,
+                                                 .actions = 1 << ACL_GET | 1 << ACL_OBSERVE,
+                                                 .topic = "n",
+                                                 .retain = -1,
+                                                 .will = -1},
+                                                {.id = "not",
+                                                 .file = "f",
+                                                 .line = 2,
+                                                 .actions = 1 << ACL_OBSERVE,
+                                                 .topic = "n",
+                                                 .retain = -1,
+                                                 .will = -1,
+                                                 .enforce = true}};
+    struct acl_rule_spec rule[2];
+    memcpy(rule, both, sizeof(rule));
+    for (int enforce = 0; enforce < 2; enforce++) {
+        uint8_t raw[HEX_MAX];
+        struct rig rig;
+        struct acl_problem problem;
+        struct coap_message message;
+        struct coap_verdict verdict;
+        rig_open(&rig);
+        acl_destroy(rig.acl);
+        rule[1].enforce = enforce != 0;
+        rig.acl = acl_compile(rule, 2, NULL, 0, &problem);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(rig.acl);
+        rig.role.acl = rig.acl;
+        rig.role.mode = POLICY_OBSERVE;
+        coap_parse(&message, bytes_of(raw, unhex("40010001 60 516e", raw)));
+        coap_guard_request(&rig.role, &rig.values, false, 5683, &message, &verdict);
+        CU_ASSERT_TRUE(coap_verdict_passes(&verdict) && verdict.observe_denied);
+        CU_ASSERT_EQUAL(verdict.observe, enforce == 0);
+        acl_destroy(rig.acl);
+    }
+}
+
 static void test_echo_of_origin(void)
 {
     struct rig rig;
@@ -368,10 +410,12 @@ static void test_responses(void)
 
 int main(void)
 {
-    static const struct unit_test tests[] = {{"requests", test_requests},
-                                             {"observing (G6)", test_observing},
-                                             {"Echo of the origin", test_echo_of_origin},
-                                             {"Hop-Limit (RFC 8768)", test_hop_limit},
-                                             {"responses", test_responses}};
+    static const struct unit_test tests[] = {
+        {"requests", test_requests},
+        {"observing (G6)", test_observing},
+        {"G6: observing, against an enforced rule (E2)", test_observe_of_an_enforced_rule},
+        {"Echo of the origin", test_echo_of_origin},
+        {"Hop-Limit (RFC 8768)", test_hop_limit},
+        {"responses", test_responses}};
     return unit_run("coap_guard", tests, sizeof(tests) / sizeof(tests[0]));
 }
