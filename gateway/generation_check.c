@@ -147,7 +147,7 @@ static void check_device(struct devices *devices, const char *id)
     devices->checked++;
     if (tls_check_pair_with(certificate, key, upstream->key_password, &days_left, &error) != 0) {
         if (devices->bad++ < TOLD_MAX)
-            diagnostics_add(devices->d, DIAGNOSTIC_WARNING, at->file, at->line,
+            diagnostics_add(devices->d, DIAGNOSTIC_ERROR, at->file, at->line,
                             "upstream '%s': device '%s' cannot connect; %s", upstream->name, id, error.text);
     } else if (days_left < GENERATION_EXPIRY_DAYS && devices->ending++ < TOLD_MAX) {
         diagnostics_add(devices->d, DIAGNOSTIC_WARNING, at->file, at->line,
@@ -173,7 +173,7 @@ void generation_check_devices(const struct config_upstream *upstream, struct dia
     closedir(dir);
     const struct config_origin *at = &upstream->origin;
     if (devices.bad > TOLD_MAX)
-        diagnostics_add(d, DIAGNOSTIC_WARNING, at->file, at->line,
+        diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line,
                         "upstream '%s': %u more devices cannot connect for such a reason", upstream->name,
                         devices.bad - TOLD_MAX);
     if (devices.ending > TOLD_MAX)

@@ -23,8 +23,8 @@ void generation_check_authorities(const char *what, const char *name, const stru
                                   const char *file, struct diagnostics *d);
 /* The same two of a DTLS listener. */
 bool generation_check_listener(const struct config_listener *listener, struct diagnostics *d);
-/* The pairs of devices: one that does not fit keeps its device out and is a warning, so that a fleet does not
- * wait for it. */
+/* The pairs of devices: one that does not fit is an error, as any other pair's (G1), and an expiry that is
+ * near a warning. What goes wrong with files after that keeps only their device out. */
 void generation_check_devices(const struct config_upstream *upstream, struct diagnostics *d);
 
 #endif
