@@ -152,14 +152,17 @@ class Capture:
 
     def __init__(self, file, expression="tcp", interface="wan0", where="cloud"):
         self.file = str(file)
-        self.process = subprocess.Popen(inside(where, "tcpdump", "-i", interface, "-U", "-s", "0", "-w", self.file, expression),
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(0.7)
+        # At once: what waits in the kernel's buffer for a second would be lost when the capture ends.
+        self.process = subprocess.Popen(inside(where, "tcpdump", "-i", interface, "--immediate-mode", "-U", "-s", "0", "-w", self.file, expression),
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while (line := self.process.stderr.readline()) and not line.startswith("tcpdump: listening"):
+            pass
 
     def close(self):
         time.sleep(0.5)
         self.process.terminate()
         self.process.wait(5)
+        self.process.stderr.close()
 
     def fields(self, display_filter, *fields, decode="tcp.port==8883,tls"):
         command = ["tshark", "-r", self.file, "-d", decode, "-Y", display_filter, "-T", "fields"]
