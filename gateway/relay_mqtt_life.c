@@ -460,7 +460,8 @@ static void fire_running(struct relay *r, uint64_t now_us)
     if (r->device.blocked) /* its silence is our doing */
         r->last_packet_us = now_us;
     if (silence_due(r) <= now_us) {
-        bool idle = r->guard.asked_keep_alive_s == 0 && r->version != MQTT_5;
+        bool idle = r->version != MQTT_5 &&
+                    (r->guard.asked_keep_alive_s == 0 || r->guard.asked_keep_alive_s > r->guard.keep_alive_s);
         report_end(r, EVENT_UNGRACEFUL_END, idle ? OUTCOME_IDLE_TIMEOUT : OUTCOME_KEEPALIVE_TIMEOUT, NULL);
         relay_end(r, idle ? OUTCOME_IDLE_TIMEOUT : OUTCOME_KEEPALIVE_TIMEOUT);
     } else if (ping_due(r) <= now_us) {

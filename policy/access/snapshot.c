@@ -32,6 +32,7 @@ static struct policy_limits limits_of(const struct policy_limits *spec)
     limits.topic_bytes = or_default(spec->topic_bytes, DEFAULT_TOPIC_BYTES);
     limits.user_properties = or_default(spec->user_properties, DEFAULT_USER_PROPERTIES);
     limits.keepalive_max_s = or_default(spec->keepalive_max_s, DEFAULT_KEEPALIVE_MAX_S);
+    limits.silence_max_s = limits.keepalive_max_s;
     limits.exchanges = or_default(spec->exchanges, DEFAULT_EXCHANGES);
     limits.observations = or_default(spec->observations, limits.subscriptions);
     limits.transfers = or_default(spec->transfers, DEFAULT_TRANSFERS);

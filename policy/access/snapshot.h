@@ -62,6 +62,8 @@ struct policy_limits {
     uint32_t user_properties; /* per packet; 0: 16 */
     uint32_t keepalive_min_s; /* 0: none */
     uint32_t keepalive_max_s; /* 0: 3600; a client that asks for none gets this */
+    uint32_t silence_max_s;   /* what a 3.x client that asks for more is held to, as it cannot be told: the
+                                 role's own keepalive_max_s, where a cloud takes less too (D9). Not of a spec */
     uint32_t exchanges;       /* CoAP, under way per identity; 0: 64 */
     uint32_t observations;    /* CoAP, per identity; 0: as many as subscriptions */
     uint32_t transfers;       /* CoAP, block-wise, at once; 0: 4 */

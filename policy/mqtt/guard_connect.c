@@ -60,7 +60,9 @@ static enum outcome judge_will(const struct mqtt_guard *g, const struct mqtt_wil
     return OUTCOME_ALLOWED;
 }
 
-/* What the client is held to. A 3.x client cannot be told; one that asks for none is held to the maximum. */
+/* What the client is held to. A 3.x client cannot be told: it keeps what it asked for as long as the role
+ * allows it (CVE-2020-13849: the longest would hold a place for 27 hours), even where its cloud wants to hear
+ * of it more often; one that asks for none is held to the maximum. */
 static uint16_t client_keep_alive(const struct mqtt_guard *g, const struct mqtt_connect *c)
 {
     uint32_t max =
@@ -69,7 +71,7 @@ static uint16_t client_keep_alive(const struct mqtt_guard *g, const struct mqtt_
     if (asked == 0)
         return (uint16_t)max;
     if (c->version != MQTT_5)
-        return (uint16_t)asked;
+        return (uint16_t)(asked > g->role->limits.silence_max_s ? g->role->limits.silence_max_s : asked);
     if (asked < g->role->limits.keepalive_min_s)
         asked = g->role->limits.keepalive_min_s;
     return (uint16_t)(asked > max ? max : asked);

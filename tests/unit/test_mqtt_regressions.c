@@ -7,7 +7,7 @@
 #include "tests/unit/mqtt_case.h"
 
 /* CVE-2026-21888, CVE-2021-45932 to -45937, CVE-2026-54412, CVE-2019-17210, CVE-2021-41036,
- * CVE-2024-42645, CVE-2024-50948, CVE-2026-42209, -8686: lengths that lie. */
+ * CVE-2024-42645, CVE-2024-50948, CVE-2026-42209, -8686, OSV-2021-1568: lengths that lie. */
 static void lengths_that_lie(void)
 {
     static const struct mqtt_case rows[] = {
@@ -39,6 +39,12 @@ static void lengths_that_lie(void)
          "fault malformed-property", NULL},
         {"properties past the end of DISCONNECT (OSV-2026-750)", FROM_SERVER, MQTT_5, "E0 < 00 01 >",
          "fault malformed-property", NULL},
+        {"properties whole, what follows cut: SUBACK (OSV-2021-1568)", FROM_SERVER, MQTT_5,
+         "90 < 0001 < 1F ['why'] 26 ['k'] ['v'] > >", "fault protocol-error", NULL},
+        {"and a code that is none (OSV-2021-1568)", FROM_SERVER, MQTT_5,
+         "90 < 0001 < 1F ['why'] 26 ['k'] ['v'] > 00 7F >", "fault bad-reason-code", NULL},
+        {"and more behind the end of PUBACK (OSV-2021-1568)", FROM_SERVER, MQTT_5,
+         "40 < 0001 00 < 1F ['why'] 26 ['k'] ['v'] > 00 >", "fault malformed", NULL},
         {"a Will payload past the end (CVE-2024-42645)", FROM_CLIENT, MQTT_VERSION_UNKNOWN,
          "10 < ['MQTT'] 04 06 0000 ['c'] ['w'] FFFF 'x' >", "fault malformed", NULL},
         {"Will properties past the end (CVE-2026-42209)", FROM_CLIENT, MQTT_VERSION_UNKNOWN,

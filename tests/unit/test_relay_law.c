@@ -94,8 +94,8 @@ static void dropped_messages_are_bounded(void)
     lab_close(&lab);
 }
 
-/* Deliveries that the device does not acknowledge: a 3.x upstream is not read beyond what may be in flight
- * and queued, one of 5.0 not beyond what it was told, or it is ended where the role says so. */
+/* CVE-2026-95845. Deliveries that the device does not acknowledge: a 3.x upstream is not read beyond what may
+ * be in flight and queued, one of 5.0 not beyond what it was told, or it is ended where the role says so. */
 static void deliveries_not_acknowledged(void)
 {
     for (int version = MQTT_3_1_1; version <= MQTT_5; version++)
@@ -619,7 +619,7 @@ static void breaches_of_what_the_upstream_announced(void)
 static const struct unit_test tests[] = {
     {"too many in flight, by policy (D8)", too_many_in_flight},
     {"dropped messages are bounded (D8)", dropped_messages_are_bounded},
-    {"deliveries not acknowledged (D8)", deliveries_not_acknowledged},
+    {"deliveries not acknowledged (D8, CVE-2026-95845)", deliveries_not_acknowledged},
     {"[MQTT-3.3.4-9] deliveries beyond the Receive Maximum", deliveries_beyond_the_receive_maximum},
     {"messages not released (D8, CVE-2023-28366)", messages_not_released},
     {"messages released late (D12)", messages_released_late},

@@ -295,8 +295,8 @@ static void ends_in_any_order(void)
 
 /* ---- many times --------------------------------------------------------------------------------------- */
 
-/* CVE-2017-7651, -7654, CVE-2021-34431, CVE-2023-3592, CVE-2021-33175, -33176: what a client repeats takes
- * the memory of once. */
+/* CVE-2017-7651, -7654, CVE-2021-34431, CVE-2023-3592, CVE-2021-33175, CVE-2021-33176: what a client
+ * repeats takes the memory of once. */
 static void memory_of_once(void)
 {
     static const uint8_t bad_will[] = {0x10, 25,  0,   4, 'M', 'Q', 'T', 'T', 5, 6, 0,   60, 0, 0,
