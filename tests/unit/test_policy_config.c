@@ -5,6 +5,8 @@
 #include "tests/unit/config_rig.h"
 #include "tests/unit/runner.h"
 
+#include <sys/resource.h>
+
 static const char box[] = "dataplane = { ports = ( { name = \"iot\"; device = \"af_xdp:eth1\"; vlan = 20; "
                           "address = \"10.20.0.1/22\"; },\n"
                           "{ name = \"wan\"; device = \"af_xdp:eth2\"; address = \"10.30.0.1/24\"; } ); };\n"
@@ -1092,6 +1094,52 @@ static void users(void)
     rig_end();
 }
 
+/* CVE-2017-7652: a reload that cannot open its files (every descriptor is taken) is refused, whichever file
+ * it is that fails; none is left out, and no setting falls back to its default. */
+static void without_descriptors(void)
+{
+    struct rlimit old, less;
+    unsigned int loaded = 0, refused = 0;
+    begin();
+    rig_write("users.passwd", USERS_ALICE);
+    (void)told_with(true, "users_file = \"users.passwd\";\n" ROLES);
+    rig_write("policy.d/a.conf", "roles = ( { name = \"b\"; match = { user = \"b\"; }; " OK_RULES " } );");
+    CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &old), 0);
+    int first = dup(0); /* the lowest that is free */
+    CU_ASSERT_TRUE_FATAL(first >= 0);
+    close(first);
+    for (unsigned int spare = 0; spare <= 8; spare++) {
+        struct diagnostics *d = diagnostics_create();
+        struct gateway_config *gateway = gateway_config_load(rig_path("sallyport.conf"), d);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(gateway);
+        uint32_t before = diagnostics_errors(d);
+        less = old;
+        less.rlim_cur = (rlim_t)first + spare;
+        CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &less), 0);
+        struct snapshot *s = policy_config_load(rig_path("policy.d"), gateway, 7, d, NULL);
+        struct diagnostics *of_gateway = diagnostics_create();
+        struct gateway_config *again = gateway_config_load(rig_path("sallyport.conf"), of_gateway);
+        CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &old), 0);
+        CU_ASSERT_EQUAL(s == NULL, diagnostics_errors(d) != before);
+        CU_ASSERT_EQUAL(again == NULL, diagnostics_errors(of_gateway) != 0);
+        CU_ASSERT_EQUAL(again == NULL, spare == 0);
+        gateway_config_destroy(again);
+        diagnostics_destroy(of_gateway);
+        if (s != NULL) {
+            CU_ASSERT_EQUAL(snapshot_roles(s), 2);
+            loaded++;
+            snapshot_destroy(s);
+        } else {
+            CU_ASSERT_EQUAL(loaded, 0);
+            refused++;
+        }
+        diagnostics_destroy(d);
+        gateway_config_destroy(gateway);
+    }
+    CU_ASSERT_TRUE(loaded > 0 && refused > 0);
+    rig_end();
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -1106,6 +1154,7 @@ int main(void)
         {"tests of the policy (G5)", tests_block},
         {"mistakes in tests (G1)", test_mistakes},
         {"users and passwords (G1, C2)", users},
+        {"without descriptors (G1, CVE-2017-7652)", without_descriptors},
         {"CoAP (E2)", coap},
         {"directory (G1)", directory},
         {"with a bad gateway (G1)", with_a_bad_gateway},

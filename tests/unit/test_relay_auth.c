@@ -304,6 +304,73 @@ static void reload_while_running(void)
     close_lab();
 }
 
+/* CVE-2026-33215: a session is its owner's, not of whoever knows its client id and has some password of his
+ * own: where a role ties the client id to the user, it is refused while the session lives and after. */
+static void session_of_another(void)
+{
+    struct policy_role_spec role = alice_role();
+    struct mqtt_packet p = connect_as(MQTT_5, "alice", "secret"), publish;
+    role.client_id = "${user}";
+    open_lab(USER_ALICE USER_BOB, 8);
+    lab.users = users_of(USER_ALICE USER_BOB);
+    lab_policy(&lab, &role, 1);
+    p.connect.client_id = bytes_of_text("alice");
+    struct lab_stream *device = lab_accept(&lab, 17);
+    lab_send(device, &p);
+    poll(1);
+    CU_ASSERT_EQUAL_FATAL(lab.dials, 1);
+    struct lab_stream *upstream = lab.dialled;
+    lab_upstream_opens(upstream);
+    p = lab_connack(MQTT_5, 0);
+    lab_send(upstream, &p);
+    for (int after = 0; after < 2; after++) {
+        struct lab_stream *thief = lab_accept(&lab, 18);
+        p = connect_as(MQTT_5, "bob smith", "p@ss w0rd");
+        p.connect.client_id = bytes_of_text("alice");
+        p.connect.clean_start = false;
+        lab_send(thief, &p);
+        if (after == 0)
+            poll(1); /* known from then on */
+        CU_ASSERT_TRUE(lab_next(thief, MQTT_FROM_SERVER, MQTT_5, &p) && p.type == MQTT_CONNACK &&
+                       p.reason_code >= 0x80 && thief->finished);
+        CU_ASSERT_EQUAL(lab.dials, 1);
+        if (after != 0)
+            continue;
+        CU_ASSERT_FALSE(device->finished || upstream->finished);
+        upstream->out_read = upstream->out_n;
+        publish = lab_publish(MQTT_5, "users/alice/x", 0, 0);
+        lab_send(device, &publish);
+        CU_ASSERT_TRUE(upstream->out_n > upstream->out_read);
+        lab_peer_closes(device, STREAM_END_RESET);
+    }
+    p = connect_as(MQTT_5, "bob smith", "p@ss w0rd"); /* whose own name does */
+    p.connect.client_id = bytes_of_text("bob smith");
+    lab_send(lab_accept(&lab, 18), &p);
+    CU_ASSERT_EQUAL(lab.dials, 2);
+    close_lab();
+}
+
+/* CVE-2026-95848: without the part that knows the users, a listener that asks for passwords lets nobody in.
+ */
+static void nobody_to_ask(void)
+{
+    struct policy_role_spec role = alice_role();
+    for (int without = 0; without < 2; without++) { /* no authenticator; no users */
+        open_lab(without == 0 ? USER_ALICE : NULL, 8);
+        if (without == 0) {
+            lab_close(&lab);
+            lab_open_with(&lab, &role, 1, NULL, users_of(USER_ALICE));
+            lab.config->listeners[0].auth = CONFIG_AUTH_PASSWORD;
+        }
+        struct lab_stream *named = send_connect("alice", "secret");
+        struct lab_stream *nameless = send_connect(NULL, NULL);
+        lab_flush(&lab);
+        CU_ASSERT_TRUE(named->finished && nameless->finished);
+        CU_ASSERT_EQUAL(lab.dials, 0);
+        close_lab();
+    }
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -311,6 +378,8 @@ int main(void)
         {"the wrong one, and none (C1, C2)", wrong_password},
         {"clients without a name beside passwords (C1, H5)", anonymous_beside_passwords},
         {"nobody is taken over by a guess (C3)", no_takeover},
+        {"the session of another (C3, CVE-2026-33215)", session_of_another},
+        {"nobody to ask (C1, CVE-2026-95848)", nobody_to_ask},
         {"a full queue (C2)", full_queue},
         {"verdicts that nobody waits for", not_waited_for},
         {"a reload before the verdict (G3)", reload_while_waiting},
