@@ -2,12 +2,15 @@
 /*
  * The guard alone, under arbitrary packets of both sides and roles of every kind. Checking twice gives the
  * same answer; what is forwarded is what the reference allows, unless the verdict says that it was only
- * observed; tables stay within their caps; memory comes back, also when there is too little of it.
+ * observed; nothing is forwarded that its mount point or its cloud does not take; tables stay within their
+ * caps; memory comes back, also when there is too little of it.
  */
+#include "gateway/cloud_roles.h"
 #include "policy/access/identity.h"
 #include "policy/access/topic.h"
 #include "policy/mqtt/build.h"
 #include "policy/mqtt/guard.h"
+#include "policy/mqtt/mount.h"
 #include "tests/fuzz/tape.h"
 #include "tests/unit/memory_workspace.h"
 #include "tests/unit/relay_roles.h"
@@ -20,6 +23,8 @@ static struct mqtt_guard guard;
 static struct rate_buckets rates;
 static struct identity identity;
 static struct snapshot *snapshot;
+static struct cloud_roles *toward; /* the roles of `snapshot` as the cloud has them */
+static struct cloud_session cloud;
 static uint64_t now_us;
 
 static void require(bool good, const char *what)
@@ -37,6 +42,25 @@ static void on_problem(void *owner, const struct policy_problem *problem)
 }
 
 /* ---- roles and packets -------------------------------------------------------------------------------- */
+
+/* What is one cloud's own, beside what clients may do anywhere. */
+static const struct acl_rule_spec cloud_rules[] = {
+    RULE("news", PUBLISH_BIT | SUBSCRIBE_BIT, "news/#"),
+    RULE("hub", PUBLISH_BIT, "devices/truck-017/messages/events/#"),
+    RULE("bound", SUBSCRIBE_BIT, "devices/truck-017/messages/devicebound/#"),
+    RULE("aws", PUBLISH_BIT | SUBSCRIBE_BIT, "$aws/#"),
+};
+
+/* Where the session is going: as much of its life as it lasts. */
+static void draw_cloud(void)
+{
+    static const char *const mounts[] = {"", "sites/7/", "a/", "sites/north/hall/7/"};
+    uint8_t choice = draw();
+    cloud = (struct cloud_session){.profile = (enum cloud_profile)(choice % CLOUD_PROFILES),
+                                   .client_id = bytes_of_text("truck-017"),
+                                   .mount = bytes_of_text(mounts[choice >> 2 & 3])};
+    guard.cloud = (choice & 0x10) != 0 ? &cloud : NULL;
+}
 
 static void bind_role(void)
 {
@@ -56,6 +80,10 @@ static void bind_role(void)
                                         .over = (enum policy_overrun)(law >> 2 & 3),
                                         .response_topic = (enum policy_response)(law >> 4 & 3)};
     role.limits.subscriptions = draw() % 6 + 1u;
+    if ((choice & 64) != 0) {
+        role.rules = cloud_rules;
+        role.rules_n = sizeof(cloud_rules) / sizeof(cloud_rules[0]);
+    }
     role.limits.rates.over = (enum policy_over_limit)(draw() % 5);
     if ((choice & 32) != 0)
         role.limits.rates.of[RATE_PUBLISHES][0] =
@@ -68,21 +96,45 @@ static void bind_role(void)
                                  .listener = bytes_of_text("mqtt"),
                                  .port = bytes_of_text("iot")};
     require(identity_resolve(next, &facts, &identity) == OUTCOME_ALLOWED, "the role does not fit");
+    struct cloud_roles *held = cloud_roles_create(next, guard.cloud == NULL ? CLOUD_PLAIN : cloud.profile);
+    require(held != NULL, "no memory for the cloud's roles");
+    identity.role = cloud_roles_of(held, identity.role);
     mqtt_guard_bind(&guard, identity.role, &identity.values, false, &rates);
+    cloud_roles_destroy(toward);
     snapshot_destroy(snapshot);
+    toward = held;
     snapshot = next;
 }
 
 static struct bytes draw_topic(bool filter)
 {
-    static const char *const topics[] = {
-        "trucks/017/location", "trucks/018/location", "trucks/017/status", "news/a",
-        "trucks/017/json",     "trucks/017/cmd/go",   "a/b/c/d/e/f/g",     "$SYS/x",
-        "$delayed/5/news/a",   "$delayed/5/$SYS/x"};
-    static const char *const filters[] = {
-        "#",     "trucks/017/cmd/+", "trucks/+/location", "news/#", "$share/g/#", "$share/g/news/a", "news/a",
-        "$SYS/#"};
-    return bytes_of_text(filter ? filters[draw() % 8] : topics[draw() % 10]);
+    static const char *const topics[] = {"trucks/017/location",
+                                         "trucks/018/location",
+                                         "trucks/017/status",
+                                         "news/a",
+                                         "trucks/017/json",
+                                         "trucks/017/cmd/go",
+                                         "a/b/c/d/e/f/g",
+                                         "$SYS/x",
+                                         "$delayed/5/news/a",
+                                         "$delayed/5/$SYS/x",
+                                         "news/1/2/3/4/5/6/7",
+                                         "news/1/2/3/4/5/6/7/8",
+                                         "$aws/things/truck-017/shadow/update",
+                                         "devices/truck-017/messages/events/",
+                                         "devices/truck-018/messages/events/"};
+    static const char *const filters[] = {"#",
+                                          "trucks/017/cmd/+",
+                                          "trucks/+/location",
+                                          "news/#",
+                                          "$share/g/#",
+                                          "$share/g/news/a",
+                                          "news/a",
+                                          "$SYS/#",
+                                          "$aws/#",
+                                          "devices/truck-017/messages/devicebound/#",
+                                          "news/1/2/3/4/5/6/7/8"};
+    return bytes_of_text(filter ? filters[draw() % 11] : topics[draw() % 15]);
 }
 
 static void draw_list(struct mqtt_packet *p)
@@ -118,7 +170,7 @@ static void draw_publish(struct mqtt_packet *p)
     p->publish.retain = (choice & 0x20) != 0;
     p->publish.topic = draw_topic(false);
     p->publish.payload = bytes_of((choice & 0x40) != 0 ? "{\"a\":1}" : "\xC0\x80", 2);
-    p->publish.payload_bytes = 2;
+    p->publish.payload_bytes = draw() % 16 == 0 ? 200000 : 2;
     if (guard.version == MQTT_5 && (choice & 0x80) != 0) {
         p->properties.present = MQTT_PROP_BIT(MQTT_PROP_TOPIC_ALIAS);
         p->properties.topic_alias = (uint16_t)(draw() % 20);
@@ -185,6 +237,42 @@ static bool reference_allows_response(const struct mqtt_packet *p)
     return (by == POLICY_RESPONSE_PUBLISH || may_read) && (by == POLICY_RESPONSE_SUBSCRIBE || may_publish);
 }
 
+/* Written anew from what the clouds say of themselves, of the name as it stands there. */
+static bool cloud_takes(const struct mqtt_packet *p, struct bytes wire)
+{
+    static const char hub[] = "devices/truck-017/messages/events/", own[] = "$iothub/";
+    size_t slashes = 0;
+    for (size_t i = 0; i < wire.len; i++)
+        slashes += wire.at[i] == '/';
+    if (cloud.profile == CLOUD_AWS)
+        return p->publish.qos < 2 && slashes <= 7 && wire.len <= 256 && p->publish.payload_bytes <= 131072 &&
+               !(p->publish.retain && wire.at[0] == '$');
+    if (cloud.profile == CLOUD_AZURE)
+        return p->publish.qos < 2 && p->publish.payload_bytes <= 262144 &&
+               ((wire.len >= sizeof(hub) - 1 && memcmp(wire.at, hub, sizeof(hub) - 1) == 0) ||
+                (wire.len >= sizeof(own) - 1 && memcmp(wire.at, own, sizeof(own) - 1) == 0));
+    return true;
+}
+
+/* As the relay would mount it; the way back is the same name. */
+static void check_mounted(const struct mqtt_packet *p, bool observed)
+{
+    uint8_t room[4096];
+    struct mqtt_packet wire = *p;
+    if (guard.cloud == NULL)
+        return;
+    require(mqtt_mount_up(cloud.mount, &wire, room, sizeof(room)), "cannot be mounted");
+    require(observed || cloud_takes(p, wire.publish.topic), "the cloud does not take what is forwarded");
+    bool outside = p->publish.topic.at[0] == '$';
+    if (outside && wire.publish.topic.at[0] == '$')
+        return; /* the upstream's own, or a vendor's prefix that stays outermost */
+    require(wire.publish.topic.len >= cloud.mount.len &&
+                memcmp(wire.publish.topic.at, cloud.mount.at, cloud.mount.len) == 0,
+            "beside the mount point");
+    require(mqtt_mount_down(cloud.mount, &wire) && bytes_equal(wire.publish.topic, p->publish.topic),
+            "another name on the way back");
+}
+
 static void check_forwarded(enum mqtt_sender sender, const struct mqtt_packet *p,
                             const struct guard_verdict *v)
 {
@@ -199,6 +287,8 @@ static void check_forwarded(enum mqtt_sender sender, const struct mqtt_packet *p
         require(observed || sender == MQTT_FROM_SERVER || reference_allows_response(p),
                 "a refused Response Topic is forwarded");
         require(p->publish.qos == 0 || p->packet_id != 0, "no identifier");
+        if (sender == MQTT_FROM_CLIENT)
+            check_mounted(p, observed);
     }
     if (p->type == MQTT_CONNECT || p->type == MQTT_CONNACK)
         require(guard.state != GUARD_RUNNING, "connected twice");
@@ -288,6 +378,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memory_workspace_init(&memory);
     memset(&rates, 0, sizeof(rates));
     mqtt_guard_init(&guard, &memory.base);
+    draw_cloud();
     bind_role();
     connect_guard(draw());
     while (tape_left != 0) {
@@ -315,7 +406,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     mqtt_guard_fini(&guard);
     require(memory.out == 0, "memory did not come back");
+    cloud_roles_destroy(toward);
     snapshot_destroy(snapshot);
+    toward = NULL;
     snapshot = NULL;
     return 0;
 }
