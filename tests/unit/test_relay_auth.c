@@ -224,7 +224,7 @@ static void full_queue(void)
     poll(1);
     CU_ASSERT_TRUE(refused_with(first, MQTT_5, 0x86));
     close_lab();
-    /* Without a pool nobody is right; without users nobody is there. */
+    /* Without a pool nobody is right; without users nobody is there (CVE-2026-95848). */
     struct policy_role_spec role = alice_role();
     lab_open_with(&lab, &role, 1, NULL, users_of(USER_ALICE));
     lab.config->listeners[0].auth = CONFIG_AUTH_PASSWORD;
@@ -354,19 +354,30 @@ static void session_of_another(void)
  */
 static void nobody_to_ask(void)
 {
-    struct policy_role_spec role = alice_role();
+    static const struct acl_rule_spec rules[] = {RULE("open", PUBLISH_BIT, "open/#")};
+    const struct policy_role_spec anybody = {.name = "anybody", /* no role stands in the way */
+                                             .file = "t.conf",
+                                             .line = 9,
+                                             .match = {.any = true, .vlan = -1},
+                                             .rules = rules,
+                                             .rules_n = COUNT(rules)};
     for (int without = 0; without < 2; without++) { /* no authenticator; no users */
         open_lab(without == 0 ? USER_ALICE : NULL, 8);
         if (without == 0) {
             lab_close(&lab);
-            lab_open_with(&lab, &role, 1, NULL, users_of(USER_ALICE));
-            lab.config->listeners[0].auth = CONFIG_AUTH_PASSWORD;
+            lab_open_with(&lab, &anybody, 1, NULL, users_of(USER_ALICE));
+        } else {
+            lab_policy(&lab, &anybody, 1);
         }
+        lab.config->listeners[0].auth = CONFIG_AUTH_PASSWORD;
         struct lab_stream *named = send_connect("alice", "secret");
         struct lab_stream *nameless = send_connect(NULL, NULL);
         lab_flush(&lab);
         CU_ASSERT_TRUE(named->finished && nameless->finished);
         CU_ASSERT_EQUAL(lab.dials, 0);
+        lab.config->listeners[0].auth = CONFIG_AUTH_ANONYMOUS; /* which is all that was missing */
+        (void)send_connect(NULL, NULL);
+        CU_ASSERT_EQUAL(lab.dials, 1);
         close_lab();
     }
 }
