@@ -133,6 +133,7 @@ int command_check(struct command *command)
                 gateway->next_number, snapshot_fingerprint(next->policy),
                 reload_changes(&changes, text, sizeof(text)), next->summary.tests_passed,
                 next->summary.tests);
+    foresight_print_publishers(gateway, next, command->out);
     foresight_print(gateway, next, command->out); /* takes it */
     return 0;
 }
