@@ -592,7 +592,7 @@ int main(int argc, char **argv)
     for (bool running = true; running;) {
         struct epoll_event events[EVENTS];
         uint64_t wait_ns = step();
-        if (o.spin != 0)
+        if (o.spin != 0 && ready_told) /* until then whoever shares the core has handshakes to do */
             wait_ns = 0;
         struct timespec wait = {.tv_sec = (time_t)(wait_ns / 1000000000u),
                                 .tv_nsec = (long)(wait_ns % 1000000000u)};
