@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config/policy_users.h"
 
+#include "config/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -25,20 +27,6 @@ static void tell_problem(void *owner, const struct users_problem *problem)
                     problem->line, "%s", problem->text);
 }
 
-static bool fill(int fd, uint8_t *to, size_t n)
-{
-    while (n > 0) {
-        ssize_t k = read(fd, to, n);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return false;
-        to += k;
-        n -= (size_t)k;
-    }
-    return true;
-}
-
 /* What is in the file, to be wiped and freed; at == NULL, told, when it cannot be read. */
 static struct bytes read_file(const struct policy_draft *draft, struct diagnostics *d)
 {
@@ -59,7 +47,7 @@ static struct bytes read_file(const struct policy_draft *draft, struct diagnosti
     } else {
         n = (size_t)there.st_size;
         text = malloc(n + 1);
-        if (text == NULL || !fill(fd, text, n)) {
+        if (text == NULL || !text_fill(fd, text, n)) {
             diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line,
                             "users_file %s cannot be read whole; it may be changing, try again", path);
             free(text);

@@ -173,3 +173,18 @@ void text_free(struct text *text)
     free(text->at);
     *text = (struct text){.at = NULL};
 }
+
+bool text_fill(int fd, void *to, size_t n)
+{
+    uint8_t *at = to;
+    while (n > 0) {
+        ssize_t got = read(fd, at, n);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return false;
+        at += got;
+        n -= (size_t)got;
+    }
+    return true;
+}

@@ -7,6 +7,7 @@
 #ifndef CONFIG_TEXT_H
 #define CONFIG_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,5 +29,7 @@ int text_read(const char *path, struct text *out, struct text_problem *problem);
 void text_free(struct text *text);
 /* 0 when `path` is a regular file that this process may read; else -1 with `problem`. Reads nothing. */
 int text_readable(const char *path, struct text_problem *problem);
+/* Exactly `n` bytes of `fd` into `to`; false when there are fewer, or reading fails. */
+bool text_fill(int fd, void *to, size_t n);
 
 #endif

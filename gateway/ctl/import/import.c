@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/ctl/import/import.h"
 
+#include "config/text.h"
 #include "policy/access/topic.h"
 #include "policy/utf8.h"
 
@@ -83,20 +84,6 @@ bool import_add_user(struct import_run *run, struct import_site *site, const cha
     return true;
 }
 
-static bool fill(int fd, char *to, size_t n)
-{
-    while (n > 0) {
-        ssize_t k = read(fd, to, n);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return false;
-        to += k;
-        n -= (size_t)k;
-    }
-    return true;
-}
-
 char *import_read(struct import_run *run, const char *path, struct config_origin from, size_t *n)
 {
     struct stat there;
@@ -111,7 +98,7 @@ char *import_read(struct import_run *run, const char *path, struct config_origin
         why = "it is larger than 16 MiB";
     else if ((text = arena_take(run->arena, (size_t)there.st_size + 1)) == NULL)
         why = "no memory for it";
-    else if (!fill(fd, text, (size_t)there.st_size))
+    else if (!text_fill(fd, text, (size_t)there.st_size))
         why = "it changed while it was read";
     else if (memchr(text, 0, (size_t)there.st_size) != NULL)
         why = "it holds NUL bytes";
