@@ -192,10 +192,11 @@ class Favour:
 
 
 class Tool:
-    """load or sink: a child that answers a line on its stdin with one of "name value" pairs."""
+    """load, sink or witness: a child that answers a line on its stdin with one of "name value" pairs. core: None for any."""
 
     def __init__(self, where, core, program, *arguments):
-        self.process = subprocess.Popen(inside(where, *pinned(core, str(program), *map(str, arguments))), bufsize=0,
+        words = [str(program), *map(str, arguments)]
+        self.process = subprocess.Popen(inside(where, *(words if core is None else pinned(core, *words))), bufsize=0,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def line(self, seconds):

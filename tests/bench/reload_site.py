@@ -2,16 +2,15 @@
 """Reloads under load: connections that publish at QoS 1 through the gateway to the lab's mosquitto, a witness that subscribes
 there, and two policies that take turns. For tests/bench/reload and tests/e2e/47-reload-load."""
 import json
-import os
 import pathlib
-import subprocess
 import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "deploy" / "demo.d"))
 import lab_site  # noqa: E402
-from lab_site import STATE, ctl, hangup, inside, wait_until  # noqa: E402
+from bench_site import Tool  # noqa: E402
+from lab_site import STATE, ctl, hangup, wait_until  # noqa: E402
 
 POLICY = STATE / "gateway" / "policy.d" / "10-fleet.conf"
 
@@ -46,53 +45,17 @@ def config(text, workers=1):
     return text
 
 
-class Child:
-    """load or witness: answers a line on its stdin with one of "name value" pairs."""
-
-    def __init__(self, where, program, *arguments):
-        self.process = subprocess.Popen(inside(where, str(program), *map(str, arguments)), bufsize=0, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE)
-        os.set_blocking(self.process.stdout.fileno(), False)
-
-    def line(self, seconds):
-        """One line, as text; what there is of it when it does not come in time."""
-        text, deadline = b"", time.monotonic() + seconds
-        while not text.endswith(b"\n") and time.monotonic() < deadline and self.process.poll() is None:
-            piece = self.process.stdout.read(1024)
-            if piece:
-                text += piece
-            else:
-                time.sleep(0.002)
-        return text.decode()
-
-    def say(self, text):
-        self.process.stdin.write(text.encode() + b"\n")
-
-    def ask(self, text, seconds=30):
-        self.say(text)
-        words = self.line(seconds).split()
-        return {name: float(value) for name, value in zip(words[::2], words[1::2])}
-
-    def close(self):
-        try:
-            self.process.stdin.close()
-            self.process.wait(15)
-        except (subprocess.TimeoutExpired, OSError):
-            self.process.kill()
-            self.process.wait()
-
-
 class Load:
     """Connections that publish, and the witness of all that arrives."""
 
     def __init__(self, build, connections, rate):
         programs = pathlib.Path(build) / "tests" / "bench"
         self.connections = connections
-        self.witness = Child("cloud", programs / "witness", "127.0.0.1:1883", "bench/#", connections)
+        self.witness = Tool("cloud", None, programs / "witness", "127.0.0.1:1883", "bench/#", connections)
         self.load = None
         if self.witness.line(10) != "ready\n":
             raise RuntimeError("the witness does not get its subscription")
-        self.load = Child("iot", programs / "load", "publish", "--to", f"{lab_site.BROKER}:1883", "--sources", "10.20.0.10/50",
+        self.load = Tool("iot", None, programs / "load", "publish", "--to", f"{lab_site.BROKER}:1883", "--sources", "10.20.0.10/50",
                           "--name", "dev-1-", "--connections", connections, "--qos", 1, "--numbered", 1, "--rate", rate,
                           "--inflight", 20)
         told = self.load.line(90)
@@ -101,13 +64,13 @@ class Load:
 
     def finish(self):
         """Ends publishing; what was sent, acknowledged and seen, once all of it has arrived or nothing more comes."""
-        sent = self.load.ask("finish")
-        last, seen = None, self.witness.ask("stats")
+        sent = self.load.ask("finish", 30)
+        last, seen = None, self.witness.ask("stats", 30)
         deadline = time.monotonic() + 30
         while seen and seen["messages"] < sent["all_acknowledged"] and time.monotonic() < deadline and last != seen:
             last = seen
             time.sleep(2)
-            seen = self.witness.ask("stats")
+            seen = self.witness.ask("stats", 30)
         return {**sent, **seen}
 
     def close(self):
