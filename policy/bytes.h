@@ -49,6 +49,14 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
     return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
 }
 
+/* As memcmp, and of two that begin alike the shorter first. */
+static inline int bytes_order(struct bytes a, struct bytes b)
+{
+    size_t shorter = a.len < b.len ? a.len : b.len;
+    int order = shorter == 0 ? 0 : memcmp(a.at, b.at, shorter);
+    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 static inline struct cursor cursor_of(struct bytes b)
 {
     return (struct cursor){.at = b.at, .end = b.len == 0 ? b.at : b.at + b.len};

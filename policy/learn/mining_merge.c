@@ -200,9 +200,7 @@ static void add_topic(struct merged_topic *to, const struct merged_topic *more, 
 static int by_shape(const void *a, const void *b)
 {
     const struct merged_topic *x = a, *y = b;
-    uint8_t shorter = x->shape.len < y->shape.len ? x->shape.len : y->shape.len;
-    int order = memcmp(x->shape.at, y->shape.at, shorter);
-    return order != 0 ? order : (int)x->shape.len - (int)y->shape.len;
+    return bytes_order(bytes_of(x->shape.at, x->shape.len), bytes_of(y->shape.at, y->shape.len));
 }
 
 static void join_equal(struct merged *merged)
