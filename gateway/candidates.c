@@ -290,23 +290,34 @@ const char *candidates_state_text(uint8_t state)
     return state < CANDIDATE_STATES ? texts[state] : "?";
 }
 
-static void add_metric(struct metrics_candidate *m, const char *role, const struct candidate_row *row)
+/* The place of a role's differences between two states, a new one if need be and below `room`, or NULL. */
+static struct metrics_difference *metric_of(struct metrics_candidate *m, uint32_t room, const char *role,
+                                            const struct candidate_row *row)
 {
     const char *from = candidates_state_text(row->live.state), *to = candidates_state_text(row->next.state);
     for (uint32_t i = 0; i < m->differences_n; i++) {
         struct metrics_difference *d = &m->differences[i];
-        if (strcmp(d->role, role) == 0 && d->from == from && d->to == to) {
-            d->n += row->count;
-            return;
-        }
+        if (strcmp(d->role, role) == 0 && d->from == from && d->to == to)
+            return d;
     }
-    if (m->differences_n == METRICS_DIFFERENCES)
-        return;
+    if (m->differences_n >= room)
+        return NULL;
     struct metrics_difference *d = &m->differences[m->differences_n++];
     snprintf(d->role, sizeof(d->role), "%s", role);
     d->from = from;
     d->to = to;
-    d->n = row->count;
+    return d;
+}
+
+static void add_metric(struct metrics_candidate *m, const char *role, const struct candidate_row *row)
+{
+    /* Of each pair of states that differ one place is kept for the roles that find none. */
+    const uint32_t others = CANDIDATE_STATES * (CANDIDATE_STATES - 1);
+    struct metrics_difference *d = metric_of(m, METRICS_DIFFERENCES - others, role, row);
+    if (d == NULL)
+        d = metric_of(m, METRICS_DIFFERENCES, METRICS_OTHERS, row);
+    if (d != NULL)
+        d->n += row->count;
 }
 
 void candidates_metrics(struct gateway *gateway)
@@ -318,6 +329,10 @@ void candidates_metrics(struct gateway *gateway)
         m.loaded = 1;
         m.judged = sum->counts.judged;
         m.differ = sum->counts.differ;
+        m.passed_over = sum->counts.passed_over;
+        m.undecided = sum->counts.undecided;
+        m.not_sampled = sum->counts.not_sampled;
+        m.left_out = sum->counts.left_out;
         for (uint32_t i = 0; i < sum->rows_n; i++)
             add_metric(&m,
                        sum->rows[i].live.role == CANDIDATE_ROLE_NONE

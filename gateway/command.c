@@ -135,6 +135,7 @@ static const struct {
     {"rules", false, command_rules,
      "roles and rules in force, and how often each decided; --unused: those that never did"},
     {"counters", false, command_counters, "every counter"},
+    {"metrics", false, command_metrics, "everything that is counted, for Prometheus"},
     {"explain", false, command_explain,
      "CLIENT connect|publish|subscribe|GET|... [TOPIC or PATH] [--why-not] and more: explain"},
     {"where", false, command_where, "files in use"},

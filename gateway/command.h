@@ -34,6 +34,7 @@ int command_clients(struct command *command);
 int command_show(struct command *command);
 int command_explain(struct command *command);
 int command_rules(struct command *command);
+int command_metrics(struct command *command);
 int command_learn(struct command *command);
 int command_kick(struct command *command);
 int command_quarantine(struct command *command);

@@ -23,19 +23,11 @@ static void put(struct json *j, const char *text, size_t n)
     j->at[j->used] = '\0';
 }
 
-/* Length of the valid UTF-8 sequence at the start of b, or 0. */
-static size_t sequence_length(struct bytes b)
-{
-    uint8_t first = b.at[0];
-    size_t n = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    return b.len >= n && utf8_check(bytes_of(b.at, n), UTF8_TEXT) ? n : 0;
-}
-
 static void put_string(struct json *j, struct bytes value)
 {
     put(j, "\"", 1);
     while (value.len > 0 && !j->full) {
-        size_t n = sequence_length(value);
+        size_t n = utf8_character(value);
         uint8_t c = value.at[0];
         char escape[8];
         if (n == 0 || c < 0x20 || c == 0x7f) {

@@ -197,6 +197,32 @@ void metrics_each(void (*each)(void *owner, const char *name, uint64_t value), v
     pthread_mutex_unlock(&lock);
 }
 
+void metrics_groups(void (*each)(void *owner, const char *group, const char *id, uint64_t value), void *owner)
+{
+    pthread_mutex_lock(&lock);
+    for (size_t g = 0; g < RTE_DIM(groups); g++)
+        for (uint32_t i = 0; i < groups[g].n; i++)
+            each(owner, groups[g].prefix, groups[g].id(i), sum_u64(groups[g].offset + i * sizeof(uint64_t)));
+    pthread_mutex_unlock(&lock);
+}
+
+bool metrics_worker(uint32_t worker, struct worker_stats *out)
+{
+    pthread_mutex_lock(&lock);
+    bool known = worker < workers_seen;
+    if (known)
+        *out = latest[worker];
+    pthread_mutex_unlock(&lock);
+    return known;
+}
+
+void metrics_candidate(struct metrics_candidate *out)
+{
+    pthread_mutex_lock(&lock);
+    *out = latest_candidate;
+    pthread_mutex_unlock(&lock);
+}
+
 void metrics_policy_update(const struct metrics_policy *policy)
 {
     pthread_mutex_lock(&lock);

@@ -267,3 +267,10 @@ bool utf8_check(struct bytes text, enum utf8_level level)
     }
     return true;
 }
+
+size_t utf8_character(struct bytes text)
+{
+    if (text.len == 0)
+        return 0;
+    return text.at[0] < 0x80 ? 1 : character_bytes(text.at, text.len, UTF8_TEXT);
+}

@@ -22,5 +22,7 @@ enum utf8_level {
 /* True when all of `text` is valid at `level`. */
 bool utf8_check(struct bytes text, enum utf8_level level);
 bool utf8_check_reference(struct bytes text, enum utf8_level level);
+/* Bytes of the character that `text` begins with, at UTF8_TEXT; 0 when it is none, or empty. */
+size_t utf8_character(struct bytes text);
 
 #endif

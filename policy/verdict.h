@@ -120,6 +120,23 @@
 enum outcome { OUTCOME_TABLE(OUTCOME_ENUM) OUTCOME_COUNT };
 #undef OUTCOME_ENUM
 
+/* The groups of the table, told apart by the first of each. */
+enum outcome_group {
+    OUTCOME_OF_ACCESS = 0,
+    OUTCOME_OF_LIMIT,
+    OUTCOME_OF_PROTOCOL,
+    OUTCOME_OF_TIME,
+    OUTCOME_OF_END
+};
+static inline enum outcome_group outcome_group(enum outcome outcome)
+{
+    return outcome < OUTCOME_QOS_CAP             ? OUTCOME_OF_ACCESS
+           : outcome < OUTCOME_MALFORMED         ? OUTCOME_OF_LIMIT
+           : outcome < OUTCOME_CONNECT_TIMEOUT   ? OUTCOME_OF_PROTOCOL
+           : outcome < OUTCOME_CLIENT_DISCONNECT ? OUTCOME_OF_TIME
+                                                 : OUTCOME_OF_END;
+}
+
 /* The stable identifier ("default-deny"), the sentence, and the MQTT 5 reason code. Any value is safe to
  * pass. */
 const char *outcome_id(enum outcome outcome);

@@ -20,6 +20,7 @@
 static const char usage_text[] =
     "usage: sallyportctl [-s SOCKET] [--json] [-q] COMMAND [ARGUMENTS]\n"
     "  status, health, clients [PATTERN], show CLIENT, ports, upstreams, rules, counters, where,\n"
+    "  metrics [-o FILE]: for Prometheus,\n"
     "  explain CLIENT publish|subscribe TOPIC [--qos N] [--retain], explain CLIENT connect,\n"
     "  policy log | diff [REV [REV]] | show REV | restore REV, check [FILE], test,\n"
     "  candidate load [PATH] [--sample N%] | status | report | promote [--accept] | drop,\n"
@@ -82,12 +83,13 @@ static int copy_answer(int fd, FILE *to, FILE *to_else)
     return status;
 }
 
-/* `learn write -o FILE`: the words without the option. */
+/* `learn write -o FILE`, `metrics -o FILE`: the words without the option. */
 static const char *take_output(char **words, int *n)
 {
     const char *file = NULL;
     int kept = 0;
-    if (*n < 2 || strcmp(words[0], "learn") != 0 || strcmp(words[1], "write") != 0)
+    bool learned = *n >= 2 && strcmp(words[0], "learn") == 0 && strcmp(words[1], "write") == 0;
+    if (!learned && (*n < 1 || strcmp(words[0], "metrics") != 0))
         return NULL;
     for (int i = 0; i < *n; i++)
         if (strcmp(words[i], "-o") == 0 && i + 1 < *n && file == NULL)
@@ -98,8 +100,9 @@ static const char *take_output(char **words, int *n)
     return file;
 }
 
-/* The answer as a file, which appears whole or not at all; what is not an answer goes to stderr. */
-static int file_answer(int fd, const char *file)
+/* The answer as a file, which appears whole or not at all; what is not an answer goes to stderr. `said` about
+ * it afterwards, or NULL. */
+static int file_answer(int fd, const char *file, const char *said)
 {
     char aside[4096];
     if ((size_t)snprintf(aside, sizeof(aside), "%s.XXXXXX", file) >= sizeof(aside)) {
@@ -124,10 +127,8 @@ static int file_answer(int fd, const char *file)
         fprintf(stderr, "sallyportctl: %s: %s\n", file, strerror(errno));
         return EXIT_USAGE;
     }
-    if (good)
-        printf(
-            "wrote %s; look at it, then: sallyport -t -p DIRECTORY, sallyportctl candidate load DIRECTORY\n",
-            file);
+    if (good && said != NULL)
+        printf("wrote %s; %s\n", file, said);
     return status;
 }
 
@@ -176,6 +177,10 @@ int main(int argc, char **argv)
         return EXIT_UNREACHABLE;
     }
     if (file != NULL)
-        return file_answer(fd, file);
+        return file_answer(
+            fd, file,
+            strcmp(argv[at], "learn") == 0 && !quiet
+                ? "look at it, then: sallyport -t -p DIRECTORY, sallyportctl candidate load DIRECTORY"
+                : NULL); /* a timer writes metrics */
     return copy_answer(fd, quiet ? NULL : stdout, quiet ? NULL : stdout);
 }

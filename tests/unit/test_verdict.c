@@ -34,6 +34,22 @@ static void test_undecided_is_a_refusal(void)
     }
 }
 
+static void test_groups(void)
+{
+    static const struct {
+        enum outcome outcome;
+        enum outcome_group group;
+    } cases[] = {
+        {OUTCOME_UNDECIDED, OUTCOME_OF_ACCESS},      {OUTCOME_ADMIN_KICK, OUTCOME_OF_ACCESS},
+        {OUTCOME_QOS_CAP, OUTCOME_OF_LIMIT},         {OUTCOME_AUTH_BUSY, OUTCOME_OF_LIMIT},
+        {OUTCOME_MALFORMED, OUTCOME_OF_PROTOCOL},    {OUTCOME_MULTICAST, OUTCOME_OF_PROTOCOL},
+        {OUTCOME_CONNECT_TIMEOUT, OUTCOME_OF_TIME},  {OUTCOME_WRITE_STALL, OUTCOME_OF_TIME},
+        {OUTCOME_CLIENT_DISCONNECT, OUTCOME_OF_END}, {OUTCOME_SHUTTING_DOWN, OUTCOME_OF_END},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        CU_ASSERT_EQUAL(outcome_group(cases[i].outcome), cases[i].group);
+}
+
 /* What a client of each version is told (3.1.1 s.3.2.2.3; MQTT 5.0 s.2.4). */
 static void test_codes(void)
 {
@@ -78,6 +94,7 @@ int main(void)
         {"every row is complete and has its own identifier", test_complete},
         {"undecided is a refusal", test_undecided_is_a_refusal},
         {"codes on the wire", test_codes},
+        {"groups begin and end where the table says", test_groups},
     };
     return unit_run("verdict", tests, sizeof(tests) / sizeof(tests[0]));
 }
