@@ -32,7 +32,7 @@ enum stream_end {
     STREAM_END_REFUSED,      /* the peer refused the connection */
     STREAM_END_UNREACHABLE,  /* no route, no neighbour, ICMP says so */
     STREAM_END_TIMEOUT,      /* retransmissions or keep-alives without answer */
-    STREAM_END_ABORTED,      /* we gave up: out of memory or told to */
+    STREAM_END_ABORTED,      /* we gave up: out of memory, of threads, or told to */
     STREAM_END_TLS_VERIFY,   /* certificate or name not accepted; stream_reason tells */
     STREAM_END_TLS_ALERT,    /* the peer sent a fatal alert */
     STREAM_END_TLS_PROTOCOL, /* the peer broke TLS, or no common parameters */
@@ -61,6 +61,7 @@ struct stream_ops {
     void (*finish)(struct stream *s);
     void (*abort)(struct stream *s);
     const char *(*reason)(const struct stream *s);
+    uint64_t (*own_us)(const struct stream *s, uint64_t now_us); /* NULL: always 0 */
 };
 
 struct stream {
@@ -111,6 +112,13 @@ static inline void stream_abort(struct stream *s)
 static inline const char *stream_reason(const struct stream *s)
 {
     return s->ops->reason == NULL ? NULL : s->ops->reason(s);
+}
+
+/* How much of the time that it has taken to open was ours and not the other side's: spent waiting for a
+ * handshake thread. Who has given the other side so long does not count that. */
+static inline uint64_t stream_own_us(const struct stream *s, uint64_t now_us)
+{
+    return s->ops->own_us == NULL ? 0 : s->ops->own_us(s, now_us);
 }
 
 #endif

@@ -516,10 +516,12 @@ static void on_closed(void *owner, enum stream_end why)
     bool before = !m->connected;
     m->stream = NULL;
     fail(m,
-         tls      ? OUTCOME_UPSTREAM_TLS
-         : before ? OUTCOME_UPSTREAM_REFUSED
-                  : OUTCOME_UPSTREAM_LOST,
-         COAP_UNAVAILABLE, before && !tls, reason != NULL ? reason : "the connection to the broker ended");
+         tls                         ? OUTCOME_UPSTREAM_TLS
+         : why == STREAM_END_ABORTED ? OUTCOME_NO_RESOURCES
+         : before                    ? OUTCOME_UPSTREAM_REFUSED
+                                     : OUTCOME_UPSTREAM_LOST,
+         COAP_UNAVAILABLE, before && !tls && why != STREAM_END_ABORTED,
+         reason != NULL ? reason : "the connection to the broker ended");
 }
 
 static const struct stream_handler broker_handler = {
@@ -595,6 +597,12 @@ void coap_mqtt_fire(struct coap_leg *leg, uint64_t now_us)
 {
     struct coap_mqtt *m = leg->mqtt;
     uint64_t keep_alive_us = m->keep_alive_s * UINT64_C(1000000);
+    uint64_t own_us = m->connected || m->stream == NULL ? 0 : stream_own_us(m->stream, now_us);
+    if (own_us > m->own_us) { /* that long it was not the broker that was waited for */
+        timer_start(leg->relays->config.timers, &leg->timer, now_us + own_us - m->own_us);
+        m->own_us = own_us;
+        return;
+    }
     if (!m->connected) {
         fail(m, OUTCOME_UPSTREAM_TIMEOUT, COAP_GATEWAY_TIMEOUT, true, "the broker does not answer");
         return;

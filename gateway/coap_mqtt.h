@@ -74,6 +74,7 @@ struct coap_mqtt {
     uint32_t out_from, out_to, out_room;
     uint32_t pings_sent, pings_answered;
     uint64_t dialled_us;
+    uint64_t own_us; /* that the broker has on top (stream_own_us) */
     uint64_t wrote_us;
     uint64_t heard_us;
     uint32_t keep_alive_s;

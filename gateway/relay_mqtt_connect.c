@@ -191,6 +191,7 @@ static enum outcome dial(struct relay *r)
     r->upstream_tls = upstream->security == CONFIG_SECURITY_TLS;
     r->dial_due_us =
         relay_now(r) + relay_generation(r)->config->upstreams[r->upstream_index].connect_timeout_us;
+    r->dial_own_us = 0;
     relay_set_state(r, RELAY_DIALLING);
     return OUTCOME_ALLOWED;
 }

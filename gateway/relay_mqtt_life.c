@@ -267,10 +267,11 @@ static enum outcome outcome_of_end(enum stream_end why)
     case STREAM_END_REFUSED:
     case STREAM_END_UNREACHABLE:
         return OUTCOME_UPSTREAM_REFUSED;
+    case STREAM_END_ABORTED:
+        return OUTCOME_NO_RESOURCES;
     case STREAM_END_UNKNOWN:
     case STREAM_END_DONE:
     case STREAM_END_RESET:
-    case STREAM_END_ABORTED:
         break;
     }
     return OUTCOME_UPSTREAM_LOST;
@@ -299,10 +300,16 @@ static void upstream_lost(struct relay *r, enum stream_end why, const char *reas
     relay_end(r, outcome);
 }
 
-/* No connection in time. */
+/* No connection in time. What of that was ours (other handshakes came first) the server has on top. */
 static void dial_timed_out(struct relay *r)
 {
     struct stream *stream = r->upstream.stream;
+    uint64_t own_us = stream == NULL ? 0 : stream_own_us(stream, relay_now(r));
+    if (own_us > r->dial_own_us) {
+        r->dial_due_us += own_us - r->dial_own_us;
+        r->dial_own_us = own_us;
+        return; /* armed by who called */
+    }
     r->upstream.stream = NULL;
     if (stream != NULL)
         stream_abort(stream);

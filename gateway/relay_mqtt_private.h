@@ -133,7 +133,8 @@ struct relay {
     uint64_t denied;
     uint32_t upstream_index; /* in the configuration of dial_generation */
     uint32_t dial_generation;
-    uint64_t dial_due_us;
+    uint64_t dial_due_us; /* dial_own_us of it were added because they were ours */
+    uint64_t dial_own_us;
     uint64_t since_us;       /* of the state */
     uint64_t release_due_us; /* the next tick of the release timeout; 0: nothing waits for it */
     struct timer timer;

@@ -129,7 +129,7 @@ static void on_closed(void *owner, enum stream_end why)
     if (reason == NULL)
         reason = why == STREAM_END_RESET ? "client reset the connection during the TLS handshake"
                                          : "connection was lost during the TLS handshake";
-    fail(gate, &origin, OUTCOME_CLIENT_TLS, reason);
+    fail(gate, &origin, why == STREAM_END_ABORTED ? OUTCOME_NO_RESOURCES : OUTCOME_CLIENT_TLS, reason);
 }
 
 /* Before `opened` none of these comes. */

@@ -47,7 +47,10 @@ struct tls_session {
     TAILQ_ENTRY(tls_session) by_deadline; /* when has_deadline */
     TAILQ_ENTRY(tls_session) by_turn; /* in worker->stalled, when stalled, or in worker->asking (STATUS) */
     struct fair_queue_entry wait;     /* in worker->waiting, when WAITING */
-    uint64_t deadline_us;
+    uint64_t deadline_us;             /* of the other side: own_us comes on top */
+    uint64_t look_us;                 /* when it is looked at next */
+    uint64_t own_us;                  /* that it has waited for us, up to own_since_us; more when own_turn */
+    uint64_t own_since_us;
     struct byte_queue cipher;
     struct byte_queue plain;
     struct byte_queue stage;
@@ -61,6 +64,9 @@ struct tls_session {
     uint32_t number; /* in the worker's table: which keys are ours */
     bool server;     /* we are */
     bool has_deadline;
+    bool overtime;      /* on worker->overtime, not on deadlines */
+    bool own_turn;      /* it waits for us */
+    bool lower_open;    /* TCP is established */
     bool heard;         /* anything at all from the other side */
     bool stalled;       /* on worker->stalled: something could not be done for lack of chunks or of a turn */
     bool reading;       /* wolfSSL_read is under way */
@@ -92,6 +98,7 @@ struct tls_worker {
     int pool_number;
     uint64_t now_us;                   /* of the last call that told */
     struct tls_session_list deadlines; /* soonest first: all have the same length */
+    struct tls_session_list overtime;  /* likewise */
     struct fair_queue waiting;         /* for a spare job */
     struct tls_session_list stalled;
     struct tls_session_list asking; /* for a peer's status */
@@ -141,6 +148,19 @@ void tls_session_unask(struct tls_session *session);
 /* Looks after those that wait, and asks again about those that are open, when it is time. */
 void tls_worker_poll_status(struct tls_worker *worker);
 
+/* ---- tls_patience.c -------------------------------------------------------------------------------------
+ */
+
+/* The time that it may take begins (again); `stop`: it has no end any more. */
+void tls_session_start_deadline(struct tls_session *session);
+void tls_session_stop_deadline(struct tls_session *session);
+/* Its state has changed: from now on it waits for us, or for the other side. */
+void tls_session_turn(struct tls_session *session);
+/* How long it has waited for us, from when TCP was open. */
+uint64_t tls_session_own_us(const struct tls_session *session, uint64_t now_us);
+/* Ends those whose time is over. */
+void tls_worker_look(struct tls_worker *worker);
+
 /* ---- tls_worker.c ---------------------------------------------------------------------------------------
  */
 
@@ -157,8 +177,6 @@ static inline void tls_session_enter(struct tls_session *session)
 void tls_session_leave(struct tls_session *session);
 /* Has the worker call tls_stream_proceed at its next turn. */
 void tls_session_stall(struct tls_session *session);
-void tls_session_start_deadline(struct tls_session *session);
-void tls_session_stop_deadline(struct tls_session *session);
 /* Runs the next step of the handshake when a job is to be had. */
 void tls_session_advance(struct tls_session *session);
 /* The handshake goes on when there is input; when there can be none any more, it has failed. */

@@ -502,6 +502,11 @@ static const char *op_reason(const struct stream *s)
     return tls_session_of(s)->reason;
 }
 
+static uint64_t op_own_us(const struct stream *s, uint64_t now_us)
+{
+    return tls_session_own_us(tls_session_of(s), now_us);
+}
+
 const struct stream_ops tls_stream_ops = {
     .room = op_room,
     .write = op_write,
@@ -510,6 +515,7 @@ const struct stream_ops tls_stream_ops = {
     .finish = op_finish,
     .abort = op_abort,
     .reason = op_reason,
+    .own_us = op_own_us,
 };
 
 /* ---- facts --------------------------------------------------------------------------------------------- */

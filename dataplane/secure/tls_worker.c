@@ -20,22 +20,6 @@
 
 /* ---- the end of a session ------------------------------------------------------------------------------ */
 
-void tls_session_stop_deadline(struct tls_session *session)
-{
-    if (session->has_deadline)
-        TAILQ_REMOVE(&session->worker->deadlines, session, by_deadline);
-    session->has_deadline = false;
-}
-
-void tls_session_start_deadline(struct tls_session *session)
-{
-    struct tls_worker *worker = session->worker;
-    tls_session_stop_deadline(session);
-    session->deadline_us = worker->now_us + worker->config.handshake_timeout_us;
-    session->has_deadline = true;
-    TAILQ_INSERT_TAIL(&worker->deadlines, session, by_deadline);
-}
-
 static void leave_lists(struct tls_session *session)
 {
     struct tls_worker *worker = session->worker;
@@ -175,6 +159,7 @@ static void submit(struct tls_session *session, struct tls_job *job)
     byte_queue_peek(&session->cipher, job->in, job->in_bytes);
     session->ssl = NULL;
     session->state = TLS_STATE_AWAY;
+    tls_session_turn(session);
     if (worker->config.pool != NULL && handshake_pool_submit(worker->config.pool, worker->pool_number, job))
         return;
     aes_offload_use(NULL, 0);
@@ -203,6 +188,7 @@ void tls_session_advance(struct tls_session *session)
         TAILQ_REMOVE(&worker->stalled, session, by_turn);
     session->stalled = false;
     session->state = TLS_STATE_WAITING;
+    tls_session_turn(session);
     fair_queue_put(&worker->waiting, &session->wait, session->ssl != NULL);
 }
 
@@ -210,6 +196,7 @@ void tls_session_advance(struct tls_session *session)
 void tls_session_want_input(struct tls_session *session)
 {
     session->state = TLS_STATE_HANDSHAKE;
+    tls_session_turn(session);
     if (session->cipher.bytes > 0) {
         tls_session_advance(session);
     } else if (session->lower_held) {
@@ -264,13 +251,21 @@ static void finish_job(struct tls_worker *worker, struct tls_job *job)
 
 /* ---- the lower stream's events ------------------------------------------------------------------------- */
 
-static void on_opened(void *owner)
+/* A ClientHello is worth making: the lower side is open, or has room for it while it is being opened. */
+static void begin(struct tls_session *session)
 {
-    struct tls_session *session = owner;
     if (session->has_deadline || session->state == TLS_STATE_LOWER)
         tls_session_start_deadline(session);
     if (session->state == TLS_STATE_LOWER)
         tls_session_advance(session);
+}
+
+static void on_opened(void *owner)
+{
+    struct tls_session *session = owner;
+    session->lower_open = true;
+    begin(session);
+    tls_session_turn(session);
 }
 
 /* The first byte of a client that does not know that this is a TLS listener (RFC 8446 section 5.1). What we
@@ -324,6 +319,8 @@ static void on_ended(void *owner)
         tls_stream_lower_ended(session);
     else if (session->state == TLS_STATE_HANDSHAKE && !session->lower_held)
         tls_session_want_input(session);
+    else if (session->state == TLS_STATE_WAITING && session->server && session->ssl == NULL)
+        fail_protocol(session, STREAM_END_RESET, closed_early(session)); /* it has given up: no work for it */
     tls_session_leave(session);
 }
 
@@ -394,7 +391,7 @@ struct stream *tls_accept(struct tls_worker *worker, struct tls_context *context
     struct tls_session *session = make_session(worker, context, source, lower, handler, owner);
     if (session == NULL)
         return NULL;
-    session->server = true;
+    session->server = session->lower_open = true;
     session->state = TLS_STATE_HANDSHAKE;
     tls_session_start_deadline(session);
     return &session->upper;
@@ -416,7 +413,7 @@ struct stream *tls_connect(struct tls_worker *worker, struct tls_context *contex
     if (identity != NULL)
         memcpy(session->identity, identity, strlen(identity) + 1);
     if (stream_room(lower) > 0)
-        on_opened(session);
+        begin(session);
     return &session->upper;
 }
 
@@ -432,6 +429,7 @@ struct tls_worker *tls_worker_create(const struct tls_worker_config *config)
     }
     worker->config = *config;
     TAILQ_INIT(&worker->deadlines);
+    TAILQ_INIT(&worker->overtime);
     fair_queue_init(&worker->waiting, secret);
     explicit_bzero(secret, sizeof(secret));
     TAILQ_INIT(&worker->stalled);
@@ -477,28 +475,6 @@ void tls_worker_destroy(struct tls_worker *worker)
     free(worker);
 }
 
-static void time_out(struct tls_worker *worker, struct tls_session *session)
-{
-    if (session->state == TLS_STATE_LINGER) {
-        tls_session_enter(session);
-        tls_session_abort(session);
-        tls_session_leave(session);
-        return;
-    }
-    if (session->state == TLS_STATE_STATUS) {
-        tls_session_judge_late(session);
-        return;
-    }
-    bool crowded = session->state == TLS_STATE_WAITING || session->state == TLS_STATE_AWAY;
-    worker->counters[crowded ? TLS_FAILED_CROWD : TLS_FAILED_TIMEOUT]++;
-    tls_session_close(session, STREAM_END_TIMEOUT,
-                      crowded           ? "no handshake thread was free in time"
-                      : session->heard  ? "TLS handshake took too long"
-                      : session->server ? "client did not begin a TLS handshake"
-                                        : "server did not answer",
-                      false);
-}
-
 static struct tls_session *waiting_session(struct fair_queue_entry *entry)
 {
     return (struct tls_session *)(uintptr_t)((char *)entry - offsetof(struct tls_session, wait));
@@ -507,8 +483,7 @@ static struct tls_session *waiting_session(struct fair_queue_entry *entry)
 static void poll_sessions(struct tls_worker *worker)
 {
     struct tls_session *session;
-    while ((session = TAILQ_FIRST(&worker->deadlines)) != NULL && session->deadline_us <= worker->now_us)
-        time_out(worker, session);
+    tls_worker_look(worker);
     struct fair_queue_entry *next;
     while (worker->spare != NULL && (next = fair_queue_take(&worker->waiting)) != NULL)
         submit(waiting_session(next), take_spare(worker));

@@ -71,7 +71,7 @@ static void sink_nothing(struct stream *s)
 }
 
 static const struct stream_ops sink_ops = {sink_room,    sink_write,   sink_nothing, sink_nothing,
-                                           sink_nothing, sink_nothing, NULL};
+                                           sink_nothing, sink_nothing, NULL,         NULL};
 
 static int server_receive(WOLFSSL *ssl, char *out, int n, void *context)
 {

@@ -19,7 +19,8 @@ struct broker {
     size_t room;
     uint32_t dialled;
     bool open;
-    bool refuse; /* the next dial */
+    bool refuse;     /* the next dial */
+    uint64_t own_us; /* stream_own_us */
     enum mqtt_version version;
     char identity[128];
     struct mqtt_framer framer;
@@ -56,6 +57,13 @@ static inline void broker_abort(struct stream *s)
     broker.open = false;
 }
 
+static inline uint64_t broker_own_us(const struct stream *s, uint64_t now_us)
+{
+    (void)s;
+    (void)now_us;
+    return broker.own_us;
+}
+
 struct stream *broker_dial(void *worker, uint32_t upstream, const char *identity,
                            const struct flow_key *device, const struct stream_handler *handler, void *owner,
                            uint8_t *server, enum outcome *why)
@@ -65,7 +73,8 @@ struct stream *broker_dial(void *worker, uint32_t upstream, const char *identity
                                           .flush = broker_nothing,
                                           .resume = broker_nothing,
                                           .finish = broker_nothing,
-                                          .abort = broker_abort};
+                                          .abort = broker_abort,
+                                          .own_us = broker_own_us};
     (void)worker;
     (void)upstream;
     (void)device;

@@ -92,13 +92,20 @@ static const char *stream_reason_(const struct stream *base)
     return of(base)->reason;
 }
 
+static uint64_t stream_own_us_(const struct stream *base, uint64_t now_us)
+{
+    (void)now_us;
+    return of(base)->own_us;
+}
+
 static const struct stream_ops lab_ops = {.room = stream_room_,
                                           .write = stream_write_,
                                           .flush = stream_flush_,
                                           .resume = stream_resume_,
                                           .finish = stream_finish_,
                                           .abort = stream_abort_,
-                                          .reason = stream_reason_};
+                                          .reason = stream_reason_,
+                                          .own_us = stream_own_us_};
 
 static struct lab_stream *stream_new(struct relay_lab *lab)
 {

@@ -33,6 +33,7 @@ struct lab_stream {
     size_t in_n; /* bytes offered and not taken */
     size_t in_capacity;
     const char *reason;
+    uint64_t own_us; /* stream_own_us */
 };
 
 struct relay_lab {

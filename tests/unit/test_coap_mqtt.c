@@ -614,6 +614,26 @@ static void test_keep_alive(void)
     close_rig();
 }
 
+/* B6: what the gateway itself made it wait comes on top, and the broker is not blamed for it. */
+static void test_own_wait(void)
+{
+    struct ask ask = put;
+    open_broker();
+    asks(&ask);
+    broker.own_us = 4 * S;
+    wait_us(8 * S);
+    CU_ASSERT_TRUE(broker.open && rig.bad_results == 0);
+    wait_us(2 * S);
+    CU_ASSERT_TRUE(!broker.open && rig.bad_results == 1 && sent(0).code == COAP_GATEWAY_TIMEOUT);
+    wait_us(10 * S);
+    ask.mid++;
+    asks(&ask);
+    broker.open = false;
+    broker.stream.handler->closed(broker.stream.owner, STREAM_END_ABORTED);
+    CU_ASSERT_TRUE(rig.bad_results == 1 && sent(0).code == COAP_UNAVAILABLE);
+    close_rig();
+}
+
 /* G3: a topic that may not be read any more is not observed any more. */
 static void test_reload(void)
 {
@@ -784,6 +804,7 @@ int main(void)
                                              {"bodies", test_bodies},
                                              {"too large", test_too_large},
                                              {"failures", test_failures},
+                                             {"what is ours is not the broker's (B6)", test_own_wait},
                                              {"refused sessions", test_refused_session},
                                              {"nonsense of a broker", test_nonsense},
                                              {"back pressure", test_back_pressure},

@@ -230,6 +230,12 @@ static void connect_many(struct tls_worker *worker, struct tls_context *context,
     }
 }
 
+static struct tls_worker *worker_alone(struct chunk_pool *chunks)
+{
+    struct tls_worker_config config = {.sessions = 64, .chunks = chunks, .handshake_timeout_us = 5000000};
+    return tls_worker_create(&config); /* runs sixteen steps a turn itself */
+}
+
 /* B6: forty connections of one source wait; the one of another that comes then is not the forty-first. */
 static void test_fair(void)
 {
@@ -237,8 +243,7 @@ static void test_fair(void)
     struct stream lowers[STORM + 1];
     struct tls_context *context = fleet_context();
     struct chunk_pool *chunks = chunk_pool_create(64);
-    struct tls_worker_config config = {.sessions = 64, .chunks = chunks, .handshake_timeout_us = 5000000};
-    struct tls_worker *worker = tls_worker_create(&config); /* runs sixteen steps a turn itself */
+    struct tls_worker *worker = worker_alone(chunks);
     int ended = 0;
     written = 0;
     CU_ASSERT_PTR_NOT_NULL_FATAL(worker);
@@ -255,13 +260,81 @@ static void test_fair(void)
     tls_worker_poll(worker, 6000000);
     CU_ASSERT_EQUAL(ended, STORM + 1);
     CU_ASSERT_EQUAL(tls_worker_counter(worker, TLS_FAILED_TIMEOUT), STORM + 1);
-    /* Those whose time is up while they wait for us are told apart. */
-    connect_many(worker, context, lowers, STORM, &ended, 6000000);
-    tls_worker_poll(worker, 12000000);
-    CU_ASSERT_EQUAL(ended, 2 * (STORM + 1));
-    CU_ASSERT_EQUAL(tls_worker_waiting(worker), 0);
-    CU_ASSERT_EQUAL(tls_worker_counter(worker, TLS_FAILED_TIMEOUT), STORM + 1 + 16);
-    CU_ASSERT_EQUAL(tls_worker_counter(worker, TLS_FAILED_CROWD), STORM + 1 - 16);
+    tls_worker_destroy(worker);
+    chunk_pool_destroy(chunks);
+    tls_context_unref(context);
+}
+
+/* B6: what a handshake waits for us is not what the other side took; it has an end of its own. */
+static void test_patience(void)
+{
+    enum { STORM = 40, AT_ONCE = 16 };
+    static const struct {
+        const char *name;
+        uint64_t polls_us[3];
+        bool opened; /* TCP */
+        int ended[3];
+        uint64_t timeout, crowd;
+    } cases[] = {
+        {"server silent, TCP too", {6000000, 6000000, 6000000}, false, {41, 41, 41}, 41, 0},
+        {"the sixteen that had their turn", {6000000, 6000000, 6000000}, true, {16, 16, 16}, 16, 0},
+        /* Served after 6 seconds, so that their five are over after eleven; the last nine a poll later. */
+        {"the others in their time", {6000000, 6100000, 10900000}, true, {16, 16, 16}, 16, 0},
+        {"and not for longer", {6000000, 6100000, 11050000}, true, {16, 16, 32}, 32, 0},
+        {"nor the last", {6000000, 6100000, 11200000}, true, {16, 16, 41}, 41, 0},
+        {"we have three times as long", {14900000, 14900000, 14900000}, true, {16, 16, 16}, 16, 0},
+        {"and no more", {15000000, 15000000, 15000000}, true, {41, 41, 41}, 16, 25},
+    };
+    struct tls_context *context = fleet_context();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct stream lowers[STORM + 1];
+        struct chunk_pool *chunks = chunk_pool_create(64);
+        struct tls_worker *worker = worker_alone(chunks);
+        int ended = 0;
+        CU_ASSERT_PTR_NOT_NULL_FATAL(worker);
+        connect_many(worker, context, lowers, STORM, &ended, 0);
+        for (int k = 0; cases[i].opened && k <= STORM; k++)
+            lowers[k].handler->opened(lowers[k].owner);
+        for (int k = 0; k < 3; k++) {
+            tls_worker_poll(worker, cases[i].polls_us[k]);
+            CU_ASSERT_EQUAL(ended, cases[i].ended[k]);
+            if (ended != cases[i].ended[k])
+                printf("%s, %llu us: %d ended\n", cases[i].name, (unsigned long long)cases[i].polls_us[k],
+                       ended);
+        }
+        CU_ASSERT_EQUAL(tls_worker_counter(worker, TLS_FAILED_TIMEOUT), cases[i].timeout);
+        CU_ASSERT_EQUAL(tls_worker_counter(worker, TLS_FAILED_CROWD), cases[i].crowd);
+        tls_worker_destroy(worker);
+        chunk_pool_destroy(chunks);
+    }
+    tls_context_unref(context);
+}
+
+/* Whoever asks has it from the stream: how much was ours. */
+static void test_own_time(void)
+{
+    enum { STORM = 40 };
+    struct stream lowers[STORM + 1], *last = NULL;
+    struct tls_context *context = fleet_context();
+    struct chunk_pool *chunks = chunk_pool_create(64);
+    struct tls_worker *worker = worker_alone(chunks);
+    struct ip_address one = ip_address_v4(0x0a140001);
+    int ended = 0;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(worker);
+    for (int i = 0; i <= STORM; i++) {
+        lowers[i] = (struct stream){.ops = &noting};
+        last = tls_connect(worker, context, "truck-001", &one, &lowers[i], &quiet, &ended, 0);
+    }
+    tls_worker_poll(worker, 1000000); /* the second sixteen; TCP is not open yet */
+    CU_ASSERT_EQUAL(stream_own_us(last, 1000000), 0);
+    lowers[STORM].handler->opened(lowers[STORM].owner);
+    CU_ASSERT_EQUAL(stream_own_us(last, 1000000), 0);
+    CU_ASSERT_EQUAL(stream_own_us(last, 1500000), 500000);
+    tls_worker_poll(worker, 2000000); /* the last nine */
+    tls_worker_poll(worker, 3000000);
+    CU_ASSERT_EQUAL(stream_own_us(last, 3000000), 1000000);
+    CU_ASSERT_EQUAL(stream_own_us(last, 4000000), 1000000); /* the server's turn */
+    CU_ASSERT_EQUAL(stream_own_us(&lowers[0], 4000000), 0); /* a stream that knows no waiting */
     tls_worker_destroy(worker);
     chunk_pool_destroy(chunks);
     tls_context_unref(context);
@@ -339,6 +412,8 @@ int main(void)
         {"abort while a thread has the session", test_abort_while_away},
         {"stop with jobs queued", test_stop_with_jobs},
         {"sources in turn", test_fair},
+        {"what is ours is not the other side's", test_patience},
+        {"how long it waited for us", test_own_time},
         {"several workers and threads", test_many_workers},
     };
     if (tls_library_init() != 0 || !lab_pki())

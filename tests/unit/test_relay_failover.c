@@ -66,6 +66,47 @@ static void a_silent_server_has_its_time(void)
     lab_close(&lab);
 }
 
+/* B6: what the gateway itself made it wait comes on top, once, and a server is not blamed for it. */
+static void what_is_ours_is_not_the_servers(void)
+{
+    struct lab_stream *device = connect_with(2, MQTT_3_1_1);
+    lab.dialled->own_us = 4000000;
+    lab_wait(&lab, 5100000);
+    CU_ASSERT_EQUAL(lab.dials, 1);
+    lab.dialled->own_us = 7000000;
+    lab_wait(&lab, 4000000);
+    CU_ASSERT_EQUAL(lab.dials, 1);
+    lab_wait(&lab, 2800000); /* 11.9 s, of which 7 were ours */
+    CU_ASSERT_EQUAL(lab.dials, 1);
+    CU_ASSERT_EQUAL(lab.dial_results, 0);
+    lab_wait(&lab, 200000);
+    CU_ASSERT_EQUAL(lab.dials, 2);
+    CU_ASSERT_EQUAL(lab.dial_results, 1);
+    CU_ASSERT_FALSE(lab.dial_good);
+    lab_wait(&lab, 4800000); /* the second starts afresh */
+    CU_ASSERT_FALSE(device->finished);
+    lab.dialled->own_us = 1000000;
+    lab_wait(&lab, 1000000);
+    runs(device, MQTT_3_1_1);
+    lab_close(&lab);
+}
+
+/* The gateway was short of something: the device hears that, and the event says so. */
+static void what_is_ours_is_told_as_ours(void)
+{
+    struct mqtt_packet p;
+    struct lab_stream *device = connect_with(2, MQTT_5);
+    lab.dialled->reason = "no handshake thread was free in time";
+    lab_peer_closes(lab.dialled, STREAM_END_ABORTED);
+    const struct event *event = lab_event_of(&lab, EVENT_UPSTREAM_FAILED);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+    CU_ASSERT_EQUAL(event->outcome, OUTCOME_NO_RESOURCES);
+    CU_ASSERT_STRING_EQUAL(event->detail, "no handshake thread was free in time");
+    CU_ASSERT_TRUE_FATAL(lab_next(device, MQTT_FROM_SERVER, MQTT_5, &p));
+    CU_ASSERT_EQUAL(p.reason_code, outcome_mqtt5_code(OUTCOME_NO_RESOURCES));
+    lab_close(&lab);
+}
+
 static void when_none_is_left_the_device_hears_it(void)
 {
     struct mqtt_packet p;
@@ -121,6 +162,8 @@ int main(void)
     static const struct unit_test tests[] = {
         {"A7: the next server takes it", the_next_server_takes_it},
         {"A7: a silent server", a_silent_server_has_its_time},
+        {"B6: what is ours is not the server's", what_is_ours_is_not_the_servers},
+        {"B6: what is ours is told as ours", what_is_ours_is_told_as_ours},
         {"A7: no server is left", when_none_is_left_the_device_hears_it},
         {"A7: one device puts no server out", a_device_puts_no_server_out},
         {"A7: servers that say they cannot", a_server_that_says_it_cannot_is_passed_over},

@@ -301,6 +301,65 @@ static void test_slow(void)
     tls_context_unref(context);
 }
 
+/* B6: in a storm those who have given up do not cost those who have not. */
+static size_t queue_room(const struct stream *s)
+{
+    (void)s;
+    return 65536;
+}
+
+static size_t queue_write(struct stream *s, const uint8_t *p, size_t n)
+{
+    (void)s;
+    (void)p;
+    return n;
+}
+
+static void queue_nothing(struct stream *s)
+{
+    (void)s;
+}
+
+static void test_given_up(void)
+{
+    enum { AT_ONCE = 16, CLIENTS = 40 };
+    static const struct stream_ops ops = {.room = queue_room,
+                                          .write = queue_write,
+                                          .flush = queue_nothing,
+                                          .resume = queue_nothing,
+                                          .finish = queue_nothing,
+                                          .abort = queue_nothing};
+    static const uint8_t begun[] = {22, 3, 1, 2, 0, 1};
+    struct tls_server_settings settings = lab_listener();
+    struct tls_context *context = lab_listener_context(&settings);
+    struct chunk_pool *chunks = chunk_pool_create(128);
+    struct tls_worker_config config = {
+        .sessions = CLIENTS, .chunks = chunks, .handshake_timeout_us = 5000000};
+    struct tls_worker *worker = tls_worker_create(&config);
+    struct stream lowers[CLIENTS];
+    static struct lab heard[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) {
+        lowers[i] = (struct stream){.ops = &ops};
+        heard[i] = (struct lab){.now_us = 0};
+        heard[i].client = tls_accept(worker, context, NULL, &lowers[i], &lab_upper, &heard[i], 0);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(heard[i].client);
+        lowers[i].handler->data(lowers[i].owner, begun, sizeof(begun));
+    }
+    CU_ASSERT_EQUAL(tls_worker_waiting(worker), CLIENTS - AT_ONCE);
+    lowers[AT_ONCE].handler->ended(lowers[AT_ONCE].owner); /* FIN */
+    CU_ASSERT_EQUAL(tls_worker_waiting(worker), CLIENTS - AT_ONCE - 1);
+    lowers[AT_ONCE + 1].handler->closed(lowers[AT_ONCE + 1].owner, STREAM_END_RESET);
+    CU_ASSERT_EQUAL(tls_worker_waiting(worker), CLIENTS - AT_ONCE - 2);
+    for (int i = AT_ONCE; i < AT_ONCE + 2; i++) {
+        CU_ASSERT_EQUAL(heard[i].closed, 1);
+        CU_ASSERT_STRING_EQUAL(heard[i].reason, "client closed the connection during the TLS handshake");
+    }
+    CU_ASSERT_EQUAL(tls_worker_sessions(worker), CLIENTS - 2);
+    tls_worker_destroy(worker);
+    chunk_pool_destroy(chunks);
+    tls_context_unref(context);
+}
+
 static void test_gone(void)
 {
     struct tls_server_settings settings = lab_listener();
@@ -383,6 +442,7 @@ int main(void)
         {"data with the last flight", test_data_at_once},
         {"clients that do not speak TLS", test_plain},
         {"slow clients (D2)", test_slow},
+        {"clients that gave up in the queue (B6)", test_given_up},
         {"a client that goes", test_gone},
         {"versions (B1)", test_versions},
         {"each byte of the client's flights changed", test_altered},

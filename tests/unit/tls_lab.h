@@ -272,7 +272,7 @@ static inline void lab_abort(struct stream *s)
 }
 
 static const struct stream_ops lab_lower_ops = {lab_room,   lab_write, lab_flush, lab_resume,
-                                                lab_finish, lab_abort, NULL};
+                                                lab_finish, lab_abort, NULL,      NULL};
 
 /* ---- the upper side ------------------------------------------------------------------------------------ */
 
