@@ -128,7 +128,7 @@ static void end_fold(struct event_log *log, struct fold *fold)
         fold->event.repeats = fold->repeats;
         write_line(log, &fold->event);
     }
-    fold->until_us = 0;
+    *fold = (struct fold){.until_us = 0};
 }
 
 /* Session starts and ends, reloads and the like are told one by one; what an attacker can cause at will is
@@ -155,7 +155,7 @@ static bool folds(const struct event *event)
 }
 
 /* True when the event was counted into a fold and must not be written now. */
-static bool fold(struct event_log *log, const struct event *event, uint64_t wall_us)
+static bool fold(struct event_log *log, const struct event *event, uint64_t now_us)
 {
     struct fold *oldest = &log->folds[0];
     for (int i = 0; i < FOLDS; i++) {
@@ -169,7 +169,7 @@ static bool fold(struct event_log *log, const struct event *event, uint64_t wall
             oldest = f;
     }
     end_fold(log, oldest);
-    *oldest = (struct fold){.event = *event, .until_us = wall_us + FOLD_US};
+    *oldest = (struct fold){.event = *event, .until_us = now_us + FOLD_US};
     return false;
 }
 
@@ -178,20 +178,20 @@ void event_log_write(struct event_log *log, const struct event *event)
     write_line(log, event);
 }
 
-void event_log_drain(struct event_log *log, struct event_ring *ring, uint64_t wall_us)
+void event_log_drain(struct event_log *log, struct event_ring *ring, uint64_t now_us)
 {
     const struct event *event;
     while ((event = event_ring_peek(ring)) != NULL) {
-        if (!folds(event) || !fold(log, event, wall_us))
+        if (!folds(event) || !fold(log, event, now_us))
             write_line(log, event);
         event_ring_pop(ring);
     }
 }
 
-void event_log_tick(struct event_log *log, uint64_t wall_us)
+void event_log_tick(struct event_log *log, uint64_t now_us)
 {
     for (int i = 0; i < FOLDS; i++)
-        if (log->folds[i].until_us != 0 && log->folds[i].until_us <= wall_us)
+        if (log->folds[i].until_us != 0 && log->folds[i].until_us <= now_us)
             end_fold(log, &log->folds[i]);
     flush_buffer(log);
 }

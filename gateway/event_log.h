@@ -40,12 +40,13 @@ void event_log_destroy(struct event_log *log);
 void event_log_reopen(struct event_log *log, const struct event_log_config *config);
 /* From now on events of generation `number` tell this fingerprint of its policy too. */
 void event_log_ruleset(struct event_log *log, uint32_t number, const char *fingerprint);
-/* Takes everything out of a ring. */
-void event_log_drain(struct event_log *log, struct event_ring *ring, uint64_t wall_us);
+/* Takes everything out of a ring. `now_us` of this and of event_log_tick: gateway_monotonic_us; by a clock
+ * that can be set back a folding would last for hours. */
+void event_log_drain(struct event_log *log, struct event_ring *ring, uint64_t now_us);
 /* Writes an event of the control thread's own. */
 void event_log_write(struct event_log *log, const struct event *event);
 /* Ends foldings that are over and flushes to the file. Call a few times a second. */
-void event_log_tick(struct event_log *log, uint64_t wall_us);
+void event_log_tick(struct event_log *log, uint64_t now_us);
 /* errno of the last failure, 0 when well; lines lost because of failures. */
 int event_log_error(const struct event_log *log);
 uint64_t event_log_lost(const struct event_log *log);

@@ -127,6 +127,18 @@ static void repeats_are_folded_and_none_is_lost(void)
     event_log_tick(log, now + 1000001);
     CU_ASSERT_EQUAL(count_lines(file, &repeats), 4);
     CU_ASSERT_EQUAL(repeats, 498);
+    /* What takes the place of a folding that is over does not tell its repeats once more. */
+    for (uint32_t i = 0; i < 3; i++) {
+        struct event *event = event_ring_begin(ring);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(event);
+        event->kind = EVENT_MQTT_PUBLISH_DENIED;
+        event->session = 3 + i;
+        event_ring_commit(ring);
+    }
+    event_log_drain(log, ring, now + 2000000);
+    event_log_tick(log, now + 4000000);
+    CU_ASSERT_EQUAL(count_lines(file, &repeats), 7);
+    CU_ASSERT_EQUAL(repeats, 498);
     CU_ASSERT_EQUAL(event_log_lost(log), 0);
     event_log_destroy(log);
     event_ring_destroy(ring);
