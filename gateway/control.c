@@ -2,6 +2,7 @@
 #include "gateway/control.h"
 
 #include "gateway/command.h"
+#include "gateway/command_line.h"
 #include "gateway/reload.h"
 
 #include <errno.h>
@@ -88,18 +89,18 @@ static bool may_act(const struct control *control, int fd, char *user, size_t ro
     return peer.gid == control->admin_group;
 }
 
-static void split_words(struct command *command, char *line)
+/* False when there are more words than any command has: part of one is not what was meant. */
+static bool take_words(struct command *command, char *line)
 {
-    char *rest = line;
-    char *word;
-    while ((word = strsep(&rest, " \t\r")) != NULL && command->words_n < COMMAND_WORDS) {
-        if (*word == '\0')
-            continue;
-        if (strcmp(word, "--json") == 0)
+    const char *words[COMMAND_WORDS + 1];
+    uint32_t n = command_line_split(line, words, COMMAND_WORDS + 1);
+    for (uint32_t i = 0; i < n && i <= COMMAND_WORDS; i++) {
+        if (strcmp(words[i], "--json") == 0)
             command->json = true;
-        else
-            command->words[command->words_n++] = word;
+        else if (command->words_n < COMMAND_WORDS)
+            command->words[command->words_n++] = words[i];
     }
+    return n - (command->json ? 1 : 0) <= COMMAND_WORDS;
 }
 
 /* Runs the line and keeps the answer to be sent. */
@@ -115,8 +116,12 @@ static void client_run(struct control *control, struct client *client)
         client_close(client);
         return;
     }
-    split_words(&command, client->line);
-    int status = command_run(&command);
+    int status = 2;
+    if (take_words(&command, client->line))
+        status = command_run(&command);
+    else
+        fprintf(command.out, "a command has at most %d words; put what belongs together in quotes\n",
+                COMMAND_WORDS);
     fclose(command.out);
     client->answer = body == NULL ? NULL : malloc(body_len + 8);
     if (client->answer != NULL) {
@@ -229,7 +234,7 @@ static void accept_client(struct control *control)
         if (epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
             break;
         client->fd = fd;
-        client->until_us = gateway_wall_us() + CLIENT_US;
+        client->until_us = gateway_monotonic_us() + CLIENT_US;
         return;
     }
     close(fd);
@@ -237,7 +242,7 @@ static void accept_client(struct control *control)
 
 static void tick_clients(struct control *control)
 {
-    uint64_t now_us = gateway_wall_us();
+    uint64_t now_us = gateway_monotonic_us();
     for (int i = 0; i < CLIENTS_MAX; i++) {
         struct client *client = &control->clients[i];
         if (client->fd < 0)
@@ -313,7 +318,7 @@ static void drain(struct control *control)
     struct gateway *gateway = control->gateway;
     bool all = true;
     if (control->drain_until_us == 0) {
-        control->drain_until_us = gateway_wall_us() + DRAIN_US;
+        control->drain_until_us = gateway_monotonic_us() + DRAIN_US;
         gateway_say(gateway, 0, "stopping: draining sessions");
     }
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
@@ -328,7 +333,7 @@ static void drain(struct control *control)
         if (!worker_ask(gateway->workers[i], request) || !request->drained)
             all = false;
     }
-    if (all || gateway_wall_us() > control->drain_until_us)
+    if (all || gateway_monotonic_us() > control->drain_until_us)
         gateway->stop = true;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* sallyportctl: one line to the gateway's control socket, its answer to stdout, its status as ours (H1). */
+#include "gateway/command_line.h"
 #include "gateway/ctl/import/command.h"
 
 #include <errno.h>
@@ -21,11 +22,13 @@ static const char usage_text[] =
     "usage: sallyportctl [-s SOCKET] [--json] [-q] COMMAND [ARGUMENTS]\n"
     "  status, health, clients [PATTERN], show CLIENT, ports, upstreams, rules, counters, where,\n"
     "  metrics [-o FILE]: for Prometheus,\n"
-    "  explain CLIENT publish|subscribe TOPIC [--qos N] [--retain], explain CLIENT connect,\n"
+    "  explain CLIENT connect|publish|subscribe|GET|... [TOPIC or PATH] [--qos N] [--retain] [--why-not] "
+    "...,\n"
     "  policy log | diff [REV [REV]] | show REV | restore REV, check [FILE], test,\n"
     "  candidate load [PATH] [--sample N%] | status | report | promote [--accept] | drop,\n"
     "  learn start ROLE|--all [--for TIME] | status | report [ROLE] | write [-o FILE] [ROLE] | stop [ROLE],\n"
-    "  reload [--wait] [--confirm TIME], confirm, kick CLIENT, drain\n"
+    "  reload [--wait] [--confirm TIME], confirm, drain,\n"
+    "  kick CLIENT, quarantine [CLIENT [--reason WHY]], release CLIENT\n"
     "  import mosquitto FILE [-o POLICY] ...: a policy from a broker's own rules; needs no gateway\n"
     "exit: 0 yes, 1 no, 2 usage, 3 gateway unreachable, 4 not permitted, 78 policy refused\n";
 
@@ -47,19 +50,20 @@ static int connect_to(const char *path)
     return fd;
 }
 
-/* Words are joined by blanks; a word with blank or newline in it cannot be said. */
+/* False, told, when the words cannot be said. */
 static bool make_line(char *line, size_t room, bool json, char **words, int n)
 {
-    size_t used = (size_t)snprintf(line, room, "%s", json ? "--json " : "");
-    for (int i = 0; i < n; i++) {
-        size_t length = strlen(words[i]);
-        if (length == 0 || strpbrk(words[i], " \t\r\n") != NULL || length + 2 > room - used)
+    size_t used = (size_t)snprintf(line, room, "%s", json ? "--json" : "");
+    if (n == 0)
+        fputs(usage_text, stderr);
+    for (int i = 0; i < n; i++)
+        if (!command_line_add(line, room - 1, &used, words[i])) {
+            fprintf(stderr, "sallyportctl: word %d is %s\n", i + 1,
+                    words[i][0] == '\0' ? "empty" : "too much for one command");
             return false;
-        memcpy(line + used, words[i], length);
-        used += length;
-        line[used++] = i + 1 == n ? '\n' : ' ';
-    }
-    line[used] = '\0';
+        }
+    line[used] = '\n';
+    line[used + 1] = '\0';
     return n > 0;
 }
 
@@ -163,10 +167,8 @@ int main(int argc, char **argv)
     char line[LINE_BYTES];
     int words_n = argc - at;
     const char *file = take_output(argv + at, &words_n);
-    if (!make_line(line, sizeof(line), json, argv + at, words_n)) {
-        fputs(usage_text, stderr);
+    if (!make_line(line, sizeof(line), json, argv + at, words_n))
         return EXIT_USAGE;
-    }
     int fd = connect_to(path);
     if (fd < 0) {
         fprintf(stderr, "sallyportctl: %s: %s; is sallyport running?\n", path, strerror(errno));
