@@ -362,7 +362,7 @@ static void tell(struct candidate_worker *w, struct candidate_row *row, const st
         next == NULL || row->next.rule == ACL_RULE_NONE ? NULL : acl_rule_at(next->acl, row->next.rule);
     event->kind = EVENT_CANDIDATE_DIFFERENCE;
     event->outcome = (enum outcome)row->next.outcome;
-    event->time_us = now_us + w->place.wall_offset_us;
+    event->time_us = event_time_us(w->place.wall_offset_us, now_us);
     event->ruleset = (*w->place.generation)->number;
     event->repeats = (uint32_t)(row->untold - 1 < UINT32_MAX ? row->untold - 1 : UINT32_MAX);
     event->coap = action->who->coap;

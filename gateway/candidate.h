@@ -92,7 +92,7 @@ struct candidate_counts {
 struct candidate_place {
     const struct generation *const *generation; /* in force */
     const uint64_t *now_us;
-    uint64_t wall_offset_us;
+    const uint64_t *wall_offset_us; /* from loop time to CLOCK_REALTIME; NULL: none */
     struct event_ring *events;
 };
 

@@ -2,7 +2,8 @@
 /*
  * The worker's clock: microseconds since some moment before the worker started, from the time-stamp counter.
  * No system call; monotonic on one core and, with an invariant TSC, across cores. Wall time is only added
- * when an event is written.
+ * when an event is written. It is looked at about once a second: a box may start long before its clock is
+ * set, and a counter goes seconds wrong in a day.
  */
 #ifndef GATEWAY_CLOCK_H
 #define GATEWAY_CLOCK_H
@@ -17,14 +18,20 @@ struct loop_clock {
     uint64_t wall_at_base_us;
 };
 
-static inline void loop_clock_init(struct loop_clock *clock)
+/* What CLOCK_REALTIME says now belongs to this loop time. */
+static inline void loop_clock_follow(struct loop_clock *clock, uint64_t now_us)
 {
     struct timespec wall;
     clock_gettime(CLOCK_REALTIME, &wall);
+    clock->wall_at_base_us = (uint64_t)wall.tv_sec * 1000000 + (uint64_t)wall.tv_nsec / 1000 - now_us;
+}
+
+static inline void loop_clock_init(struct loop_clock *clock)
+{
     clock->us_per_tsc_q32 = (UINT64_C(1000000) << 32) / rte_get_tsc_hz();
     /* Start well above zero, so that "now minus something" does not wrap in code that compares times. */
     clock->base_tsc = rte_rdtsc() - rte_get_tsc_hz() * 10;
-    clock->wall_at_base_us = (uint64_t)wall.tv_sec * 1000000 + (uint64_t)wall.tv_nsec / 1000 - 10000000;
+    loop_clock_follow(clock, 10000000);
 }
 
 static inline uint64_t loop_clock_us(const struct loop_clock *clock, uint64_t tsc)

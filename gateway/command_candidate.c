@@ -274,7 +274,7 @@ static void print_status(struct command *command, const struct candidates_sum *s
             snapshot_fingerprint(candidate->next->policy),
             gateway_config_holds_policy(candidate->next->config) ? candidate->file : candidate->policy,
             gateway->generation->number, snapshot_fingerprint(gateway->generation->policy),
-            (unsigned long long)((gateway_wall_us() - candidate->since_us) / 1000000), candidate->user);
+            (unsigned long long)gateway_seconds_since(candidate->since_us), candidate->user);
     fprintf(out, "judged %llu, of which %llu differ; sample %.4g%% of the clients%s\n",
             (unsigned long long)c->judged, (unsigned long long)c->differ,
             (candidate->sample >> c->halved) * 100.0 / CANDIDATE_SAMPLE_ALL,

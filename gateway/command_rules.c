@@ -20,7 +20,7 @@ static void print_rule(struct command *command, const struct policy_role *role, 
     const struct rule_hits *hits = command->gateway->generation->hits;
     const struct acl_rule *rule = acl_rule_at(role->acl, number);
     uint64_t n = rule_hits_sum(hits, role, number);
-    uint64_t for_s = (gateway_wall_us() - rule_hits_since_us(hits, role, number)) / 1000000;
+    uint64_t for_s = gateway_seconds_since(rule_hits_since_us(hits, role, number));
     if (!command->json) {
         fprintf(command->out, "  %-24s %-5s %-18s %10llu in %llus  %-40s %s:%u\n", rule->id,
                 rule->allow ? "allow" : "deny", action_text(rule), (unsigned long long)n,

@@ -101,7 +101,7 @@ static void status_json(struct command *command, const struct totals *t)
     json_text(&j, "name", generation->config->name);
     json_text(&j, "version", GATEWAY_VERSION);
     json_text(&j, "mode", generation->config->observe ? "observe" : "enforce");
-    json_number(&j, "uptime_s", (gateway_wall_us() - gateway->started_us) / 1000000);
+    json_number(&j, "uptime_s", (gateway_monotonic_us() - gateway->up_since_us) / 1000000);
     json_number(&j, "policy_revision", generation->number);
     json_text(&j, "policy_fingerprint", snapshot_fingerprint(generation->policy));
     json_text(&j, "policy_sha256", generation->sha256);
@@ -169,7 +169,7 @@ int command_status(struct command *command)
     }
     fprintf(command->out, "%s  %s  up ", generation->config->name,
             generation->config->observe ? "observing" : "enforcing");
-    print_uptime(command->out, (gateway_wall_us() - gateway->started_us) / 1000000);
+    print_uptime(command->out, (gateway_monotonic_us() - gateway->up_since_us) / 1000000);
     fprintf(command->out, "   policy rev %u %s   health %s\n", generation->number,
             snapshot_fingerprint(generation->policy),
             healthy             ? "ok"

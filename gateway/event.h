@@ -125,6 +125,13 @@ const struct event *event_ring_peek(struct event_ring *ring);
 void event_ring_pop(struct event_ring *ring);
 uint64_t event_ring_dropped(const struct event_ring *ring);
 
+/* When something happened, for `time_us`: loop time, and what lies between it and CLOCK_REALTIME, which the
+ * worker keeps up with (NULL: nothing does, as in tests). */
+static inline uint64_t event_time_us(const uint64_t *wall_offset_us, uint64_t now_us)
+{
+    return wall_offset_us == NULL ? now_us : *wall_offset_us + now_us;
+}
+
 /* Copies bytes or text into a fixed field, cut and NUL-terminated; control bytes stay and are escaped by the
  * writer. */
 void event_set_name(char *field, size_t room, struct bytes value);

@@ -42,6 +42,12 @@ uint64_t gateway_monotonic_us(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
+uint64_t gateway_seconds_since(uint64_t wall_us)
+{
+    uint64_t now_us = gateway_wall_us();
+    return now_us > wall_us ? (now_us - wall_us) / 1000000 : 0;
+}
+
 void gateway_say(const struct gateway *gateway, int level, const char *format, ...)
 {
     char line[1024];
@@ -284,8 +290,10 @@ static void say_ready(struct gateway *gateway)
 
 int gateway_start(struct gateway *gateway, const struct gateway_options *options)
 {
-    *gateway =
-        (struct gateway){.options = options, .started_us = gateway_wall_us(), .last_reload_good = true};
+    *gateway = (struct gateway){.options = options,
+                                .started_us = gateway_wall_us(),
+                                .up_since_us = gateway_monotonic_us(),
+                                .last_reload_good = true};
     if (tls_library_init() != 0) {
         gateway_say(gateway, -1, "the TLS library cannot be initialised");
         return GATEWAY_EXIT_FAULT;
@@ -380,7 +388,7 @@ void gateway_stop(struct gateway *gateway)
         }
     for (uint32_t i = 0; gateway->log != NULL && i < gateway->workers_n; i++)
         if (gateway->workers[i] != NULL)
-            event_log_drain(gateway->log, worker_events(gateway->workers[i]), gateway_wall_us());
+            event_log_drain(gateway->log, worker_events(gateway->workers[i]), gateway_monotonic_us());
     if (gateway->shared.handshakes != NULL)
         handshake_pool_destroy(gateway->shared.handshakes);
     for (uint32_t i = 0; i < gateway->workers_n; i++)
@@ -444,7 +452,7 @@ static void watch_wills(struct gateway *gateway, uint64_t ends, uint64_t now_us)
 void gateway_drain_events(void *owner)
 {
     struct gateway *gateway = owner;
-    uint64_t now_us = gateway_wall_us();
+    uint64_t now_us = gateway_monotonic_us();
     for (uint32_t i = 0; i < gateway->workers_n; i++)
         event_log_drain(gateway->log, worker_events(gateway->workers[i]), now_us);
     event_log_tick(gateway->log, now_us);
@@ -455,7 +463,7 @@ void gateway_tick(struct gateway *gateway)
     uint64_t ends = 0;
     bool all = true;
     static uint64_t metrics_due_us;
-    uint64_t now_us = gateway_wall_us();
+    uint64_t now_us = gateway_monotonic_us();
     gateway_drain_events(gateway);
     reload_tick(gateway);
     retire_lists(gateway, false);

@@ -93,7 +93,8 @@ struct gateway {
     struct event_log *log;
     struct will_storm will_storm;
     struct learn learn;
-    uint64_t started_us; /* CLOCK_REALTIME */
+    uint64_t started_us;  /* CLOCK_REALTIME */
+    uint64_t up_since_us; /* gateway_monotonic_us */
     uint64_t reloads_good, reloads_refused, reloads_returned;
     bool last_reload_good;
     struct gateway_reload reload;
@@ -101,8 +102,12 @@ struct gateway {
     bool stop;
 };
 
+/* Wall time is for people and files: it may be set at any moment, also back. What waits or measures goes by
+ * the other. */
 uint64_t gateway_wall_us(void);
 uint64_t gateway_monotonic_us(void);
+/* Seconds from a wall time until now; 0 when the clock was set back past it. */
+uint64_t gateway_seconds_since(uint64_t wall_us);
 /* One line for the operator: to stderr with -f, to syslog otherwise; level 0 says it, 1 only with -v. */
 void gateway_say(const struct gateway *gateway, int level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -133,7 +133,7 @@ static void see(void *owner, const struct judged_action *action)
                                .retain = action->retain,
                                .will = action->kind == JUDGED_WILL,
                                .payload_bytes = action->payload_bytes,
-                               .now_us = *learn->now_us + learn->wall_offset_us};
+                               .now_us = event_time_us(learn->wall_offset_us, *learn->now_us)};
     uint8_t place;
     if (action->kind == JUDGED_CONNECT || action->kind == JUDGED_DELIVERY || policy == NULL ||
         !refusal_of(action, &act.refusal) || !topic_of(action, &act.topic) || act.topic.len == 0)

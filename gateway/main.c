@@ -117,7 +117,7 @@ static int run(const struct gateway_options *options)
     if (!options->foreground)
         openlog("sallyport", LOG_PID, LOG_DAEMON);
     block_signals();
-    uint64_t begun_us = gateway_wall_us();
+    uint64_t begun_us = gateway_monotonic_us();
     int status = gateway_start(&gateway, options);
     if (status != GATEWAY_EXIT_OK)
         return status;
@@ -126,7 +126,7 @@ static int run(const struct gateway_options *options)
     if (control != NULL)
         status = gateway_confine(&gateway);
     if (control != NULL && status == GATEWAY_EXIT_OK) {
-        gateway_say(&gateway, 0, "ready in %.1f s", (double)(gateway_wall_us() - begun_us) / 1e6);
+        gateway_say(&gateway, 0, "ready in %.1f s", (double)(gateway_monotonic_us() - begun_us) / 1e6);
         notify_state("READY=1");
         status = control_run(control);
         notify_state("STOPPING=1");

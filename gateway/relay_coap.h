@@ -50,7 +50,7 @@ struct coap_relays_config {
     const struct quarantine *const *quarantine; /* as `generation`; may be NULL */
     const struct generation *const *generation; /* the worker's current one, changed only between calls */
     const uint64_t *now_us;                     /* the worker's loop time */
-    uint64_t wall_offset_us;                    /* from loop time to CLOCK_REALTIME, for events */
+    const uint64_t *wall_offset_us;             /* from loop time to CLOCK_REALTIME; NULL: none */
     uint8_t secret[COAP_SECRET_BYTES];
     /* Where `remote` is reached: sets local address, interface and *path; false when nowhere. */
     bool (*route)(void *worker, struct flow_key *key, uint32_t *path);

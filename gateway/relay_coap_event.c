@@ -21,7 +21,7 @@ static struct event *begin(struct coap_relays *r, const struct coap_report *repo
     event->kind = report->kind;
     event->outcome = report->outcome;
     event->enforced = report->enforced;
-    event->time_us = now_us + r->config.wall_offset_us;
+    event->time_us = event_time_us(r->config.wall_offset_us, now_us);
     event->ruleset = coap_generation(r)->number;
     event->coap = true;
     event->coap_code = report->method;

@@ -50,7 +50,7 @@ struct mqtt_relays_config {
     const struct quarantine *const *quarantine; /* the worker's current one, as `generation`; may be NULL */
     const struct generation *const *generation; /* the worker's current one, changed only between calls */
     const uint64_t *now_us;                     /* the worker's loop time */
-    uint64_t wall_offset_us;                    /* from loop time to CLOCK_REALTIME, for events */
+    const uint64_t *wall_offset_us;             /* from loop time to CLOCK_REALTIME; NULL: none */
     /*
      * Opens a stream to upstream `upstream` of the current generation for the client called `identity`, TLS
      * included where configured; handler->opened comes when it is ready. `*server` is which of the upstream's

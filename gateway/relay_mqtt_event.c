@@ -46,7 +46,7 @@ static void turn_second(struct relay *r)
 static void fill_session(const struct relay *r, struct event *event)
 {
     const struct gateway_config *config = relay_generation(r)->config;
-    event->time_us = relay_now(r) + r->all->config.wall_offset_us;
+    event->time_us = event_time_us(r->all->config.wall_offset_us, relay_now(r));
     event->session = r->number;
     event->ruleset = r->generation;
     event->mqtt_version = r->version;

@@ -47,7 +47,7 @@ static void tell(struct tls_gate *gate, const struct relay_origin *origin, enum 
     if (event == NULL)
         return;
     event->kind = kind;
-    event->time_us = gate->config.wall_offset_us + *gate->config.now_us;
+    event->time_us = event_time_us(gate->config.wall_offset_us, *gate->config.now_us);
     event->outcome = outcome;
     event->enforced = kind == EVENT_TLS_FAILED;
     event->source = origin->key.remote;

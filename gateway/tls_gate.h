@@ -25,7 +25,7 @@ struct tls_gate_config {
     struct event_ring *events;                  /* borrowed */
     const struct generation *const *generation; /* the worker's current one */
     const uint64_t *now_us;                     /* the worker's loop time */
-    uint64_t wall_offset_us;                    /* from loop time to CLOCK_REALTIME, for events */
+    const uint64_t *wall_offset_us;             /* from loop time to CLOCK_REALTIME; NULL: none */
     /* TLS is open: `stream` and its peer are the relays' from here on. */
     void (*opened)(void *worker, struct stream *stream, const struct relay_origin *origin);
     /* A place was given up, before `opened` too: the source's handshake is over. */

@@ -9,6 +9,7 @@
 #define FORESEE_BUDGET 16
 #define FACTS_BUDGET 128
 #define STACK_ADVANCE_US 10000
+#define WALL_US 1000000
 #define SPIN_US 100
 #define RECHECK_US 250000 /* so that a row of bad answers does not make a row of sweeps */
 
@@ -29,7 +30,7 @@ static void take_candidate(struct worker *w)
         current == NULL || w->index >= current->workers_n ? NULL : current->worker[w->index];
     const struct candidate_place place = {.generation = &w->generation,
                                           .now_us = &w->now_us,
-                                          .wall_offset_us = w->clock.wall_at_base_us,
+                                          .wall_offset_us = &w->clock.wall_at_base_us,
                                           .events = w->events};
     if (own != NULL)
         candidate_take(own, &place);
@@ -108,7 +109,7 @@ static void change_learning(struct worker *w, struct learn_change *change)
 {
     change->learn->generation = &w->generation;
     change->learn->now_us = &w->now_us;
-    change->learn->wall_offset_us = w->clock.wall_at_base_us;
+    change->learn->wall_offset_us = &w->clock.wall_at_base_us;
     learn_worker_change(change, &w->judged);
 }
 
@@ -245,6 +246,10 @@ bool worker_iterate(struct worker *w, uint64_t tsc)
     if (w->now_us >= w->stack_due_us) {
         ip_stack_advance(w->stack, w->now_us);
         w->stack_due_us = w->now_us + STACK_ADVANCE_US;
+    }
+    if (w->now_us >= w->wall_due_us) {
+        loop_clock_follow(&w->clock, w->now_us);
+        w->wall_due_us = w->now_us + WALL_US;
     }
     if (w->sweeping_mqtt || w->sweeping_coap) {
         w->sweeping_mqtt = w->sweeping_mqtt && !mqtt_relays_sweep(w->relays, SWEEP_BUDGET);

@@ -111,7 +111,7 @@ struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[CO
                                         .quarantine = &w->quarantine,
                                         .generation = &w->generation,
                                         .now_us = &w->now_us,
-                                        .wall_offset_us = w->clock.wall_at_base_us,
+                                        .wall_offset_us = &w->clock.wall_at_base_us,
                                         .route = on_coap_route,
                                         .port = on_coap_port,
                                         .datagram_max = on_coap_datagram_max,

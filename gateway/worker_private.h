@@ -38,6 +38,7 @@ struct worker {
     struct source_table *sources;
     struct loop_clock clock;
     uint64_t stack_due_us;
+    uint64_t wall_due_us;
     uint64_t last_work_us;
     bool sweeping_mqtt;
     bool sweeping_coap;

@@ -274,7 +274,8 @@ void evidence_see(struct evidence *e, uint16_t client, const struct evidence_act
     }
     struct evidence_topic *topic = &e->topic[place];
     topic->messages++;
-    topic->last_us = act->now_us;
+    if (act->now_us > topic->last_us) /* a clock may be set back */
+        topic->last_us = act->now_us;
     topic->not_allowed += act->refusal == EVIDENCE_NOT_ALLOWED && topic->not_allowed != UINT32_MAX;
     topic->denied += act->refusal == EVIDENCE_DENIED && topic->denied != UINT32_MAX;
     note_act(topic, client, act);
