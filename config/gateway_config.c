@@ -177,6 +177,7 @@ void gateway_config_compare(const struct gateway_config *running, const struct g
          running->connections == next->connections && running->dtls_handshakes == next->dtls_handshakes &&
              running->dtls_handshakes_per_source == next->dtls_handshakes_per_source &&
              running->dtls_idle_us == next->dtls_idle_us},
+        {"dataplane", "record_crypto", running->record_crypto == next->record_crypto},
         {"dataplane", "handshake_threads", running->handshake_threads == next->handshake_threads},
         {"dataplane", "password_threads", running->password_threads == next->password_threads},
         {"dataplane", "eal", same_text(running->eal, next->eal)},

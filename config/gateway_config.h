@@ -201,6 +201,8 @@ struct gateway_config {
         dtls_handshakes; /* of clients, under way at once in one worker; 0: the default of dtls_server.h */
     uint32_t dtls_handshakes_per_source;
     uint64_t dtls_idle_us; /* after which a silent session of a client is closed */
+    uint8_t record_crypto; /* enum crypto_engine of dataplane/secure: 0 auto, 1 ipsec-mb, 2 wolfcrypt */
+    struct config_origin record_crypto_origin; /* where it is written */
     uint32_t handshake_threads;
     uint32_t password_threads;
     const char *eal;    /* extra EAL arguments, one string, or NULL */

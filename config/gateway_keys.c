@@ -179,6 +179,13 @@ static void set_idle(struct schema_read *read, const struct schema_value *value,
     config_of(read)->idle_adaptive = value->number == 0;
 }
 
+static void set_record_crypto(struct schema_read *read, const struct schema_value *value, void *into)
+{
+    (void)into;
+    config_of(read)->record_crypto = (uint8_t)value->number;
+    config_of(read)->record_crypto_origin = value->origin;
+}
+
 static void set_handshake_threads(struct schema_read *read, const struct schema_value *value, void *into)
 {
     (void)into;
@@ -224,6 +231,7 @@ static void set_dtls_idle(struct schema_read *read, const struct schema_value *v
 
 static const char *const auto_words[] = {"auto", NULL};
 static const char *const hugepages_words[] = {"auto", "no", "yes", NULL};
+static const char *const record_crypto_words[] = {"auto", "ipsec-mb", "wolfcrypt", NULL};
 static const char *const idle_words[] = {"adaptive", "poll", NULL};
 
 static const struct schema_key capacity_keys[] = {
@@ -286,6 +294,12 @@ static const struct schema_key dataplane_keys[] = {
      .example = "\"adaptive\"",
      .set = set_idle},
     {.name = "limits", .type = SCHEMA_GROUP, .inside = &capacity_table},
+    {.name = "record_crypto",
+     .type = SCHEMA_WORD,
+     .words = record_crypto_words,
+     .fallback = "auto",
+     .example = "\"auto\"",
+     .set = set_record_crypto},
     {.name = "handshake_threads",
      .type = SCHEMA_NUMBER,
      .min = 1,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* status, clients, show: what is going on. */
+#include "dataplane/secure/crypto_offload.h"
 #include "gateway/command.h"
 #include "gateway/json.h"
 #include "gateway/reload.h"
@@ -117,6 +118,7 @@ static void status_json(struct command *command, const struct totals *t)
     json_number(&j, "mqtt_sessions", t->sessions);
     json_number(&j, "tcp_connections", t->connections);
     json_number(&j, "tls_sessions", t->tls);
+    json_text(&j, "record_crypto", crypto_offload_text());
     json_number(&j, "publish_up", t->up);
     json_number(&j, "publish_down", t->down);
     json_number(&j, "denied", t->denied);
@@ -180,6 +182,8 @@ int command_status(struct command *command)
             (unsigned long long)t.sessions, (unsigned long long)t.connections, (unsigned long long)t.tls,
             (unsigned long long)t.up, (unsigned long long)t.down, (unsigned long long)t.denied);
     print_coap(command->out, &t);
+    if (t.tls != 0)
+        fprintf(command->out, "records   %s\n", crypto_offload_text());
     fprintf(command->out, "workers   %u, busy %.1f%%   policy %u roles, %u rules, %u devices\n",
             gateway->workers_n, t.total_tsc == 0 ? 0.0 : 100.0 * (double)t.busy_tsc / (double)t.total_tsc,
             generation->summary.roles, generation->summary.rules, generation->summary.devices);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/generation.h"
 
+#include "dataplane/secure/crypto_offload.h"
 #include "gateway/generation_check.h"
 #include "gateway/listener_context.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +161,20 @@ static bool make_cloud_roles(struct generation *generation)
     return true;
 }
 
+/* Once, before there are workers: what they do records with cannot change under them. */
+static void choose_crypto(const struct generation *generation, struct diagnostics *d)
+{
+    const struct gateway_config *config = generation->config;
+    int bad = crypto_offload_choose((enum crypto_engine)config->record_crypto, NULL);
+    if (bad == -ENOTSUP)
+        diagnostics_add(d, DIAGNOSTIC_ERROR, config->record_crypto_origin.file,
+                        config->record_crypto_origin.line,
+                        "'record_crypto' is \"ipsec-mb\", which needs AES-NI, and this processor has none; "
+                        "write \"auto\"");
+    else if (bad != 0)
+        diagnostics_add(d, DIAGNOSTIC_ERROR, config->record_crypto_origin.file, 0, "out of memory");
+}
+
 struct generation *generation_load_with(const char *config_file, const char *policy_directory,
                                         uint32_t number, const struct generation *running,
                                         struct diagnostics *d, const struct policy_wishes *wishes)
@@ -178,6 +194,8 @@ struct generation *generation_load_with(const char *config_file, const char *pol
     generation->config = gateway_config_read(config_file, d);
     if (generation->config != NULL) {
         bool good = diagnostics_errors(d) == 0;
+        if (running == NULL)
+            choose_crypto(generation, d);
         make_contexts(generation, d);
         generation->policy = policy_config_load_with(policy_directory, generation->config, number, d,
                                                      &generation->summary, wishes);

@@ -4,7 +4,7 @@
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/sha256.h>
 
-#include "dataplane/secure/aes_offload.h"
+#include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/dtls_session.h"
 #include "dataplane/secure/tls_identity.h"
 
@@ -104,7 +104,7 @@ static bool set_protocol(struct dtls_context *context, struct tls_error *error)
     if (ctx == NULL)
         return tls_error_set(error, "out of memory");
     if (wolfSSL_CTX_set_cipher_list(ctx, SUITES) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_SetDevId(ctx, aes_offload_device()) != WOLFSSL_SUCCESS)
+        wolfSSL_CTX_SetDevId(ctx, crypto_offload_device()) != WOLFSSL_SUCCESS)
         return tls_error_set(error, "this wolfSSL refuses the DTLS parameters");
     wolfSSL_CTX_set_psk_client_callback(ctx, on_psk);
     wolfSSL_CTX_UseSessionTicket(ctx);

@@ -5,6 +5,8 @@
 
 #include "dataplane/secure/dtls_cookie.h"
 
+#include "dataplane/secure/tag.h"
+
 #include <string.h>
 
 static bool hmac(const uint8_t secret[DTLS_SECRET_BYTES], const struct dtls_slice *parts, size_t n,
@@ -71,15 +73,6 @@ bool dtls_cookie_make(struct dtls_cookies *cookies, const struct flow_key *key,
     return cookie_of(cookies->secret[0], key, hello, out);
 }
 
-/* 0 when equal, in a time that does not tell where they differ. */
-static int differ(const uint8_t *a, const uint8_t *b)
-{
-    uint8_t difference = 0;
-    for (int i = 0; i < DTLS_COOKIE_BYTES; i++)
-        difference |= (uint8_t)(a[i] ^ b[i]);
-    return difference;
-}
-
 const uint8_t *dtls_cookie_check(struct dtls_cookies *cookies, const struct flow_key *key,
                                  const struct dtls_hello *hello, uint64_t now_us)
 {
@@ -88,7 +81,8 @@ const uint8_t *dtls_cookie_check(struct dtls_cookies *cookies, const struct flow
         return NULL;
     turn(cookies, now_us);
     for (int i = 0; i < 2; i++)
-        if (cookie_of(cookies->secret[i], key, hello, cookie) && differ(cookie, hello->cookie.at) == 0)
+        if (cookie_of(cookies->secret[i], key, hello, cookie) &&
+            !tag_differs(cookie, hello->cookie.at, DTLS_COOKIE_BYTES))
             return cookies->secret[i];
     return NULL;
 }

@@ -9,7 +9,7 @@
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfio.h>
 
-#include "dataplane/secure/aes_offload.h"
+#include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/dtls_session.h"
 #include "dataplane/secure/handshake_pool.h"
 

@@ -4,7 +4,7 @@
 
 #include <wolfssl/ssl.h>
 
-#include "dataplane/secure/aes_offload.h"
+#include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/dtls_session.h"
 #include "dataplane/secure/tls_identity.h"
 
@@ -52,7 +52,7 @@ static bool set_protocol(struct dtls_context *context, bool keys, bool certifica
         wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_NoTicketTLSv12(ctx) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_SetDevId(ctx, aes_offload_device()) != WOLFSSL_SUCCESS)
+        wolfSSL_CTX_SetDevId(ctx, crypto_offload_device()) != WOLFSSL_SUCCESS)
         return say(error, "this wolfSSL refuses the DTLS parameters");
     /* A resumed session would not show the certificate again, and a revoked one would live on. */
     wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);

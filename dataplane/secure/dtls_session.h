@@ -53,7 +53,7 @@ struct dtls_wait {
 STAILQ_HEAD(dtls_waiting, dtls_wait);
 
 struct dtls_worker {
-    struct aes_offload_cache *keys;
+    struct crypto_offload_cache *keys;
     struct handshake_pool *pool;
     int pool_number;
     uint32_t next_index;

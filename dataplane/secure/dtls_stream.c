@@ -5,7 +5,7 @@
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfio.h>
 
-#include "dataplane/secure/aes_offload.h"
+#include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/dtls_session.h"
 #include "dataplane/slab.h"
 
@@ -24,8 +24,8 @@ struct dtls_worker *dtls_worker_create(uint32_t sessions, struct handshake_pool 
     struct dtls_worker *worker = calloc(1, sizeof(*worker));
     if (worker == NULL)
         return NULL;
-    worker->keys = aes_offload_cache_create(sessions);
-    if (dtls_jobs_create(worker, pool))
+    worker->keys = crypto_offload_cache_create(sessions);
+    if (worker->keys != NULL && dtls_jobs_create(worker, pool))
         return worker;
     dtls_worker_destroy(worker);
     return NULL;
@@ -36,7 +36,7 @@ void dtls_worker_destroy(struct dtls_worker *worker)
     if (worker == NULL)
         return;
     dtls_jobs_destroy(worker);
-    aes_offload_cache_destroy(worker->keys);
+    crypto_offload_cache_destroy(worker->keys);
     free(worker);
 }
 
@@ -76,7 +76,7 @@ static int on_send(WOLFSSL *ssl, char *datagram, int n, void *owner)
 static void enter(struct dtls_session *session)
 {
     session->depth++;
-    aes_offload_use(session->worker->keys, session->index);
+    crypto_offload_use(session->worker->keys, session->index);
 }
 
 static void release(struct dtls_session *session)
@@ -85,10 +85,10 @@ static void release(struct dtls_session *session)
     while ((wait = dtls_wait_take(session)) != NULL)
         dtls_wait_free(session, wait);
     fair_queue_remove(&session->worker->queue, &session->turn);
-    aes_offload_use(session->worker->keys, session->index);
+    crypto_offload_use(session->worker->keys, session->index);
     dtls_context_end(session->context, session);
-    aes_offload_use(NULL, 0);
-    aes_offload_forget(session->worker->keys, session->index);
+    crypto_offload_use(NULL, 0);
+    crypto_offload_forget(session->worker->keys, session->index);
     dtls_context_unref(session->context);
     free(session->birth);
     free(session->flight);
@@ -100,7 +100,7 @@ static void release(struct dtls_session *session)
 /* False when the session is no more, or is to be no more. */
 static bool leave(struct dtls_session *session)
 {
-    aes_offload_use(NULL, 0);
+    crypto_offload_use(NULL, 0);
     if (--session->depth > 0 || !session->doomed || session->away)
         return !session->doomed;
     release(session);
@@ -242,7 +242,7 @@ static void read_messages(struct dtls_session *session, uint32_t records)
 {
     uint8_t message[MESSAGE_MAX];
     for (uint32_t i = 0; i < records && session->open && !session->doomed; i++) {
-        aes_offload_use(session->worker->keys, session->index);
+        crypto_offload_use(session->worker->keys, session->index);
         int n = wolfSSL_read(session->ssl, message, sizeof(message));
         if (n > 0) {
             flight_drop(session);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "dataplane/secure/handshake_pool.h"
 
-#include "dataplane/secure/aes_offload.h"
+#include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/tls_handshake.h"
 
 #include <limits.h>
@@ -130,7 +130,7 @@ static void rest(struct pool_thread *thread)
         atomic_store(&thread->sleeping, 0);
         return;
     }
-    aes_offload_wipe_thread();
+    crypto_offload_wipe_thread();
     while (atomic_load(&thread->sleeping) == 1)
         futex(&thread->sleeping, FUTEX_WAIT, 1);
 }
@@ -141,7 +141,7 @@ static void *run(void *argument)
     while (!atomic_load(&thread->pool->stop))
         if (!serve(thread))
             rest(thread);
-    aes_offload_wipe_thread();
+    crypto_offload_wipe_thread();
     return NULL;
 }
 

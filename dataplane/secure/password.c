@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "dataplane/secure/password.h"
 
+#include "dataplane/secure/tag.h"
+
 #include <limits.h>
 #include <string.h>
 #include <wolfssl/options.h>
@@ -26,14 +28,6 @@ static bool sha512(const struct password_hash *stored, const uint8_t *password, 
     return good;
 }
 
-static bool same(const uint8_t *a, const uint8_t *b)
-{
-    uint8_t differs = 0;
-    for (size_t i = 0; i < PASSWORD_HASH_BYTES; i++)
-        differs |= (uint8_t)(a[i] ^ b[i]);
-    return differs == 0;
-}
-
 bool password_matches(const struct password_hash *stored, const uint8_t *password, size_t n)
 {
     uint8_t computed[PASSWORD_HASH_BYTES];
@@ -50,7 +44,7 @@ bool password_matches(const struct password_hash *stored, const uint8_t *passwor
         good = stored->rounds > 0 && pbkdf2(stored, password, n, computed);
         break;
     }
-    good = good && same(computed, stored->hash);
+    good = good && !tag_differs(computed, stored->hash, PASSWORD_HASH_BYTES);
     explicit_bzero(computed, sizeof(computed));
     return good;
 }

@@ -3,7 +3,7 @@
 
 #include <wolfssl/ssl.h>
 
-#include "dataplane/secure/aes_offload.h"
+#include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/name_cache.h"
 #include "dataplane/secure/tls_context_private.h"
 #include "dataplane/secure/tls_trust.h"
@@ -84,7 +84,7 @@ bool tls_context_set_protocol(struct tls_context *context, bool only_1_3, struct
         (!context->datagrams && wolfSSL_CTX_set_groups(ctx, groups, 2) != WOLFSSL_SUCCESS) ||
         wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) != WOLFSSL_SUCCESS ||
-        wolfSSL_CTX_SetDevId(ctx, aes_offload_device()) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_SetDevId(ctx, crypto_offload_device()) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_set_group_messages(ctx) != WOLFSSL_SUCCESS)
         return tls_error_set(error, "this wolfSSL refuses the TLS parameters");
     return true;

@@ -78,7 +78,7 @@ struct tls_server_settings {
 
 struct tls_context;
 
-/* Once per process, before anything else here: initialises wolfSSL, registers aes_offload. 0 or -errno. */
+/* Once per process, before anything else here: initialises wolfSSL, registers crypto_offload. 0 or -errno. */
 int tls_library_init(void);
 void tls_library_fini(void);
 /* Facts for -V: "wolfSSL 5.5.4 (built 5.5.4), TLS 1.3 yes, DTLS 1.3 no, ...". */

@@ -7,7 +7,7 @@
 #include <wolfssl/wolfcrypt/random.h>
 #include <wolfssl/wolfcrypt/sha512.h>
 
-#include "dataplane/secure/aes_offload.h"
+#include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/tls_context.h"
 
 #include <errno.h>
@@ -67,7 +67,7 @@ int tls_library_init(void)
 {
     if (wolfSSL_Init() != WOLFSSL_SUCCESS)
         return -ENOMEM;
-    int bad = choose_code() ? aes_offload_init() : -ENOMEM;
+    int bad = choose_code() ? crypto_offload_init() : -ENOMEM;
     if (bad != 0)
         wolfSSL_Cleanup();
     return bad;
@@ -75,7 +75,7 @@ int tls_library_init(void)
 
 void tls_library_fini(void)
 {
-    aes_offload_fini();
+    crypto_offload_fini();
     wolfSSL_Cleanup();
 }
 
@@ -92,8 +92,8 @@ const char *tls_library_facts(void)
     static char facts[320];
     snprintf(facts, sizeof(facts),
              "wolfSSL %s (built with %s), TLS 1.3 yes, DTLS 1.3 %s, connection ids %s, DTLS 1.2 with PSK %s, "
-             "TLS 1.3 key log %s, CRL %s, OCSP %s, AES-GCM %s",
+             "TLS 1.3 key log %s, CRL %s, OCSP %s, records by %s",
              wolfSSL_lib_version(), LIBWOLFSSL_VERSION_STRING, HAS_DTLS13, HAS_CID,
-             tls_library_has_psk() ? "yes" : "no", HAS_KEY_LOG, HAS_CRL, HAS_OCSP, aes_offload_name());
+             tls_library_has_psk() ? "yes" : "no", HAS_KEY_LOG, HAS_CRL, HAS_OCSP, crypto_offload_text());
     return facts;
 }

@@ -14,8 +14,8 @@
 #ifndef DATAPLANE_SECURE_TLS_SESSION_H
 #define DATAPLANE_SECURE_TLS_SESSION_H
 
-#include "dataplane/secure/aes_offload.h"
 #include "dataplane/secure/byte_queue.h"
+#include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/fair_queue.h"
 #include "dataplane/secure/tls_handshake.h"
 
@@ -94,7 +94,7 @@ TAILQ_HEAD(tls_session_list, tls_session);
 struct tls_worker {
     struct tls_worker_config config;
     struct slab *sessions;
-    struct aes_offload_cache *keys; /* NULL when wolfCrypt does AES itself */
+    struct crypto_offload_cache *keys; /* of its sessions */
     int pool_number;
     uint64_t now_us;                   /* of the last call that told */
     struct tls_session_list deadlines; /* soonest first: all have the same length */

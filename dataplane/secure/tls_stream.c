@@ -22,7 +22,7 @@ static size_t smaller(size_t a, size_t b)
 
 static void use_keys(const struct tls_session *session)
 {
-    aes_offload_use(session->worker->keys, session->number);
+    crypto_offload_use(session->worker->keys, session->number);
 }
 
 /* ---- wolfSSL's view of the lower stream ---------------------------------------------------------------- */

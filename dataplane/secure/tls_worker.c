@@ -44,7 +44,7 @@ static void release(struct tls_session *session)
         else
             wolfSSL_free(session->ssl);
         session->ssl = NULL;
-        aes_offload_forget(worker->keys, session->number);
+        crypto_offload_forget(worker->keys, session->number);
     }
     tls_context_unref(session->context);
     session->context = NULL;
@@ -162,7 +162,7 @@ static void submit(struct tls_session *session, struct tls_job *job)
     tls_session_turn(session);
     if (worker->config.pool != NULL && handshake_pool_submit(worker->config.pool, worker->pool_number, job))
         return;
-    aes_offload_use(NULL, 0);
+    crypto_offload_use(NULL, 0);
     tls_job_run(job);
     job->next = worker->finished;
     worker->finished = job;
@@ -438,9 +438,8 @@ struct tls_worker *tls_worker_create(const struct tls_worker_config *config)
     worker->pool_number = config->pool == NULL ? 0 : handshake_pool_join(config->pool);
     worker->jobs = calloc(worker->jobs_n, sizeof(*worker->jobs));
     worker->sessions = slab_create(config->sessions, sizeof(struct tls_session));
-    worker->keys = aes_offload_cache_create(config->sessions);
-    bool no_keys = worker->keys == NULL && aes_offload_device() == AES_OFFLOAD_DEVICE;
-    if (worker->jobs == NULL || worker->sessions == NULL || worker->pool_number < 0 || no_keys) {
+    worker->keys = crypto_offload_cache_create(config->sessions);
+    if (worker->jobs == NULL || worker->sessions == NULL || worker->pool_number < 0 || worker->keys == NULL) {
         tls_worker_destroy(worker);
         return NULL;
     }
@@ -468,8 +467,8 @@ void tls_worker_destroy(struct tls_worker *worker)
         release(session);
         vanish(session);
     }
-    aes_offload_use(NULL, 0);
-    aes_offload_cache_destroy(worker->keys);
+    crypto_offload_use(NULL, 0);
+    crypto_offload_cache_destroy(worker->keys);
     slab_destroy(worker->sessions);
     free(worker->jobs);
     free(worker);

@@ -40,6 +40,9 @@
     !defined(HAVE_SNI) || !defined(HAVE_ALPN)
 #error "a protocol or extension that the gateway needs is missing"
 #endif
+#ifndef WC_CRYPTOCB_CHACHAPOLY
+#error "a device is not asked for ChaCha20-Poly1305"
+#endif
 
 enum { DEVICE_ID = 7 };
 

@@ -69,7 +69,7 @@ static void everything(void)
         "schema = 1;\n"
         "gateway = { name = \"gw-yard-01\"; mode = \"observe\"; on_stall = \"closed\"; };\n"
         "dataplane = { workers = 2; memory = \"512MiB\"; hugepages = \"no\"; idle = \"poll\"; "
-        "handshake_threads = 3;\n"
+        "handshake_threads = 3; record_crypto = \"wolfcrypt\";\n"
         "  limits = { connections = 5000; dtls_handshakes = 50; dtls_handshakes_per_source = 4; dtls_idle = "
         "\"10min\"; }; eal = \"--log-level=8\";\n"
         "  ports = ( { name = \"iot\"; device = \"pci:0000:3b:00.0\"; vlan = 20; mtu = 1400; address = [ "
@@ -111,6 +111,8 @@ static void everything(void)
     CU_ASSERT_EQUAL(c->hugepages, 0);
     CU_ASSERT(!c->idle_adaptive);
     CU_ASSERT_EQUAL(c->handshake_threads, 3);
+    CU_ASSERT_EQUAL(c->record_crypto, 2);
+    CU_ASSERT_EQUAL(c->record_crypto_origin.line, 3);
     CU_ASSERT_EQUAL(c->connections, 5000);
     CU_ASSERT_TRUE(c->dtls_handshakes == 50 && c->dtls_handshakes_per_source == 4 &&
                    c->dtls_idle_us == UINT64_C(600000000));
@@ -185,6 +187,7 @@ static void defaults(void)
     CU_ASSERT_TRUE(c->dtls_handshakes == 1024 && c->dtls_handshakes_per_source == 16 &&
                    c->dtls_idle_us == UINT64_C(3600000000));
     CU_ASSERT_EQUAL(c->handshake_threads, 1);
+    CU_ASSERT_EQUAL(c->record_crypto, 0);
     CU_ASSERT_PTR_NULL(c->eal);
     CU_ASSERT(!c->upstreams[0].tls_1_2 && c->upstreams[0].resumption); /* B1, B5 */
     CU_ASSERT_PTR_NULL(c->upstreams[0].alpn);
@@ -263,7 +266,7 @@ static void keys_and_types(void)
          "line is "
          "silently ignored; remove it\n"},
         {LISTENERS UPSTREAMS "dataplane = { workers = \"all\"; memory = 256; hugepages = true; idle = "
-                             "\"lazy\"; handshake_threads = 0;\n"
+                             "\"lazy\"; handshake_threads = 0; record_crypto = \"openssl\";\n"
                              "limits = { connections = 0; conections = 1; };\neal = 7;\nports = ( 7,\n{ name "
                              "= \"a\"; device = \"af_xdp:e\"; "
                              "adress = \"10.30.0.1/24\"; },\n{ name = \"b\"; device = \"af_xdp:f\"; vlan = "
@@ -283,6 +286,10 @@ static void keys_and_types(void)
          "sallyport.conf:3: error: 'memory' in 'dataplane' is a number; it must be a size with its unit in "
          "quotes; write "
          "memory = \"256MiB\";\n"
+         "sallyport.conf:3: error: 'record_crypto' in 'dataplane' is \"openssl\", which it cannot be; write "
+         "one "
+         "of \"auto\", "
+         "\"ipsec-mb\", \"wolfcrypt\"\n"
          "sallyport.conf:3: error: 'workers' in 'dataplane' is \"all\", which it cannot be; write one of "
          "\"auto\"\n"
          "sallyport.conf:4: error: 'connections' in 'limits' of 'dataplane' is 0; it must be from 1 to "
@@ -982,7 +989,8 @@ static void restart_only(void)
         {"control = { socket = \"/x\"; };\n" LISTENERS UPSTREAMS
          "dataplane = { workers = 2;\nmemory = \"512MiB\";\nhugepages = \"no\";\nidle = \"poll\";\nlimits = "
          "{ connections = 5; "
-         "};\nhandshake_threads = 2;\neal = \"-v\";\nports = ( { name = \"iot\"; device = \"tap:a\"; address "
+         "};\nhandshake_threads = 2; record_crypto = \"ipsec-mb\";\neal = \"-v\";\nports = ( { name = "
+         "\"iot\"; device = \"tap:a\"; address "
          "= \"10.30.0.1/22\"; } "
          ");\nroutes = ( { to = \"10.40.0.0/16\"; via = \"10.30.0.7\"; port = \"iot\"; } ); };",
          "sallyport.conf:1: warning: a new 'control.socket' needs a restart; until then the old one stays in "
@@ -999,6 +1007,9 @@ static void restart_only(void)
          "in force\n"
          "sallyport.conf:9: warning: a new 'dataplane.handshake_threads' needs a restart; until then the old "
          "one stays in "
+         "force\n"
+         "sallyport.conf:9: warning: a new 'dataplane.record_crypto' needs a restart; until then the old one "
+         "stays in "
          "force\n"
          "sallyport.conf:10: warning: a new 'dataplane.eal' needs a restart; until then the old one stays in "
          "force\n"
