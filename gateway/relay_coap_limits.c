@@ -92,21 +92,25 @@ bool coap_limits_caps(struct coap_relays *r, struct coap_request *q)
 {
     const struct policy_limits *limits = limits_of(q);
     const struct config_prefix *prefix = &listener_of(r, q)->prefix;
-    bool many = q->leg->flights_n - q->leg->observations >= limits->exchanges ||
-                q->client->active - q->client->observations >= COAP_ACTIVE_MAX;
+    uint32_t under_way = q->leg->flights_n - q->leg->observations;
+    bool many = under_way >= limits->exchanges;
     if (q->prefix != NULL && prefix->exchanges != 0)
         many |= q->prefix->exchanges - q->prefix->observations >= prefix->exchanges;
-    if (many) {
+    /* The gateway's own bounds hold while it observes too. */
+    if (under_way >= COAP_EXCHANGES_MAX || q->client->active - q->client->observations >= COAP_ACTIVE_MAX) {
         coap_request_refuse(r, q, OUTCOME_EXCHANGE_CAP, COAP_UNAVAILABLE, 1);
         return false;
     }
+    if (many && !over(r, q, OUTCOME_EXCHANGE_CAP, COAP_UNAVAILABLE, 1))
+        return false;
     bool observers = q->leg->observations >= limits->observations;
     if (q->prefix != NULL && prefix->observations != 0)
         observers |= q->prefix->observations >= prefix->observations;
     if (q->verdict.observe && observers) {
+        bool passes = observes(r, q) && q->leg->observations < COAP_OBSERVED_MAX;
         r->counters.requests[OUTCOME_OBSERVATION_CAP]++;
-        coap_request_tell(r, q, EVENT_LIMIT_EXCEEDED, OUTCOME_OBSERVATION_CAP, true, 0);
-        q->verdict.observe = false;
+        coap_request_tell(r, q, EVENT_LIMIT_EXCEEDED, OUTCOME_OBSERVATION_CAP, !passes, 0);
+        q->verdict.observe = passes;
     }
     return true;
 }

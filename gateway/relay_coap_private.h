@@ -24,8 +24,10 @@
 /* Without any answer, a server is asked whether it is there after this many bytes of NON (s.4.7). */
 #define COAP_UNHEARD_BYTES 512
 #define COAP_PING_EVERY_US UINT64_C(2000000)
-#define COAP_ACTIVE_MAX 16 /* exchanges of a client that are under way, observations apart */
-#define COAP_KEPT_MAX 64   /* exchanges of a client that are only remembered */
+#define COAP_ACTIVE_MAX 16    /* exchanges of a client that are under way, observations apart */
+#define COAP_EXCHANGES_MAX 64 /* likewise of an identity: the most that a role can say */
+#define COAP_OBSERVED_MAX 256 /* observations of an identity whose role only observes, whatever it says */
+#define COAP_KEPT_MAX 64      /* exchanges of a client that are only remembered */
 #define COAP_IDLE_US UINT64_C(300000000)
 #define COAP_UP_TOKEN 8
 #define COAP_KEEP_MAX 20480 /* bytes that are kept in one piece */

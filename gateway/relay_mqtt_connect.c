@@ -138,14 +138,15 @@ static enum outcome claim_session(struct relay *r, struct client *client)
             continue;
         if (!takes_over(r, other)) {
             note_holder(r, other);
-            return OUTCOME_SESSION_TAKEN;
+            if (relay_over(r, OUTCOME_SESSION_TAKEN) != OUTCOME_ALLOWED)
+                return OUTCOME_SESSION_TAKEN;
         }
-        relay_take_over(other);
+        relay_take_over(other); /* the upstream would do the same */
     }
     uint32_t live = 0;
     for (const struct relay *other = client->sessions; other != NULL; other = other->next_of_client)
         live += other->state != RELAY_ENDING && other->state != RELAY_LEAVING;
-    return live < r->identity.role->limits.sessions ? OUTCOME_ALLOWED : OUTCOME_SESSION_TAKEN;
+    return live < r->identity.role->limits.sessions ? OUTCOME_ALLOWED : relay_over(r, OUTCOME_SESSION_TAKEN);
 }
 
 static enum outcome admit(struct relay *r)
@@ -223,26 +224,26 @@ bool relay_queue_connect(struct relay *r, const struct mqtt_packet *packet)
     return good;
 }
 
-/* How strictly the strings of both sides are read from the next packet on (D3). */
-void relay_set_strings(struct relay *r)
+void relay_set_reading(struct relay *r)
 {
-    enum utf8_level level = r->identity.role->law.strict_strings ? UTF8_STRICT : UTF8_SPEC;
+    bool observes = relay_observes(r);
+    uint32_t limit = observes ? UINT32_MAX : r->identity.role->limits.packet_bytes;
+    enum utf8_level level = r->identity.role->law.strict_strings && !observes ? UTF8_STRICT : UTF8_SPEC;
+    r->device.framer.packet_limit_bytes = limit;
     r->device.framer.utf8 = level;
     r->upstream.framer.utf8 = level;
 }
 
 static void set_framers(struct relay *r)
 {
-    uint32_t limit = r->identity.role->limits.packet_bytes;
     struct mqtt_framer *device = &r->device.framer;
     device->version = (enum mqtt_version)r->version;
-    device->packet_limit_bytes = limit;
-    device->head_limit_bytes = limit < RELAY_HEAD_BYTES_MAX ? limit : RELAY_HEAD_BYTES_MAX;
+    device->head_limit_bytes = RELAY_HEAD_BYTES_MAX;
     /* A topic of any length and its identifier are read, so that no delivery comes again for ever. */
     mqtt_framer_init(&r->upstream.framer, MQTT_FROM_SERVER, device->version, UINT32_MAX,
                      RELAY_HEAD_BYTES_MAX + RELAY_NAMED_BYTES);
     r->upstream.framer.pass_defects = true;
-    relay_set_strings(r);
+    relay_set_reading(r);
 }
 
 const char *relay_why_refused(const struct relay *r, enum outcome outcome)
@@ -261,6 +262,24 @@ const char *relay_why_refused(const struct relay *r, enum outcome outcome)
     if (outcome == OUTCOME_RATE_CONNECTS)
         return mqtt_guard_scope_text((enum guard_scope)r->over_scope);
     return NULL;
+}
+
+bool relay_observes(const struct relay *r)
+{
+    return relay_generation(r)->config->observe || r->identity.role->mode == POLICY_OBSERVE;
+}
+
+enum outcome relay_over(struct relay *r, enum outcome outcome)
+{
+    if (!relay_observes(r))
+        return outcome;
+    relay_report(r, &(struct relay_report){.kind = EVENT_MQTT_CONNECT_REFUSED,
+                                           .detail = relay_why_refused(r, outcome),
+                                           .outcome = outcome,
+                                           .rule = ACL_RULE_NONE,
+                                           .observed = true});
+    r->all->counters.from_device[outcome]++;
+    return OUTCOME_ALLOWED;
 }
 
 /* Refused before there was a session: CONNACK says why. */
@@ -342,7 +361,7 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
     }
     mqtt_guard_advance(&r->guard, MQTT_FROM_CLIENT, packet, &v, relay_now(r));
     relay_will_seen(r, packet);
-    return OUTCOME_ALLOWED;
+    return v.outcome;
 }
 
 static const char *peer_refused(const struct tls_context *context, const struct stream *stream)

@@ -204,7 +204,7 @@ static void report_filters(struct relay *r, const struct mqtt_packet *packet, co
 void relay_report_verdict(struct relay *r, enum mqtt_sender sender, const struct mqtt_packet *packet,
                           const struct guard_verdict *v)
 {
-    if (packet->type == MQTT_SUBSCRIBE && v->action != GUARD_CLOSE) {
+    if (packet->type == MQTT_SUBSCRIBE && v->action != GUARD_CLOSE && r->all->workspace.refused_n != 0) {
         report_filters(r, packet, v);
         return;
     }

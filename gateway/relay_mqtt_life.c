@@ -58,8 +58,7 @@ void relay_make_current(struct relay *r)
     if (!relay_find_listener(r, relay_generation(r)->config, &r->origin.listener)) {
         r->named = false;
         r->origin.listener = UINT16_MAX;
-        r->all->counters.count[RELAY_SESSIONS_RIGHTS_LOST]++;
-        relay_end(r, OUTCOME_NO_LISTENER);
+        lose(r, OUTCOME_NO_LISTENER, NULL);
         return;
     }
     const char *detail;
@@ -81,8 +80,7 @@ void relay_make_current(struct relay *r)
         return;
     }
     r->all->counters.count[RELAY_SESSIONS_KEPT]++;
-    r->device.framer.packet_limit_bytes = r->identity.role->limits.packet_bytes;
-    relay_set_strings(r);
+    relay_set_reading(r);
     if (r->device.blocked)
         relay_mark_resume(r, &r->device);
     relay_revoke(r);

@@ -287,7 +287,9 @@ const char *relay_why_refused(const struct relay *r, enum outcome outcome);
 /* A client identifier that the upstream gave: from now on it is ${client_id}. It may not make another client
  * of it. */
 enum outcome relay_assigned(struct relay *r, struct bytes client_id);
-void relay_set_strings(struct relay *r);
+/* How large packets of the device may be, and how strictly the strings of both sides are read, from the next
+ * packet on (D3, D9). */
+void relay_set_reading(struct relay *r);
 
 /* ---- relay_mqtt_rates.c ---- */
 /* Binds the guard to the role and to every rate that holds for the relay, which has its client. */
@@ -295,6 +297,10 @@ void relay_bind(struct relay *r);
 void relay_unhold_source(struct relay *r);
 /* Counts a CONNECT against its rates; also QUARANTINED. */
 enum outcome relay_take_connect(struct relay *r, struct client *client);
+/* True while the role or the whole gateway only observes (G6). */
+bool relay_observes(const struct relay *r);
+/* A refusal of a CONNECT by a limit: told, and ALLOWED, where the role only observes; else the refusal. */
+enum outcome relay_over(struct relay *r, enum outcome outcome);
 /* Refuses a client for a time, and ends its sessions but this one. */
 void relay_quarantine(struct relay *r, struct client *client, enum guard_scope scope, enum outcome outcome,
                       uint64_t for_us);

@@ -73,10 +73,10 @@ void relay_quarantine(struct relay *r, struct client *client, enum guard_scope s
 static enum outcome over_connects(struct relay *r, struct client *client, enum guard_scope scope,
                                   const struct rates *rates)
 {
-    if (rates->over == POLICY_QUARANTINE)
+    if (rates->over == POLICY_QUARANTINE && !relay_observes(r))
         relay_quarantine(r, client, scope, OUTCOME_RATE_CONNECTS, rates->quarantine_us);
     r->over_scope = (uint8_t)scope;
-    return OUTCOME_RATE_CONNECTS;
+    return relay_over(r, OUTCOME_RATE_CONNECTS);
 }
 
 enum outcome relay_take_connect(struct relay *r, struct client *client)
@@ -90,11 +90,14 @@ enum outcome relay_take_connect(struct relay *r, struct client *client)
     if (client->quarantined_until_us > now_us)
         return OUTCOME_QUARANTINED;
     client->quarantined_until_us = 0;
+    enum outcome outcome = OUTCOME_ALLOWED;
     if (!rate_buckets_take(&client->rates, &role->limits.rates, RATE_CONNECTS, 1, now_us))
-        return over_connects(r, client, GUARD_CLIENT, &role->limits.rates);
-    if (of_role != NULL && !shared_buckets_take(of_role, &role->total, RATE_CONNECTS, 1, now_us))
-        return over_connects(r, client, GUARD_ROLE, &role->total);
-    if (of_listener != NULL && !shared_buckets_take(of_listener, &listener->total, RATE_CONNECTS, 1, now_us))
-        return over_connects(r, client, GUARD_LISTENER, &listener->total);
-    return OUTCOME_ALLOWED;
+        outcome = over_connects(r, client, GUARD_CLIENT, &role->limits.rates);
+    if (outcome == OUTCOME_ALLOWED && of_role != NULL &&
+        !shared_buckets_take(of_role, &role->total, RATE_CONNECTS, 1, now_us))
+        outcome = over_connects(r, client, GUARD_ROLE, &role->total);
+    if (outcome == OUTCOME_ALLOWED && of_listener != NULL &&
+        !shared_buckets_take(of_listener, &listener->total, RATE_CONNECTS, 1, now_us))
+        outcome = over_connects(r, client, GUARD_LISTENER, &listener->total);
+    return outcome;
 }

@@ -209,6 +209,8 @@ static enum outcome claim_names(struct relay *r, struct bytes client_id)
         return OUTCOME_ALLOWED;
     if (r->identity.role->limits.sessions == 1)
         result = claim(r, 0, bytes_of_text(""), bytes_of(r->identity.name, r->identity.name_len));
+    if (result == CLAIM_TAKEN && relay_over(r, OUTCOME_SESSION_TAKEN) == OUTCOME_ALLOWED)
+        result = CLAIM_HELD;
     if (result == CLAIM_HELD && client_id.len != 0)
         result = claim(r, 1, bytes_of_text(upstream_of(r)->name), client_id);
     return result == CLAIM_HELD    ? OUTCOME_ALLOWED

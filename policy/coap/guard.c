@@ -85,17 +85,16 @@ static bool segment_good(struct bytes segment)
     return !bytes_equal(segment, bytes_of_text(".")) && !bytes_equal(segment, bytes_of_text(".."));
 }
 
-static bool join_path(const struct coap_message *message, const struct policy_limits *limits,
-                      struct coap_verdict *v)
+static bool join_path(const struct coap_message *message, uint32_t *levels, struct coap_verdict *v)
 {
     uint32_t from = 0, segments = 0;
     const struct coap_option *option;
-    uint32_t most = limits->topic_bytes < COAP_PATH_MAX ? limits->topic_bytes : COAP_PATH_MAX;
     while ((option = coap_option_next(message, COAP_URI_PATH, &from)) != NULL) {
         size_t separator = segments > 0 ? 1 : 0;
         if (!segment_good(option->value))
             return refuse(v, OUTCOME_BAD_PATH, COAP_BAD_REQUEST);
-        if (++segments > limits->topic_levels || option->value.len + separator > most - v->path_len)
+        segments++;
+        if (option->value.len + separator > COAP_PATH_MAX - v->path_len)
             return refuse(v, OUTCOME_TOPIC_TOO_DEEP, COAP_BAD_REQUEST);
         if (separator != 0)
             v->path[v->path_len++] = PATH_SEPARATOR;
@@ -103,6 +102,7 @@ static bool join_path(const struct coap_message *message, const struct policy_li
             memcpy(v->path + v->path_len, option->value.at, option->value.len);
         v->path_len += (uint32_t)option->value.len;
     }
+    *levels = segments;
     /* One empty segment would look like none at all. */
     return segments != 1 || v->path_len != 0 || refuse(v, OUTCOME_BAD_PATH, COAP_BAD_REQUEST);
 }
@@ -189,8 +189,7 @@ static bool judge_request_options(const struct coap_message *message, uint16_t p
 }
 
 /* The bytes of the body up to the end of this block, or of the part that is asked for. */
-static bool judge_size(const struct coap_message *message, const struct policy_limits *limits,
-                       struct coap_verdict *v)
+static bool measure(const struct coap_message *message, uint64_t *body_bytes, struct coap_verdict *v)
 {
     const struct coap_option *block1 = coap_option_find(message, COAP_BLOCK1);
     const struct coap_option *size1 = coap_option_find(message, COAP_SIZE1);
@@ -203,8 +202,7 @@ static bool judge_size(const struct coap_message *message, const struct policy_l
     }
     if (size1 != NULL && coap_uint(size1->value) > body)
         body = coap_uint(size1->value);
-    if (body > limits->packet_bytes)
-        return refuse(v, OUTCOME_PACKET_TOO_LARGE, COAP_TOO_LARGE);
+    *body_bytes = body;
     return true;
 }
 
@@ -328,13 +326,28 @@ static void judge_access(const struct policy_role *role, const struct acl_values
 void coap_guard_request(const struct policy_role *role, const struct acl_values *values, bool observing,
                         uint16_t port, const struct coap_message *message, struct coap_verdict *v)
 {
+    const struct policy_limits *limits = &role->limits;
+    uint32_t levels;
+    uint64_t body_bytes;
     verdict_init(v);
-    if (!judge_request_options(message, port, v) || !join_path(message, &role->limits, v) ||
-        !judge_size(message, &role->limits, v))
+    if (!judge_request_options(message, port, v) || !join_path(message, &levels, v) ||
+        !measure(message, &body_bytes, v))
         return;
-    if (message->code != COAP_GET && message->code != COAP_FETCH)
-        v->observe = v->observe_ends = false;
-    judge_access(role, values, observing, message, v);
+    bool deep = levels > limits->topic_levels || v->path_len > limits->topic_bytes;
+    bool over = deep || body_bytes > limits->packet_bytes;
+    if (!over || observing || role->mode == POLICY_OBSERVE) {
+        if (message->code != COAP_GET && message->code != COAP_FETCH)
+            v->observe = v->observe_ends = false;
+        judge_access(role, values, observing, message, v);
+        if (!over || !coap_verdict_passes(v)) /* a rule that holds even so is not hidden by a cap */
+            return;
+    }
+    if (deep)
+        refuse(v, OUTCOME_TOPIC_TOO_DEEP, COAP_BAD_REQUEST);
+    else
+        refuse(v, OUTCOME_PACKET_TOO_LARGE, COAP_TOO_LARGE);
+    v->rule = ACL_RULE_NONE;
+    v->enforced = !(observing || role->mode == POLICY_OBSERVE);
 }
 
 /* ---- responses -------------------------------------------------------------------------------------------

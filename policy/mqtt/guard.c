@@ -4,6 +4,7 @@
 #include "policy/access/topic.h"
 #include "policy/json_syntax.h"
 #include "policy/mqtt/guard_private.h"
+#include "policy/mqtt/packet_strings.h"
 #include "policy/mqtt/reason.h"
 
 void mqtt_guard_init(struct mqtt_guard *g, struct mqtt_workspace *workspace)
@@ -76,6 +77,26 @@ bool guard_observes(const struct mqtt_guard *g, uint32_t rule)
     return rule == ACL_RULE_NONE || !acl_rule_at(g->role->acl, rule)->enforce;
 }
 
+bool guard_passes(const struct mqtt_guard *g, enum outcome outcome, uint32_t rule)
+{
+    return outcome != OUTCOME_BAD_TOPIC && outcome != OUTCOME_BAD_FILTER && guard_observes(g, rule);
+}
+
+enum outcome guard_unless_denied(const struct mqtt_guard *g, enum outcome outcome,
+                                 const struct acl_request *request, uint32_t *rule)
+{
+    if (outcome == OUTCOME_ALLOWED || !guard_passes(g, outcome, *rule))
+        return outcome;
+    struct acl_decision decision =
+        request->action == ACL_SUBSCRIBE
+            ? acl_decide_filter(g->role->acl, g->values, request, g->role->subscribe_trim)
+            : acl_decide(g->role->acl, g->values, request);
+    if (decision.outcome != OUTCOME_RULE_DENY || guard_observes(g, decision.rule))
+        return outcome;
+    *rule = decision.rule;
+    return OUTCOME_RULE_DENY;
+}
+
 bool guard_id_taken(const struct mqtt_guard *g, uint16_t id)
 {
     return requests_find(&g->requests, id) != NULL;
@@ -120,6 +141,28 @@ bool guard_payload_good(struct bytes payload, bool text, enum acl_payload kind)
     return kind != ACL_PAYLOAD_JSON || json_syntax_check(payload);
 }
 
+static bool is_larger(const struct mqtt_packet *p, uint32_t limit_bytes)
+{
+    uint64_t bytes = UINT64_C(2) + p->remaining_length; /* with the shortest fixed header */
+    for (uint32_t length = p->remaining_length; length > 127; length >>= 7)
+        bytes++;
+    return bytes > limit_bytes;
+}
+
+enum outcome guard_judge_form(const struct mqtt_guard *g, enum mqtt_sender sender,
+                              const struct mqtt_packet *p)
+{
+    const struct policy_limits *limits = &g->role->limits;
+    bool client = sender == MQTT_FROM_CLIENT;
+    if (client && is_larger(p, limits->packet_bytes))
+        return OUTCOME_PACKET_TOO_LARGE;
+    if (client && p->type != MQTT_PUBLISH && p->properties.user_property_count > limits->user_properties)
+        return OUTCOME_PROPERTY_CAP;
+    if (g->role->law.strict_strings && !packet_strings_check(p, UTF8_STRICT))
+        return OUTCOME_MALFORMED_STRING;
+    return OUTCOME_ALLOWED;
+}
+
 /* ---- may it be read ----------------------------------------------------------------------------------- */
 
 /* So many of `sender`'s messages are under way that the next one waits: but only while the other side can
@@ -134,6 +177,8 @@ static bool is_full(const struct mqtt_guard *g, const struct inflight *flow, uin
 /* In version 5 the upstream counts as its own Receive Maximum does: until PUBACK, PUBCOMP or refusal. */
 static bool is_held_back(const struct mqtt_guard *g)
 {
+    if (g->version != MQTT_5 && g->observe) /* what is beyond the cap is told; what the tables hold, holds */
+        return is_full(g, &g->up, UINT16_MAX);
     if (!guard_delays(g))
         return false;
     if (g->version == MQTT_5)
@@ -287,19 +332,9 @@ static void check_early(struct mqtt_guard *g, enum mqtt_sender sender, struct mq
         guard_close(g, g->state == GUARD_CONNECT ? OUTCOME_FIRST_NOT_CONNECT : OUTCOME_PROTOCOL_ERROR, v);
 }
 
-void mqtt_guard_check(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p, bool whole,
-                      uint64_t now_us, struct guard_verdict *v)
+static void check_running(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p, bool whole,
+                          uint64_t now_us, struct guard_verdict *v)
 {
-    *v = (struct guard_verdict){.rule = ACL_RULE_NONE, .id = p->packet_id};
-    if (g->state == GUARD_OVER) {
-        guard_drop(OUTCOME_PROTOCOL_ERROR, v);
-        v->quiet = true;
-        return;
-    }
-    if (g->state != GUARD_RUNNING) {
-        check_early(g, sender, p, v);
-        return;
-    }
     if (p->type == MQTT_PUBLISH) {
         if (sender == MQTT_FROM_CLIENT)
             guard_check_publish(g, p, whole, now_us, v);
@@ -311,10 +346,38 @@ void mqtt_guard_check(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt
         if (g->no_problem_info && p->type != MQTT_DISCONNECT)
             (void)mqtt_guard_shorten(p);
         check_upstream(g, p, v);
-    } else if (p->properties.user_property_count > g->role->limits.user_properties)
+    } else if (p->properties.user_property_count > g->role->limits.user_properties && !g->observe)
         guard_close(g, OUTCOME_PROPERTY_CAP, v);
     else
         check_client(g, p, now_us, v);
+}
+
+/* What goes on is told when it would not have (G6). */
+static void note_form(const struct mqtt_guard *g, enum mqtt_sender sender, const struct mqtt_packet *p,
+                      struct guard_verdict *v)
+{
+    enum outcome outcome = guard_judge_form(g, sender, p);
+    if (outcome == OUTCOME_ALLOWED)
+        return;
+    v->outcome = outcome;
+    v->rule = ACL_RULE_NONE;
+    v->enforced = false;
+}
+
+void mqtt_guard_check(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p, bool whole,
+                      uint64_t now_us, struct guard_verdict *v)
+{
+    *v = (struct guard_verdict){.rule = ACL_RULE_NONE, .id = p->packet_id};
+    if (g->state == GUARD_OVER) {
+        guard_drop(OUTCOME_PROTOCOL_ERROR, v);
+        v->quiet = true;
+    } else if (g->state != GUARD_RUNNING) {
+        check_early(g, sender, p, v);
+    } else {
+        check_running(g, sender, p, whole, now_us, v);
+        if (g->observe && v->action == GUARD_FORWARD && v->outcome == OUTCOME_ALLOWED)
+            note_form(g, sender, p, v);
+    }
 }
 
 /* ---- advance ------------------------------------------------------------------------------------------ */

@@ -2,8 +2,8 @@
 /* CONNECT, CONNACK, AUTH and DISCONNECT: the ends of a session and what is agreed on between (D2, D8 to D11).
  */
 #include "policy/access/topic.h"
-#include "policy/mqtt/connect_strings.h"
 #include "policy/mqtt/guard_private.h"
+#include "policy/mqtt/packet_strings.h"
 
 #define AUTH_CONTINUE 0x18
 #define AUTH_AGAIN 0x19
@@ -22,6 +22,17 @@ static uint64_t digest(struct bytes name)
 }
 
 /* ---- CONNECT ------------------------------------------------------------------------------------------ */
+
+/* False when its topic is none that can be judged. */
+static bool will_request(const struct mqtt_will *will, struct acl_request *request)
+{
+    *request = (struct acl_request){.action = ACL_PUBLISH,
+                                    .qos = will->qos,
+                                    .retain = will->retain,
+                                    .will = true,
+                                    .payload_bytes = (uint32_t)will->payload.len};
+    return topic_publish_parse(will->topic, &request->topic);
+}
 
 static enum outcome judge_will(const struct mqtt_guard *g, const struct mqtt_will *will,
                                struct guard_verdict *v)
@@ -42,12 +53,8 @@ static enum outcome judge_will(const struct mqtt_guard *g, const struct mqtt_wil
         outcome = cloud_judge_publish(g->cloud, will->topic, will->retain, true, (uint32_t)will->payload.len);
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
-    struct acl_request request = {.action = ACL_PUBLISH,
-                                  .qos = will->qos,
-                                  .retain = will->retain,
-                                  .will = true,
-                                  .payload_bytes = (uint32_t)will->payload.len};
-    if (!topic_publish_parse(will->topic, &request.topic))
+    struct acl_request request;
+    if (!will_request(will, &request))
         return OUTCOME_BAD_TOPIC;
     struct acl_decision decision = acl_decide(role->acl, g->values, &request);
     v->rule = decision.rule;
@@ -77,18 +84,29 @@ static uint16_t client_keep_alive(const struct mqtt_guard *g, const struct mqtt_
     return (uint16_t)(asked > max ? max : asked);
 }
 
-enum outcome guard_judge_connect(const struct mqtt_guard *g, const struct mqtt_packet *p,
-                                 struct guard_verdict *v)
+static enum outcome judge_terms(const struct mqtt_guard *g, const struct mqtt_packet *p,
+                                struct guard_verdict *v)
 {
     const struct mqtt_connect *c = &p->connect;
     const struct policy_limits *limits = &g->role->limits;
     if (p->properties.user_property_count > limits->user_properties)
         return OUTCOME_PROPERTY_CAP;
-    if (g->role->law.strict_strings && !connect_strings_check(p, UTF8_STRICT))
+    if (g->role->law.strict_strings && !packet_strings_check(p, UTF8_STRICT))
         return OUTCOME_MALFORMED_STRING;
     if (c->version != MQTT_5 && c->keep_alive_s != 0 && c->keep_alive_s < limits->keepalive_min_s)
         return OUTCOME_KEEPALIVE_RANGE;
     return judge_will(g, &c->will, v);
+}
+
+enum outcome guard_judge_connect(const struct mqtt_guard *g, const struct mqtt_packet *p,
+                                 struct guard_verdict *v)
+{
+    const struct mqtt_will *will = &p->connect.will;
+    enum outcome outcome = judge_terms(g, p, v);
+    struct acl_request request;
+    if (outcome == OUTCOME_ALLOWED || !will->present || !will_request(will, &request))
+        return outcome;
+    return guard_unless_denied(g, outcome, &request, &v->rule);
 }
 
 /* Limits of MQTT 5 that a role adds for devices that set none, or too large ones (C5). */
@@ -139,19 +157,23 @@ void guard_check_connect(struct mqtt_guard *g, struct mqtt_packet *p, struct gua
 {
     g->version = (uint8_t)p->connect.version;
     enum outcome outcome = guard_judge_connect(g, p, v);
-    if (outcome != OUTCOME_ALLOWED && !guard_observes(g, v->rule)) {
+    if (outcome != OUTCOME_ALLOWED && !guard_passes(g, outcome, v->rule)) {
         guard_close(g, outcome, v);
         v->code = mqtt_guard_code(MQTT_CONNACK, p->connect.version, outcome);
         return;
     }
     g->will = p->connect.will.present ? GUARD_WILL_OWN : GUARD_WILL_NONE;
     if (g->will == GUARD_WILL_NONE && g->role->will == POLICY_WILL_SUPPLIED) {
-        if (!guard_supply_will(g, p)) {
+        if (guard_supply_will(g, p)) {
+            g->will = GUARD_WILL_SUPPLIED;
+        } else if (g->observe) {
+            p->connect.will = (struct mqtt_will){.present = false};
+            outcome = OUTCOME_WILL_REQUIRED;
+        } else {
             guard_close(g, OUTCOME_WILL_REQUIRED, v);
             v->code = mqtt_guard_code(MQTT_CONNACK, p->connect.version, OUTCOME_WILL_REQUIRED);
             return;
         }
-        g->will = GUARD_WILL_SUPPLIED;
     }
     g->keep_alive_s = client_keep_alive(g, &p->connect);
     g->asked_keep_alive_s = p->connect.keep_alive_s;
@@ -204,6 +226,11 @@ static bool strip_redirection(struct mqtt_packet *p, uint8_t instead)
 /* Each limit is the stricter of the upstream's and ours [MQTT-3.2.2-9 to -22]. */
 static void rewrite_limits(struct mqtt_guard *g, struct mqtt_properties *props)
 {
+    /* While the role only observes a client is told what the gateway holds, not what the role allows. */
+    uint32_t queued = (uint32_t)g->role->inflight + g->role->queue;
+    uint16_t held = queued < UINT16_MAX ? (uint16_t)queued : UINT16_MAX;
+    uint16_t in_flight = g->observe ? held : g->role->inflight;
+    uint32_t packet_bytes = g->observe ? UINT32_MAX : g->role->limits.packet_bytes;
     uint8_t max_qos = g->observe ? 2 : g->role->max_qos;
     g->upstream_max_qos = guard_has(props, MQTT_PROP_MAXIMUM_QOS) ? props->maximum_qos : 2;
     g->no_retain = guard_has(props, MQTT_PROP_RETAIN_AVAILABLE) && props->retain_available == 0;
@@ -213,12 +240,12 @@ static void rewrite_limits(struct mqtt_guard *g, struct mqtt_properties *props)
         guard_set(props, MQTT_PROP_MAXIMUM_QOS);
     props->maximum_qos = max_qos;
     props->receive_maximum =
-        (uint16_t)lesser(props, MQTT_PROP_RECEIVE_MAXIMUM, props->receive_maximum, g->role->inflight);
+        (uint16_t)lesser(props, MQTT_PROP_RECEIVE_MAXIMUM, props->receive_maximum, in_flight);
     guard_set(props, MQTT_PROP_RECEIVE_MAXIMUM);
     g->upstream_packet_max = guard_has(props, MQTT_PROP_MAX_PACKET_SIZE) ? props->max_packet_bytes : 0;
-    props->max_packet_bytes =
-        lesser(props, MQTT_PROP_MAX_PACKET_SIZE, props->max_packet_bytes, g->role->limits.packet_bytes);
-    guard_set(props, MQTT_PROP_MAX_PACKET_SIZE);
+    props->max_packet_bytes = lesser(props, MQTT_PROP_MAX_PACKET_SIZE, props->max_packet_bytes, packet_bytes);
+    if (props->max_packet_bytes != UINT32_MAX)
+        guard_set(props, MQTT_PROP_MAX_PACKET_SIZE);
     if (g->expiry_cut && !guard_has(props, MQTT_PROP_SESSION_EXPIRY)) { /* [MQTT-3.1.2-22, s.3.2.2.3.2] */
         props->session_expiry_s = g->expiry_s;
         guard_set(props, MQTT_PROP_SESSION_EXPIRY);

@@ -59,6 +59,15 @@ void guard_drop(enum outcome outcome, struct guard_verdict *v);
 void guard_answer(struct guard_verdict *v, enum mqtt_type type, uint16_t id, uint8_t code);
 /* True when a refusal by `rule` is only recorded (G6). */
 bool guard_observes(const struct mqtt_guard *g, uint32_t rule);
+/* True when a packet that was refused so goes on all the same: what cannot be judged at all never does. */
+bool guard_passes(const struct mqtt_guard *g, enum outcome outcome, uint32_t rule);
+/* A refusal that is only recorded must not hide a deny that holds even so: answers that one instead. */
+enum outcome guard_unless_denied(const struct mqtt_guard *g, enum outcome outcome,
+                                 const struct acl_request *request, uint32_t *rule);
+/* What would have been refused of the packet as such, where the role only observes; else the framer and the
+ * guard refuse it (D3, D9). */
+enum outcome guard_judge_form(const struct mqtt_guard *g, enum mqtt_sender sender,
+                              const struct mqtt_packet *p);
 /* True when the client has something else under way with this identifier. */
 bool guard_id_taken(const struct mqtt_guard *g, uint16_t id);
 /* The identifier under which the client's `id` goes upstream; 0 when all are in use. */

@@ -49,7 +49,7 @@ static uint32_t most_in_flight(const struct mqtt_guard *g, enum mqtt_sender send
         return g->receive_max_down;
     if (g->version == MQTT_5)
         return g->receive_max_client < most ? g->receive_max_client : most;
-    if (sender == MQTT_FROM_CLIENT && !guard_delays(g))
+    if (sender == MQTT_FROM_CLIENT && !guard_delays(g) && !g->observe)
         return g->role->inflight;
     return most;
 }
@@ -101,6 +101,8 @@ static bool judge_exchange(struct mqtt_guard *g, enum mqtt_sender sender, struct
     }
     v->record = GUARD_RECORD_ADD;
     v->state = p->publish.qos == 2 ? INFLIGHT_PUBREC : INFLIGHT_PUBACK;
+    if (g->observe && sender == MQTT_FROM_CLIENT && g->up.used >= g->role->inflight)
+        v->outcome = OUTCOME_INFLIGHT_CAP; /* told when nothing else is */
     return true;
 }
 
@@ -141,7 +143,7 @@ void mqtt_guard_refuse(struct mqtt_guard *g, enum mqtt_sender sender, const stru
 static void refuse_by_policy(struct mqtt_guard *g, enum mqtt_sender sender, struct mqtt_packet *p,
                              enum outcome outcome, struct guard_verdict *v)
 {
-    if (!guard_observes(g, v->rule)) {
+    if (!guard_passes(g, outcome, v->rule)) {
         mqtt_guard_refuse(g, sender, p, outcome, v);
         return;
     }
@@ -168,7 +170,7 @@ static bool resolve_alias(struct mqtt_guard *g, struct mqtt_packet *p, struct gu
     p->publish.topic = alias_get(&g->aliases, alias);
     enum outcome outcome = p->publish.topic.len == 0 ? OUTCOME_BAD_TOPIC_ALIAS : OUTCOME_ALLOWED;
     /* The policy may ask for more than when it was set. */
-    if (g->role->law.strict_strings && !utf8_check(p->publish.topic, UTF8_STRICT))
+    if (g->role->law.strict_strings && !g->observe && !utf8_check(p->publish.topic, UTF8_STRICT))
         outcome = OUTCOME_MALFORMED_STRING;
     if (outcome == OUTCOME_ALLOWED)
         return true;
@@ -223,6 +225,16 @@ static void remember(struct guard_grant *grant, const struct mqtt_publish *publi
     memcpy(grant->topic, publish->topic.at, publish->topic.len);
 }
 
+/* False when its topic is none that can be judged. */
+static bool publish_request(const struct mqtt_publish *publish, struct acl_request *request)
+{
+    *request = (struct acl_request){.action = ACL_PUBLISH,
+                                    .qos = publish->qos,
+                                    .retain = publish->retain,
+                                    .payload_bytes = publish->payload_bytes};
+    return topic_publish_parse(publish->topic, &request->topic);
+}
+
 static enum outcome judge_topic(struct mqtt_guard *g, const struct mqtt_publish *publish,
                                 enum acl_payload *payload, struct guard_verdict *v)
 {
@@ -234,11 +246,8 @@ static enum outcome judge_topic(struct mqtt_guard *g, const struct mqtt_publish 
             cloud_judge_publish(g->cloud, publish->topic, publish->retain, false, publish->payload_bytes);
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
-    struct acl_request request = {.action = ACL_PUBLISH,
-                                  .qos = publish->qos,
-                                  .retain = publish->retain,
-                                  .payload_bytes = publish->payload_bytes};
-    if (!topic_publish_parse(publish->topic, &request.topic))
+    struct acl_request request;
+    if (!publish_request(publish, &request))
         return OUTCOME_BAD_TOPIC;
     struct acl_decision decision = acl_decide(g->role->acl, g->values, &request);
     v->rule = decision.rule;
@@ -248,8 +257,8 @@ static enum outcome judge_topic(struct mqtt_guard *g, const struct mqtt_publish 
     return decision.outcome;
 }
 
-enum outcome guard_judge_publish(struct mqtt_guard *g, const struct mqtt_packet *p, enum acl_payload *payload,
-                                 struct guard_verdict *v)
+static enum outcome judge_content(struct mqtt_guard *g, const struct mqtt_packet *p,
+                                  enum acl_payload *payload, struct guard_verdict *v)
 {
     enum outcome outcome = OUTCOME_ALLOWED;
     if (p->publish.qos > g->role->max_qos)
@@ -263,6 +272,18 @@ enum outcome guard_judge_publish(struct mqtt_guard *g, const struct mqtt_packet 
     if (outcome == OUTCOME_ALLOWED && guard_has(&p->properties, MQTT_PROP_RESPONSE_TOPIC))
         return guard_judge_response_topic(g, p->properties.response_topic, v);
     return outcome;
+}
+
+enum outcome guard_judge_publish(struct mqtt_guard *g, const struct mqtt_packet *p, enum acl_payload *payload,
+                                 struct guard_verdict *v)
+{
+    struct acl_request request;
+    enum outcome outcome = judge_content(g, p, payload, v);
+    if (outcome == OUTCOME_ALLOWED || !guard_passes(g, outcome, v->rule))
+        return outcome;
+    if (!publish_request(&p->publish, &request))
+        return OUTCOME_BAD_TOPIC;
+    return guard_unless_denied(g, outcome, &request, &v->rule);
 }
 
 bool guard_holdable(const struct mqtt_guard *g, const struct mqtt_packet *p)
@@ -289,6 +310,21 @@ static enum outcome judge_announced(const struct mqtt_guard *g, const struct mqt
     return publish->retain && g->no_retain ? OUTCOME_RETAIN_DENIED : OUTCOME_ALLOWED;
 }
 
+/* Rates before rules, since they are cheaper to ask; where the role only observes, what is over a rate is
+ * judged by the rules all the same, some of which may hold. */
+static enum outcome judge_rates(struct mqtt_guard *g, const struct mqtt_packet *p, enum acl_payload *payload,
+                                uint64_t now_us, struct guard_verdict *v)
+{
+    enum outcome over = guard_meters_judge(g, RATE_PUBLISHES, p->publish.qos, now_us, v);
+    if (over != OUTCOME_ALLOWED && !g->observe)
+        return over;
+    enum outcome outcome = guard_judge_publish(g, p, payload, v);
+    if (over == OUTCOME_ALLOWED || (outcome != OUTCOME_ALLOWED && !guard_passes(g, outcome, v->rule)))
+        return outcome;
+    v->rule = ACL_RULE_NONE;
+    return over;
+}
+
 void guard_check_publish(struct mqtt_guard *g, struct mqtt_packet *p, bool whole, uint64_t now_us,
                          struct guard_verdict *v)
 {
@@ -302,9 +338,8 @@ void guard_check_publish(struct mqtt_guard *g, struct mqtt_packet *p, bool whole
         return;
     if (p->publish.qos != 0 && !judge_exchange(g, MQTT_FROM_CLIENT, p, v))
         return;
-    outcome = guard_meters_judge(g, RATE_PUBLISHES, p->publish.qos, now_us, v);
-    if (outcome == OUTCOME_ALLOWED)
-        outcome = guard_judge_publish(g, p, &payload, v);
+    bool many = v->outcome == OUTCOME_INFLIGHT_CAP;
+    outcome = judge_rates(g, p, &payload, now_us, v);
     if (outcome == OUTCOME_ALLOWED && (payload != ACL_PAYLOAD_ANY || guard_is_text(g, p))) {
         if (!whole && guard_holdable(g, p)) {
             v->action = GUARD_HOLD;
@@ -315,9 +350,13 @@ void guard_check_publish(struct mqtt_guard *g, struct mqtt_packet *p, bool whole
         else if (!guard_payload_good(p->publish.payload, guard_is_text(g, p), payload))
             outcome = OUTCOME_MALFORMED_PAYLOAD;
     }
-    if (outcome == OUTCOME_ALLOWED) {
+    if (outcome == OUTCOME_ALLOWED && !many) {
         guard_forward(v);
         return;
+    }
+    if (outcome == OUTCOME_ALLOWED) {
+        outcome = OUTCOME_INFLIGHT_CAP;
+        v->rule = ACL_RULE_NONE;
     }
     /* Version 5 was told the cap [MQTT-3.2.2-11]; who floods is cut off where the policy says so. */
     bool breach = (outcome == OUTCOME_QOS_CAP && v->rule == ACL_RULE_NONE && g->version == MQTT_5 &&

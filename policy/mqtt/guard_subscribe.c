@@ -22,14 +22,12 @@ enum outcome guard_judge_filter(const struct mqtt_guard *g, struct bytes filter,
     *rule = ACL_RULE_NONE;
     if (!topic_share_parse(filter, &share))
         return OUTCOME_BAD_FILTER;
+    struct acl_request request = {.action = ACL_SUBSCRIBE, .topic = share.inner, .qos = qos};
     enum outcome outcome = guard_judge_topic(g, filter);
-    if (outcome != OUTCOME_ALLOWED)
-        return outcome;
-    if (g->cloud != NULL)
+    if (outcome == OUTCOME_ALLOWED && g->cloud != NULL)
         outcome = cloud_judge_filter(g->cloud, share.inner);
     if (outcome != OUTCOME_ALLOWED)
-        return outcome;
-    struct acl_request request = {.action = ACL_SUBSCRIBE, .topic = share.inner, .qos = qos};
+        return guard_unless_denied(g, outcome, &request, rule);
     struct acl_decision decision =
         acl_decide_filter(g->role->acl, g->values, &request, g->role->subscribe_trim);
     *rule = decision.rule;
@@ -86,6 +84,18 @@ static bool keep(struct judging *j, const struct mqtt_filter *entry)
     return true;
 }
 
+/* As with PUBLISH: where the role only observes, being over a rate does not hide what holds even so. */
+static enum outcome judge_over(const struct judging *j, struct bytes filter, uint8_t qos, uint32_t *rule)
+{
+    if (j->over != OUTCOME_ALLOWED && !j->g->observe)
+        return j->over;
+    enum outcome outcome = guard_judge_filter(j->g, filter, qos, rule);
+    if (j->over == OUTCOME_ALLOWED || (outcome != OUTCOME_ALLOWED && !guard_passes(j->g, outcome, *rule)))
+        return outcome;
+    *rule = ACL_RULE_NONE;
+    return j->over;
+}
+
 static void judge_entry(struct judging *j, uint32_t ordinal, const struct mqtt_filter *entry)
 {
     struct mqtt_guard *g = j->g;
@@ -93,17 +103,14 @@ static void judge_entry(struct judging *j, uint32_t ordinal, const struct mqtt_f
     struct mqtt_refusal refusal = {.filter = entry->filter, .enforced = true};
     bool fresh = !subscriptions_has(&g->subscriptions, entry->filter);
     refusal.rule = ACL_RULE_NONE;
-    refusal.outcome = j->over;
-    if (refusal.outcome == OUTCOME_ALLOWED)
-        refusal.outcome = guard_judge_filter(g, entry->filter, qos, &refusal.rule);
+    refusal.outcome = judge_over(j, entry->filter, qos, &refusal.rule);
     uint32_t decided_by = refusal.rule;
     if (refusal.outcome == OUTCOME_ALLOWED && fresh &&
         g->subscriptions.n + j->fresh >= g->role->limits.subscriptions) {
         refusal.outcome = OUTCOME_SUBSCRIPTION_CAP;
         refusal.rule = ACL_RULE_NONE;
     }
-    if (refusal.outcome != OUTCOME_ALLOWED && refusal.outcome != OUTCOME_BAD_FILTER &&
-        guard_observes(g, refusal.rule))
+    if (refusal.outcome != OUTCOME_ALLOWED && guard_passes(g, refusal.outcome, refusal.rule))
         refusal.enforced = false;
     if (refusal.outcome == OUTCOME_ALLOWED || !refusal.enforced) {
         if (keep(j, entry)) {

@@ -17,8 +17,7 @@ static struct mqtt_guard guard_of(const struct opinion_of *of)
 static struct opinion opinion(const struct mqtt_guard *g, enum outcome outcome, uint32_t rule)
 {
     return (struct opinion){.outcome = outcome,
-                            .enforced = outcome != OUTCOME_ALLOWED &&
-                                        (outcome == OUTCOME_BAD_FILTER || !guard_observes(g, rule)),
+                            .enforced = outcome != OUTCOME_ALLOWED && !guard_passes(g, outcome, rule),
                             .rule = rule};
 }
 

@@ -209,6 +209,7 @@ enum outcome mqtt_publish_defective(struct mqtt_packet *out, const struct mqtt_p
                                     uint8_t flags, enum mqtt_version version, uint32_t remaining_length)
 {
     clear(out, MQTT_PUBLISH, version);
+    out->remaining_length = remaining_length;
     out->defect = OUTCOME_ALLOWED;
     out->publish.payload = bytes_of(NULL, 0);
     enum outcome outcome = fill_publish(out, head, flags, remaining_length - head->named);
@@ -344,6 +345,7 @@ enum outcome mqtt_packet_decode(struct mqtt_packet *out, enum mqtt_type type, ui
     if (outcome != OUTCOME_ALLOWED)
         return outcome;
     clear(out, type, version);
+    out->remaining_length = remaining_length;
     if (type == MQTT_PUBLISH)
         return parse_publish(out, flags, body, remaining_length, &p);
     if (body.len != remaining_length)

@@ -166,8 +166,9 @@ struct mqtt_packet {
     enum mqtt_type type;
     enum mqtt_version version;
     uint16_t packet_id;
-    uint8_t reason_code; /* CONNACK (return code in 3.x), acknowledgements, DISCONNECT, AUTH */
-    uint8_t defect;      /* enum outcome: see mqtt_packet_decode */
+    uint8_t reason_code;       /* CONNACK (return code in 3.x), acknowledgements, DISCONNECT, AUTH */
+    uint8_t defect;            /* enum outcome: see mqtt_packet_decode */
+    uint32_t remaining_length; /* as it was framed; 0: it was not */
     struct mqtt_properties properties;
     union {
         struct mqtt_connect connect;
