@@ -100,6 +100,19 @@ static int compare_entries(const void *a, const void *b)
 void diagnostics_sort(struct diagnostics *d)
 {
     qsort(d->entry, d->n, sizeof(d->entry[0]), compare_entries);
+    /* What several objects take from one setting is wrong once. */
+    size_t kept = 0;
+    for (size_t i = 0; i < d->n; i++) {
+        const struct diagnostic *entry = &d->entry[i];
+        if (kept == 0 || entry->level != d->entry[kept - 1].level ||
+            compare_entries(entry, &d->entry[kept - 1]) != 0)
+            d->entry[kept++] = *entry;
+        else if (entry->level == DIAGNOSTIC_ERROR)
+            d->errors--;
+        else
+            d->warnings--;
+    }
+    d->n = kept;
 }
 
 size_t diagnostics_count(const struct diagnostics *d)

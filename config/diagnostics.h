@@ -36,7 +36,7 @@ struct diagnostics *diagnostics_create(void);
 void diagnostics_destroy(struct diagnostics *d);
 void diagnostics_add(struct diagnostics *d, enum diagnostic_level level, const char *file, uint32_t line,
                      const char *format, ...) __attribute__((format(printf, 5, 6)));
-/* Sorts by file, line, text. */
+/* Sorts by file, line, text; what is there twice is told, and counted, once. */
 void diagnostics_sort(struct diagnostics *d);
 size_t diagnostics_count(const struct diagnostics *d);
 const struct diagnostic *diagnostics_at(const struct diagnostics *d, size_t index);

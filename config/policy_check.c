@@ -59,52 +59,6 @@ static void check_reference(const struct gateway_config *gateway, struct diagnos
                     near.best != NULL ? near.best : "", near.best != NULL ? "'?" : "");
 }
 
-/* Listener, port and VLAN that never come together. */
-static void check_place(const struct gateway_config *gateway, struct diagnostics *d,
-                        const struct draft_role *role)
-{
-    const struct policy_match *match = &role->spec.match;
-    const struct config_listener *listener =
-        match->listener == NULL ? NULL : find_listener(gateway, match->listener);
-    const struct config_interface *port = match->port == NULL ? NULL : find_interface(gateway, match->port);
-    if (listener != NULL && listener->interface < gateway->interfaces_n) {
-        const struct config_interface *own = &gateway->interfaces[listener->interface];
-        if (port != NULL && port != own)
-            diagnostics_add(d, DIAGNOSTIC_ERROR, role->port.file, role->port.line,
-                            "role '%s' can never match; listener '%s' is on port '%s', not '%s'; correct one",
-                            role->spec.name, match->listener, own->name, match->port);
-        port = own;
-    }
-    if (port != NULL && match->vlan >= 0 && match->vlan != port->vlan)
-        diagnostics_add(
-            d, DIAGNOSTIC_ERROR, role->spec.file, role->spec.line,
-            "role '%s' can never match; it asks for VLAN %d, but port '%s' has VLAN %u; correct one",
-            role->spec.name, match->vlan, port->name, port->vlan);
-}
-
-static void check_listeners_used(const struct policy_draft *draft, const struct gateway_config *gateway,
-                                 struct diagnostics *d)
-{
-    for (uint32_t i = 0; i < gateway->listeners_n; i++) {
-        const struct config_listener *listener = &gateway->listeners[i];
-        if (listener->name == NULL || listener->interface >= gateway->interfaces_n)
-            continue;
-        const struct config_interface *port = &gateway->interfaces[listener->interface];
-        bool used = false;
-        for (uint32_t k = 0; k < draft->roles_n && !used; k++) {
-            const struct policy_match *match = &draft->roles[k]->spec.match;
-            used = (match->listener == NULL || strcmp(match->listener, listener->name) == 0) &&
-                   (match->port == NULL || strcmp(match->port, port->name) == 0) &&
-                   (match->vlan < 0 || match->vlan == port->vlan);
-        }
-        if (!used)
-            tell(d, DIAGNOSTIC_WARNING, listener->origin,
-                 "no role matches clients of listener '%s', so all are refused; add a role or remove the "
-                 "listener",
-                 listener->name);
-    }
-}
-
 /* ---- roles and rules ----------------------------------------------------------------------------------- */
 
 static bool same(const char *a, const char *b)
@@ -198,7 +152,6 @@ void policy_check(const struct policy_draft *draft, const struct gateway_config 
             check_reference(gateway, d, role->listener, role->spec.match.listener, NULL);
         if (role->spec.match.port != NULL)
             check_reference(gateway, d, role->port, NULL, role->spec.match.port);
-        check_place(gateway, d, role);
     }
     for (uint32_t i = 0; i < draft->tests_n; i++) {
         if (draft->tests[i].listener != NULL)
@@ -207,8 +160,8 @@ void policy_check(const struct policy_draft *draft, const struct gateway_config 
             check_reference(gateway, d, draft->tests[i].origin, NULL, draft->tests[i].port);
     }
     policy_users_check(draft, gateway, d);
+    policy_check_places(draft, gateway, whole && diagnostics_errors(d) == errors, d);
     if (whole && diagnostics_errors(d) == errors) {
-        check_listeners_used(draft, gateway, d);
         policy_check_clouds(draft, gateway, d);
     }
 }

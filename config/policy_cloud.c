@@ -125,17 +125,6 @@ static void check_role(const struct pair *pair)
         check_rule(pair, &pair->role->rules[i]);
 }
 
-/* Clients of the listener may be of the role. */
-static bool may_come(const struct draft_role *role, const struct gateway_config *gateway,
-                     const struct config_listener *listener)
-{
-    const struct policy_match *match = &role->spec.match;
-    const struct config_interface *port = &gateway->interfaces[listener->interface];
-    return (match->listener == NULL || strcmp(match->listener, listener->name) == 0) &&
-           (match->port == NULL || strcmp(match->port, port->name) == 0) &&
-           (match->vlan < 0 || match->vlan == port->vlan);
-}
-
 void policy_check_clouds(const struct policy_draft *draft, const struct gateway_config *gateway,
                          struct diagnostics *d)
 {
@@ -147,7 +136,8 @@ void policy_check_clouds(const struct policy_draft *draft, const struct gateway_
                 told[listener->upstream])
                 continue;
             const struct config_upstream *upstream = &gateway->upstreams[listener->upstream];
-            if (upstream->profile == CLOUD_PLAIN || !may_come(draft->roles[r], gateway, listener))
+            if (upstream->profile == CLOUD_PLAIN ||
+                !policy_may_come(&draft->roles[r]->spec.match, gateway, listener))
                 continue;
             struct pair pair = {.role = draft->roles[r],
                                 .upstream = upstream,

@@ -101,6 +101,19 @@ extern const char *const policy_action_words[ACL_ACTIONS];
 void policy_check(const struct policy_draft *draft, const struct gateway_config *gateway, bool whole,
                   struct diagnostics *d);
 
+/* Clients of the listener, whose name and port are known, may be of the role. */
+bool policy_may_come(const struct policy_match *match, const struct gateway_config *gateway,
+                     const struct config_listener *listener);
+
+/*
+ * What can never come about where clients come in: roles that ask for places that there are not. When nothing
+ * else is wrong (`good`), also roles that ask for what none of their listeners tells, rules and maps for
+ * another protocol than that of the role's listener, listeners without a role, and devices that CoAP cannot
+ * tell apart.
+ */
+void policy_check_places(const struct policy_draft *draft, const struct gateway_config *gateway, bool good,
+                         struct diagnostics *d);
+
 /* What the policy allows and a cloud does not take. */
 void policy_check_clouds(const struct policy_draft *draft, const struct gateway_config *gateway,
                          struct diagnostics *d);

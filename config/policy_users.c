@@ -97,8 +97,8 @@ static const struct config_listener *believing(const struct gateway_config *gate
 {
     for (uint32_t i = 0; i < gateway->listeners_n; i++) {
         const struct config_listener *listener = &gateway->listeners[i];
-        if (listener->protocol == CONFIG_MQTT && listener->name != NULL && !asks_password(listener) &&
-            (match->listener == NULL || strcmp(match->listener, listener->name) == 0))
+        if (listener->protocol == CONFIG_MQTT && !asks_password(listener) &&
+            policy_may_come(match, gateway, listener))
             return listener;
     }
     return NULL;

@@ -28,6 +28,24 @@ static void form_and_order(void)
     diagnostics_destroy(d);
 }
 
+/* What is wrong with a setting that several objects take is told once: level, file, line and text the same.
+ */
+static void told_once(void)
+{
+    struct diagnostics *d = diagnostics_create();
+    for (int i = 0; i < 3; i++) {
+        diagnostics_add(d, DIAGNOSTIC_ERROR, "f", 7, "tls/gw.pem cannot be read");
+        diagnostics_add(d, DIAGNOSTIC_WARNING, "f", 8, "old");
+    }
+    diagnostics_add(d, DIAGNOSTIC_ERROR, "f", 9, "tls/gw.pem cannot be read");
+    rig_expect(
+        "once", rig_told(d),
+        "f:7: error: tls/gw.pem cannot be read\nf:8: warning: old\nf:9: error: tls/gw.pem cannot be read\n");
+    CU_ASSERT_EQUAL(diagnostics_errors(d), 2);
+    CU_ASSERT_EQUAL(diagnostics_warnings(d), 1);
+    diagnostics_destroy(d);
+}
+
 static void capped_but_counted(void)
 {
     struct diagnostics *d = diagnostics_create();
@@ -108,8 +126,11 @@ static void suggestions(void)
 int main(void)
 {
     static const struct unit_test tests[] = {
-        {"form and order (G1)", form_and_order},    {"capped but counted", capped_but_counted},
-        {"control characters", control_characters}, {"long texts", long_texts},
+        {"form and order (G1)", form_and_order},
+        {"the same twice is told once (G1)", told_once},
+        {"capped but counted", capped_but_counted},
+        {"control characters", control_characters},
+        {"long texts", long_texts},
         {"did you mean (G1)", suggestions},
     };
     return unit_run("config/diagnostics", tests, sizeof(tests) / sizeof(tests[0]));

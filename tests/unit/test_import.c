@@ -603,7 +603,18 @@ static void certificates(void)
     struct mosquitto_acl acl = {.file = NULL};
     struct import_summary summary;
     char text[] = "user ann\ntopic read a\npattern write d/%u\n";
+    struct import_listener listener = {.name = "mqtt-1883",
+                                       .file = "mosquitto.conf",
+                                       .port = 1883,
+                                       .tls = true,
+                                       .require_certificate = true,
+                                       .certificate_is_user = true,
+                                       .certificate = "/c",
+                                       .key = "/k",
+                                       .client_ca = "/ca"};
     rig_open(&rig);
+    rig.site.listeners = &listener;
+    rig.site.listeners_n = 1;
     CU_ASSERT_TRUE(mosquitto_acl_parse(&rig.run, text, "acl", &acl));
     CU_ASSERT_TRUE(mosquitto_site_acl_roles(&rig.run, &acl, NULL, false, &rig.site));
     for (uint32_t i = 0; i < rig.site.roles_n; i++)

@@ -595,7 +595,7 @@ static void roles(void)
            "2: error: 'b' in role 'a' holds control characters or is not UTF-8; remove them\n" P
            "2: error: 'c' in role 'a' is a group { }; it must be text in quotes; write c = \"...\";\n"},
         {"roles = ( { name = \"a\"; match = { vlan = 20; }; " OK_RULES
-         " },\n{ name = \"a\"; match = { vlan = 30; }; rules = ( { id = "
+         " },\n{ name = \"a\"; match = { port = \"iot\"; }; rules = ( { id = "
          "\"s\"; allow = \"publish\"; topic = \"t\"; } ); } );",
          P "2: error: role 'a' is there already (policy.d/p.conf:1); rename one\n"},
         {"roles = ( { name = \"a\"; match = { port = \"wan\"; }; " OK_RULES " } );",
