@@ -146,7 +146,8 @@ static const struct {
     {"reload", true, command_reload, "load the files again [--wait] [--confirm TIME]"},
     {"confirm", true, command_confirm, "what was reloaded with --confirm stays"},
     {"learn", false, command_learn,
-     "start ROLE|--all [--for TIME] | status | report [ROLE] | write [ROLE] | stop [ROLE]"},
+     "start ROLE|--all [--for TIME] [--resume] | status | report [ROLE] | write [ROLE] | keep [ROLE] | "
+     "stop [ROLE] | forget ROLE"},
     {"check", true, command_check, "what a reload would do, of the files or of FILE"},
     {"test", true, command_test, "the tests of the policy files, one by one"},
     {"kick", true, command_kick, "end a client's sessions: CLIENT"},

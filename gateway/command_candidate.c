@@ -2,6 +2,7 @@
 /* candidate load, status, report, promote, drop: a policy judged beside the one in force (G6). */
 #include "gateway/candidates.h"
 #include "gateway/command.h"
+#include "gateway/command_text.h"
 #include "gateway/json.h"
 #include "gateway/reload.h"
 
@@ -144,21 +145,11 @@ static void json_example(struct json *j, const struct candidate_example *example
     json_close(j, '}');
 }
 
-/* What a client wrote, for a terminal: nothing that moves its cursor. */
-static void put_safe(FILE *out, const uint8_t *at, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (at[i] < 0x20 || at[i] == 0x7f || (at[i] >= 0x80 && at[i] < 0xa0 && (i == 0 || at[i - 1] == 0xc2)))
-            fprintf(out, "\\x%02x", at[i]);
-        else
-            fputc(at[i], out);
-}
-
 static void put_example(FILE *out, const struct candidate_example *example)
 {
-    put_safe(out, (const uint8_t *)example->client, strlen(example->client));
+    command_put_safe(out, bytes_of_text(example->client));
     fputc(' ', out);
-    put_safe(out, example->topic, example->topic_len);
+    command_put_safe(out, bytes_of(example->topic, example->topic_len));
     fprintf(out, "%s  qos %u%s\n", example->topic_len == CANDIDATE_TOPIC_MAX ? "..." : "", example->qos,
             example->retain ? " retained" : "");
 }

@@ -277,6 +277,10 @@ static void put_process(struct exposition *e, const struct gateway *gateway)
     exposition_count(e, NULL, event_log_written(gateway->log));
     exposition_counter(e, "sallyport_events_lost_total", "Lines that the event file did not take.");
     exposition_count(e, NULL, event_log_lost(gateway->log));
+    exposition_counter(e, "sallyport_learn_files_total", "Files of what is learned, by what became of them.");
+    exposition_count(e, LABELS({"result", "kept"}), gateway->learn.kept);
+    exposition_count(e, LABELS({"result", "not-kept"}), gateway->learn.not_kept);
+    exposition_count(e, LABELS({"result", "refused"}), gateway->learn.refused);
     exposition_gauge(e, "process_start_time_seconds", "When the gateway started.");
     exposition_real(e, NULL, (double)(gateway->started_us / 1000000));
     exposition_counter(e, "process_cpu_seconds_total", "Processor time of all threads.");

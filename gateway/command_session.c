@@ -2,6 +2,7 @@
 /* status, clients, show: what is going on. */
 #include "dataplane/secure/crypto_offload.h"
 #include "gateway/command.h"
+#include "gateway/command_text.h"
 #include "gateway/json.h"
 #include "gateway/reload.h"
 #include "policy/access/glob.h"
@@ -133,18 +134,6 @@ static void status_json(struct command *command, const struct totals *t)
     fprintf(command->out, "%s\n", text);
 }
 
-static void print_uptime(FILE *out, uint64_t seconds)
-{
-    if (seconds >= 86400)
-        fprintf(out, "%llud %lluh", (unsigned long long)(seconds / 86400),
-                (unsigned long long)(seconds / 3600 % 24));
-    else if (seconds >= 3600)
-        fprintf(out, "%lluh %llum", (unsigned long long)(seconds / 3600),
-                (unsigned long long)(seconds / 60 % 60));
-    else
-        fprintf(out, "%llum %llus", (unsigned long long)(seconds / 60), (unsigned long long)(seconds % 60));
-}
-
 /* Only where there is any. */
 static void print_coap(FILE *out, const struct totals *t)
 {
@@ -171,7 +160,7 @@ int command_status(struct command *command)
     }
     fprintf(command->out, "%s  %s  up ", generation->config->name,
             generation->config->observe ? "observing" : "enforcing");
-    print_uptime(command->out, (gateway_monotonic_us() - gateway->up_since_us) / 1000000);
+    command_put_duration(command->out, (gateway_monotonic_us() - gateway->up_since_us) / 1000000);
     fprintf(command->out, "   policy rev %u %s   health %s\n", generation->number,
             snapshot_fingerprint(generation->policy),
             healthy             ? "ok"

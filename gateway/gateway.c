@@ -320,6 +320,7 @@ int gateway_start(struct gateway *gateway, const struct gateway_options *options
         return status;
     }
     metrics_register();
+    learn_take_up(gateway);
     say_ready(gateway);
     return GATEWAY_EXIT_OK;
 }
@@ -404,6 +405,8 @@ void gateway_stop(struct gateway *gateway)
     candidate_destroy(gateway->candidate);
     candidates_retire(gateway, true);
     quarantine_destroy(gateway->quarantine);
+    if (gateway->generation != NULL)
+        learn_keep_at_end(gateway);
     learn_fini(&gateway->learn);
     for (uint32_t w = 0; w < WORKERS_MAX; w++) {
         for (uint32_t p = 0; p < PORT_MAX; p++)

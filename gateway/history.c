@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/history.h"
 
+#include "gateway/state_file.h"
+
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +15,6 @@
 
 #define FOLDER "policies"
 #define NOTE "in-force"
-#define ASIDE ".new"
 #define HEAD_BYTES 512
 /* More names than this in the folder are not ours. */
 #define LISTED_MAX 1024
@@ -22,69 +23,13 @@ static const char head_format[] =
     "# sallyport policy rev %" SCNu32 " time %" SCNu64 " user %63s fingerprint %8s sha256 %64s roles %" SCNu32
     " rules %" SCNu32 " devices %" SCNu32 " tests %" SCNu32;
 
-static bool folder_of(const char *state, char path[PATH_MAX])
-{
-    int n = snprintf(path, PATH_MAX, "%s/" FOLDER, state);
-    return n > 0 && n < PATH_MAX;
-}
-
 bool history_path(const char *state, uint32_t number, char path[PATH_MAX])
 {
     int n = snprintf(path, PATH_MAX, "%s/" FOLDER "/%08" PRIu32 ".conf", state, number);
     return n > 0 && n < PATH_MAX;
 }
 
-/* The folder, open; made when `make`. -errno. */
-static int open_folder(const char *state, bool make)
-{
-    char path[PATH_MAX];
-    if (!folder_of(state, path))
-        return -ENAMETOOLONG;
-    if (make && mkdir(state, 0700) != 0 && errno != EEXIST)
-        return -errno;
-    if (make && mkdir(path, 0700) != 0 && errno != EEXIST)
-        return -errno;
-    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return folder < 0 ? -errno : folder;
-}
-
 /* ---- reading ------------------------------------------------------------------------------------------- */
-
-/* All of a regular file of the folder. */
-static int read_file(int folder, const char *name, size_t most, char **out, size_t *len)
-{
-    struct stat st;
-    int file = openat(folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (file < 0)
-        return -errno;
-    int result = fstat(file, &st) != 0 ? -errno : !S_ISREG(st.st_mode) ? -EINVAL : 0;
-    size_t size = result == 0 ? (size_t)st.st_size : 0;
-    if (size > most)
-        size = most;
-    char *text = result == 0 ? malloc(size + 1) : NULL;
-    size_t n = 0;
-    if (result == 0 && text == NULL)
-        result = -ENOMEM;
-    while (result == 0 && n < size) {
-        ssize_t got = read(file, text + n, size - n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            result = -errno;
-        if (got <= 0)
-            break;
-        n += (size_t)got;
-    }
-    close(file);
-    if (result != 0) {
-        free(text);
-        return result;
-    }
-    text[n] = '\0';
-    *out = text;
-    *len = n;
-    return 0;
-}
 
 static bool parse_head(const char *text, struct history_entry *entry)
 {
@@ -133,7 +78,7 @@ static uint32_t list_numbers(int folder, uint32_t numbers[LISTED_MAX])
 uint32_t history_list(const char *state, struct history_entry entries[HISTORY_MAX])
 {
     uint32_t numbers[LISTED_MAX];
-    int folder = open_folder(state, false);
+    int folder = state_folder(state, FOLDER, false);
     if (folder < 0)
         return 0;
     uint32_t listed = list_numbers(folder, numbers), n = 0;
@@ -141,7 +86,7 @@ uint32_t history_list(const char *state, struct history_entry entries[HISTORY_MA
         char name[16], *head = NULL;
         size_t len = 0;
         snprintf(name, sizeof(name), "%08" PRIu32 ".conf", numbers[i]);
-        if (read_file(folder, name, HEAD_BYTES, &head, &len) != 0)
+        if (state_file_read(folder, name, HEAD_BYTES, &head, &len) != 0)
             continue;
         if (parse_head(head, &entries[n]) && entries[n].number == numbers[i])
             n++;
@@ -155,11 +100,11 @@ int history_read(const char *state, uint32_t number, struct config_text *text)
 {
     char name[16];
     *text = (struct config_text){.at = NULL};
-    int folder = open_folder(state, false);
+    int folder = state_folder(state, FOLDER, false);
     if (folder < 0)
         return folder;
     snprintf(name, sizeof(name), "%08" PRIu32 ".conf", number);
-    int result = read_file(folder, name, SIZE_MAX - 1, &text->at, &text->len);
+    int result = state_file_read(folder, name, SIZE_MAX - 1, &text->at, &text->len);
     close(folder);
     if (result != 0)
         return result;
@@ -171,43 +116,6 @@ int history_read(const char *state, uint32_t number, struct config_text *text)
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
-
-static int write_all(int file, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(file, bytes, n);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0)
-            return -errno;
-        bytes += done;
-        n -= (size_t)done;
-    }
-    return 0;
-}
-
-/* The file appears whole, and on the disk, or stays as it was. */
-static int put_file(int folder, const char *name, const char *head, const char *body, size_t n)
-{
-    (void)unlinkat(folder, ASIDE, 0);
-    int file = openat(folder, ASIDE, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (file < 0)
-        return -errno;
-    int result = write_all(file, head, strlen(head));
-    if (result == 0)
-        result = write_all(file, body, n);
-    if (result == 0 && fsync(file) != 0)
-        result = -errno;
-    if (close(file) != 0 && result == 0)
-        result = -errno;
-    if (result == 0 && renameat(folder, ASIDE, folder, name) != 0)
-        result = -errno;
-    if (result == 0 && fsync(folder) != 0)
-        result = -errno;
-    if (result != 0)
-        (void)unlinkat(folder, ASIDE, 0);
-    return result;
-}
 
 /* A user's name as one word. */
 static void one_word(const char *user, char to[HISTORY_USER_MAX])
@@ -236,7 +144,7 @@ int history_keep(const char *state, const struct history_entry *entry, const str
                  uint32_t spare)
 {
     char head[HEAD_BYTES], user[HISTORY_USER_MAX], name[16];
-    int folder = open_folder(state, true);
+    int folder = state_folder(state, FOLDER, true);
     if (folder < 0)
         return folder;
     one_word(entry->user, user);
@@ -247,7 +155,7 @@ int history_keep(const char *state, const struct history_entry *entry, const str
              entry->number, entry->time_us, user, entry->fingerprint, entry->sha256, entry->roles,
              entry->rules, entry->devices, entry->tests);
     snprintf(name, sizeof(name), "%08" PRIu32 ".conf", entry->number);
-    int result = put_file(folder, name, head, text->at, text->len);
+    int result = state_file_put(folder, name, bytes_of_text(head), bytes_of(text->at, text->len));
     if (result == 0)
         remove_oldest(folder, spare);
     close(folder);
@@ -268,10 +176,10 @@ int history_in_force(const char *state, uint32_t *number)
     char *text = NULL, *end;
     size_t len = 0;
     *number = 0;
-    int folder = open_folder(state, false);
+    int folder = state_folder(state, FOLDER, false);
     if (folder < 0)
         return folder == -ENOENT ? 0 : folder;
-    int result = read_file(folder, NOTE, HEAD_BYTES, &text, &len);
+    int result = state_file_read(folder, NOTE, HEAD_BYTES, &text, &len);
     close(folder);
     if (result != 0)
         return result == -ENOENT ? 0 : result;
@@ -287,13 +195,13 @@ int history_in_force(const char *state, uint32_t *number)
 int history_set_in_force(const char *state, uint32_t number)
 {
     char text[16];
-    int folder = open_folder(state, number != 0);
+    int folder = state_folder(state, FOLDER, number != 0);
     if (folder < 0)
         return folder == -ENOENT && number == 0 ? 0 : folder;
     int result = 0;
     if (number != 0) {
         snprintf(text, sizeof(text), "%" PRIu32 "\n", number);
-        result = put_file(folder, NOTE, "", text, strlen(text));
+        result = state_file_put(folder, NOTE, bytes_of(NULL, 0), bytes_of_text(text));
     } else if (unlinkat(folder, NOTE, 0) != 0) {
         result = errno == ENOENT ? 0 : -errno;
     } else if (fsync(folder) != 0) {

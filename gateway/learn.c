@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "gateway/learn.h"
-
-#include "gateway/gateway.h"
+#include "gateway/learn_file.h"
+#include "gateway/learn_private.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -25,17 +24,23 @@ const char *learn_result_text(enum learn_result result)
         return "out of memory";
     case LEARN_SILENT:
         return "a worker did not answer in time; try again";
+    case LEARN_DISK:
+        return "its file in the state directory cannot be removed";
     }
     return "";
 }
 
-static void *reserve(size_t bytes)
+struct evidence *learn_reserve(const struct learning *role)
 {
-    void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return at == MAP_FAILED ? NULL : at;
+    struct evidence *evidence = mmap(NULL, sizeof(*evidence), PROT_READ | PROT_WRITE,
+                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (evidence == MAP_FAILED)
+        return NULL;
+    evidence_init(evidence, learn_hash, &role->key);
+    return evidence;
 }
 
-static void release(const struct evidence *evidence)
+void learn_release(const struct evidence *evidence)
 {
     if (evidence != NULL)
         munmap((void *)(uintptr_t)evidence, sizeof(*evidence));
@@ -65,28 +70,28 @@ static struct learning *place_for(struct learn *learn, const char *role)
 }
 
 /* One key for all workers, so that a client of two of them is one. */
-static bool make_workers(struct gateway *gateway)
+static bool make_key(struct learning *role)
 {
-    struct learn *learn = &gateway->learn;
     uint8_t secret[16];
-    if (learn->worker[0] != NULL)
+    if (role->has_key)
         return true;
     if (getrandom(secret, sizeof(secret), 0) != (ssize_t)sizeof(secret))
         return false;
-    for (uint32_t i = 0; i < gateway->workers_n; i++) {
-        learn->worker[i] = calloc(1, sizeof(*learn->worker[i]));
-        if (learn->worker[i] != NULL)
-            learn->worker[i]->key = siphash_key_of(secret);
-    }
-    for (uint32_t i = 0; i < gateway->workers_n; i++)
-        if (learn->worker[i] == NULL) {
-            for (uint32_t k = 0; k < gateway->workers_n; k++) {
-                free(learn->worker[k]);
-                learn->worker[k] = NULL;
-            }
-            return false;
-        }
+    role->key = siphash_key_of(secret);
+    role->has_key = true;
     explicit_bzero(secret, sizeof(secret));
+    return true;
+}
+
+bool learn_make_workers(struct gateway *gateway)
+{
+    struct learn *learn = &gateway->learn;
+    for (uint32_t i = 0; i < gateway->workers_n; i++) {
+        if (learn->worker[i] == NULL)
+            learn->worker[i] = calloc(1, sizeof(*learn->worker[i]));
+        if (learn->worker[i] == NULL)
+            return false;
+    }
     return true;
 }
 
@@ -100,29 +105,44 @@ static bool ask_change(struct gateway *gateway, uint32_t worker, const struct le
     return worker_ask(gateway->workers[worker], request);
 }
 
-/* Gives one worker an empty evidence instead of what it had. */
-static enum learn_result start_on(struct gateway *gateway, struct learning *role, uint32_t worker)
+enum learn_result learn_hand_over(struct gateway *gateway, struct learning *role, uint32_t worker,
+                                  struct evidence *evidence)
 {
     struct learn *learn = &gateway->learn;
     struct learn_change change = {.learn = learn->worker[worker],
-                                  .place = (uint32_t)(role - learn->role),
+                                  .place = learn_place(learn, role),
                                   .fresh = true,
-                                  .role = {.active = true}};
+                                  .role = {.active = role->active, .evidence = evidence}};
     struct evidence *old = role->evidence[worker];
-    change.role.evidence = reserve(sizeof(struct evidence));
-    if (change.role.evidence == NULL)
-        return LEARN_MEMORY;
     memcpy(change.role.name, role->name, sizeof(change.role.name));
-    evidence_init(change.role.evidence, learn_hash, &learn->worker[worker]->key);
     if (!worker_listens(gateway->workers[worker])) {
-        release(change.role.evidence);
+        learn_release(evidence);
         return LEARN_SILENT;
     }
-    role->evidence[worker] = change.role.evidence;
+    role->evidence[worker] = evidence;
     if (!ask_change(gateway, worker, &change))
         return LEARN_SILENT; /* it will be the worker's when it answers; the old one is never given back */
-    release(old);
+    learn_release(old);
     return LEARN_OK;
+}
+
+static enum learn_result start_on(struct gateway *gateway, struct learning *role, uint32_t worker)
+{
+    struct evidence *evidence = learn_reserve(role);
+    return evidence == NULL ? LEARN_MEMORY : learn_hand_over(gateway, role, worker, evidence);
+}
+
+static void drop_earlier(const struct gateway *gateway, struct learning *role)
+{
+    for (uint32_t i = gateway->workers_n; i < LEARN_WORKERS_MAX; i++) {
+        learn_release(role->evidence[i]);
+        role->evidence[i] = NULL;
+    }
+}
+
+static uint64_t until(uint64_t for_us)
+{
+    return for_us == 0 ? 0 : gateway_monotonic_us() + for_us;
 }
 
 enum learn_result learn_start(struct gateway *gateway, const char *name, const char *by, uint64_t for_us)
@@ -130,35 +150,79 @@ enum learn_result learn_start(struct gateway *gateway, const char *name, const c
     struct learning *role = place_for(&gateway->learn, name);
     if (role == NULL)
         return LEARN_FULL;
-    if (!make_workers(gateway))
+    if (!learn_make_workers(gateway) || !make_key(role))
         return LEARN_MEMORY;
+    drop_earlier(gateway, role);
     event_set_name(role->name, sizeof(role->name), bytes_of_text(name));
     event_set_name(role->by, sizeof(role->by), bytes_of_text(by));
+    snprintf(role->fingerprint, sizeof(role->fingerprint), "%s",
+             snapshot_fingerprint(gateway->generation->policy));
+    role->revision = gateway->generation->number;
     role->active = true;
     role->started_us = gateway_wall_us();
-    role->stopped_us = 0;
-    role->until_us = for_us == 0 ? 0 : gateway_monotonic_us() + for_us;
+    role->stopped_us = role->taken_up_us = role->kept_us = 0;
+    role->keep_error = 0;
+    role->keep_tried_us = gateway_monotonic_us();
+    role->until_us = until(for_us);
     enum learn_result result = LEARN_OK;
     for (uint32_t i = 0; i < gateway->workers_n && result == LEARN_OK; i++)
         result = start_on(gateway, role, i);
     return result;
 }
 
-enum learn_result learn_stop(struct gateway *gateway, struct learning *role)
+/* Whether workers note what the role does, with the evidence that they have. */
+static enum learn_result set_active(struct gateway *gateway, struct learning *role, bool active)
 {
     enum learn_result result = LEARN_OK;
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
         struct learn_change change = {.learn = gateway->learn.worker[i],
-                                      .place = (uint32_t)(role - gateway->learn.role)};
+                                      .place = learn_place(&gateway->learn, role),
+                                      .role = {.active = active}};
         if (role->evidence[i] != NULL && !ask_change(gateway, i, &change))
             result = LEARN_SILENT;
     }
+    return result;
+}
+
+enum learn_result learn_resume(struct gateway *gateway, const char *name, const char *by, uint64_t for_us)
+{
+    struct learning *role = learn_find(&gateway->learn, name);
+    if (role == NULL)
+        return learn_start(gateway, name, by, for_us);
+    enum learn_result result = role->active ? LEARN_OK : set_active(gateway, role, true);
+    if (result != LEARN_OK)
+        return result;
+    role->active = true;
+    role->stopped_us = 0;
+    role->until_us = until(for_us);
+    return LEARN_OK;
+}
+
+enum learn_result learn_stop(struct gateway *gateway, struct learning *role)
+{
+    enum learn_result result = set_active(gateway, role, false);
     if (result != LEARN_OK)
         return result;
     role->active = false;
     role->until_us = 0;
     role->stopped_us = gateway_wall_us();
+    (void)learn_keep(gateway, role); /* a failure stays to be told */
     return LEARN_OK;
+}
+
+enum learn_result learn_forget(struct gateway *gateway, struct learning *role)
+{
+    enum learn_result result = LEARN_OK;
+    role->active = false;
+    role->name[0] = '\0';
+    for (uint32_t i = 0; i < gateway->workers_n && result == LEARN_OK; i++)
+        if (role->evidence[i] != NULL)
+            result = learn_hand_over(gateway, role, i, NULL);
+    drop_earlier(gateway, role);
+    if (result == LEARN_OK &&
+        learn_file_remove(gateway->generation->config->state, learn_place(&gateway->learn, role)) != 0)
+        result = LEARN_DISK;
+    return result;
 }
 
 void learn_tick(struct gateway *gateway)
@@ -172,28 +236,39 @@ void learn_tick(struct gateway *gateway)
         snprintf(text, sizeof(text), "role %s: its time is over", role->name);
         gateway_event(gateway, EVENT_LEARN, OUTCOME_UNDECIDED, role->by, text);
     }
+    learn_keep_tick(gateway);
+}
+
+/* What a worker that answers has, in parts, between its iterations. */
+static bool copy_of_worker(struct gateway *gateway, const struct learning *role, uint32_t worker,
+                           struct evidence *copy)
+{
+    struct worker_request *request = &requests[worker];
+    request->kind = WORKER_LEARN_COPY;
+    request->learn = (struct learn_change){.learn = gateway->learn.worker[worker],
+                                           .place = learn_place(&gateway->learn, role)};
+    request->evidence = copy;
+    request->copied = 0;
+    return worker_ask(gateway->workers[worker], request);
 }
 
 bool learn_copy(struct gateway *gateway, const struct learning *role, struct learn_copies *copies)
 {
     *copies = (struct learn_copies){0};
-    for (uint32_t i = 0; i < gateway->workers_n; i++) {
-        struct worker_request *request = &requests[i];
+    for (uint32_t i = 0; i < LEARN_WORKERS_MAX; i++) {
+        bool earlier = i >= gateway->workers_n;
         if (role->evidence[i] == NULL)
             continue;
-        if (!worker_listens(gateway->workers[i])) {
+        if (!earlier && !worker_listens(gateway->workers[i])) {
             copies->silent++;
             continue;
         }
-        struct evidence *copy = reserve(sizeof(*copy));
+        struct evidence *copy = learn_reserve(role);
         if (copy == NULL)
             return false;
-        request->kind = WORKER_LEARN_COPY;
-        request->learn = (struct learn_change){.learn = gateway->learn.worker[i],
-                                               .place = (uint32_t)(role - gateway->learn.role)};
-        request->evidence = copy;
-        request->copied = 0;
-        if (worker_ask(gateway->workers[i], request))
+        if (earlier)
+            memcpy(copy, role->evidence[i], sizeof(*copy));
+        if (earlier || copy_of_worker(gateway, role, i, copy))
             copies->evidence[copies->n++] = copy;
         else
             copies->silent++; /* the copy is left to the worker that may still write to it */
@@ -204,7 +279,7 @@ bool learn_copy(struct gateway *gateway, const struct learning *role, struct lea
 void learn_copies_free(struct learn_copies *copies)
 {
     for (uint32_t i = 0; i < copies->n; i++)
-        release(copies->evidence[i]);
+        learn_release(copies->evidence[i]);
     copies->n = 0;
 }
 
@@ -212,7 +287,7 @@ void learn_fini(struct learn *learn)
 {
     for (uint32_t w = 0; w < LEARN_WORKERS_MAX; w++) {
         for (uint32_t i = 0; i < LEARN_ROLES_MAX; i++)
-            release(learn->role[i].evidence[w]);
+            learn_release(learn->role[i].evidence[w]);
         free(learn->worker[w]);
     }
     memset(learn, 0, sizeof(*learn));

@@ -41,7 +41,6 @@ struct learn_worker {
     const struct generation *const *generation; /* the worker's own */
     const uint64_t *now_us;
     const uint64_t *wall_offset_us; /* from loop time to CLOCK_REALTIME; NULL: none */
-    struct siphash_key key;
     uint32_t active_n;
     struct learn_role role[LEARN_ROLES_MAX];
     struct {

@@ -10,6 +10,7 @@ static struct worker_stats latest[WORKERS_MAX];
 static uint32_t workers_seen;
 static struct metrics_policy latest_policy;
 static struct metrics_candidate latest_candidate;
+static struct metrics_learn latest_learn;
 
 #define COUNTER_ID(name, id) id,
 static const char *const relay_ids[RELAY_COUNTER_COUNT] = {RELAY_COUNTER_TABLE(COUNTER_ID)};
@@ -123,6 +124,15 @@ static void each_of_candidate(each_fn *each, void *owner)
     }
 }
 
+static void each_of_learn(each_fn *each, void *owner)
+{
+    if (latest_learn.kept + latest_learn.not_kept + latest_learn.refused == 0)
+        return;
+    each(owner, "learn.kept", latest_learn.kept);
+    each(owner, "learn.not-kept", latest_learn.not_kept);
+    each(owner, "learn.files-refused", latest_learn.refused);
+}
+
 /* What was asked of OCSP responders. */
 static void each_of_status(each_fn *each, void *owner)
 {
@@ -173,6 +183,7 @@ static void each_locked(each_fn *each, void *owner)
     each_ratio(each, owner);
     each_of_policy(each, owner);
     each_of_candidate(each, owner);
+    each_of_learn(each, owner);
     each_of_status(each, owner);
     each(owner, "sessions", sessions);
     each(owner, "tcp.connections", connections);
@@ -227,6 +238,13 @@ void metrics_policy_update(const struct metrics_policy *policy)
 {
     pthread_mutex_lock(&lock);
     latest_policy = *policy;
+    pthread_mutex_unlock(&lock);
+}
+
+void metrics_learn_update(const struct metrics_learn *learn)
+{
+    pthread_mutex_lock(&lock);
+    latest_learn = *learn;
     pthread_mutex_unlock(&lock);
 }
 

@@ -23,6 +23,13 @@ struct metrics_policy {
     uint64_t from_files;  /* 0: another than the files' is in force */
     uint64_t reloads_good, reloads_refused, reloads_returned;
 };
+/* Of the files of what is learned. */
+struct metrics_learn {
+    uint64_t kept, not_kept, refused;
+};
+/* Control thread. */
+void metrics_learn_update(const struct metrics_learn *learn);
+
 #define METRICS_DIFFERENCES 128 /* what finds no place is of METRICS_OTHERS */
 #define METRICS_OTHERS "*"      /* which no role is called */
 

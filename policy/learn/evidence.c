@@ -181,11 +181,9 @@ static bool make_room(struct evidence *e, uint16_t client, uint64_t hash)
     return share ? displace_own(e, client, seen) : displace_other(e, client);
 }
 
-static uint16_t add_topic(struct evidence *e, uint16_t client, uint64_t hash, const struct shape *shape,
-                          uint64_t now_us)
+/* A place of those that are left, zeroed but for where it stands. */
+static uint16_t place_topic(struct evidence *e, uint16_t client, uint64_t hash, const struct shape *shape)
 {
-    if (!make_room(e, client, hash))
-        return EVIDENCE_NONE;
     uint16_t place = e->topics_free;
     if (place != EVIDENCE_NONE)
         e->topics_free = e->topic[place].next;
@@ -196,7 +194,6 @@ static uint16_t add_topic(struct evidence *e, uint16_t client, uint64_t hash, co
     memset(topic, 0, sizeof(*topic));
     topic->hash = hash;
     topic->used = true;
-    topic->first_us = now_us;
     topic->payload_client = EVIDENCE_NONE;
     for (int i = 0; i < EVIDENCE_FLAGS; i++)
         topic->flag[i] = EVIDENCE_NONE;
@@ -207,6 +204,34 @@ static uint16_t add_topic(struct evidence *e, uint16_t client, uint64_t hash, co
     e->topics_n++;
     own(e, client, place);
     return place;
+}
+
+static uint16_t add_topic(struct evidence *e, uint16_t client, uint64_t hash, const struct shape *shape,
+                          uint64_t now_us)
+{
+    if (!make_room(e, client, hash))
+        return EVIDENCE_NONE;
+    uint16_t place = place_topic(e, client, hash, shape);
+    e->topic[place].first_us = now_us;
+    return place;
+}
+
+bool evidence_add_topic(struct evidence *e, uint16_t owner, const struct evidence_topic *like)
+{
+    uint64_t hash = e->hash(e->key, like->shape.at, like->shape.len);
+    if (e->topics_n == EVIDENCE_TOPICS || find_topic(e, hash, &like->shape) != EVIDENCE_NONE)
+        return false;
+    uint16_t place = place_topic(e, owner, hash, &like->shape);
+    struct evidence_topic *topic = &e->topic[place];
+    const struct evidence_topic stands = *topic;
+    *topic = *like;
+    topic->hash = hash;
+    topic->used = true;
+    topic->owner = owner;
+    topic->older = stands.older;
+    topic->newer = stands.newer;
+    topic->next = stands.next;
+    return true;
 }
 
 /* ---- what was seen ------------------------------------------------------------------------------------ */

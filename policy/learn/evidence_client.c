@@ -123,6 +123,11 @@ static uint16_t add_client(struct evidence *e, uint64_t hash, const uint8_t addr
     return place;
 }
 
+uint16_t evidence_add_client(struct evidence *e, uint64_t hash, const uint8_t address[16])
+{
+    return find_client(e, hash) == EVIDENCE_NONE ? add_client(e, hash, address) : EVIDENCE_NONE;
+}
+
 uint16_t evidence_client(struct evidence *e, struct bytes name, const uint8_t address[16])
 {
     uint64_t hash = e->hash(e->key, name.at, name.len);
@@ -144,8 +149,7 @@ void evidence_clear_values(struct evidence *e, uint16_t place)
     memset(client->value, 0, sizeof(client->value));
 }
 
-/* The bit of a variable, a new one if need be; SHAPE_VARIABLES_MAX when there is none left. */
-static uint32_t variable_of(struct evidence *e, struct bytes name)
+uint32_t evidence_name(struct evidence *e, struct bytes name)
 {
     uint32_t i = 0;
     while (i < e->names_n && !bytes_equal(bytes_of_text(e->name[i]), name))
@@ -164,7 +168,7 @@ void evidence_value(struct evidence *e, uint16_t place, struct bytes name, struc
     if (value.len == 0 || value.len > EVIDENCE_VALUE_MAX ||
         value.len > EVIDENCE_TEXT_BYTES - client->text_used)
         return;
-    uint32_t bit = variable_of(e, name);
+    uint32_t bit = evidence_name(e, name);
     if (bit == SHAPE_VARIABLES_MAX)
         return;
     memcpy(client->text + client->text_used, value.at, value.len);

@@ -2,11 +2,13 @@
 /*
  * Learning under a hostile fleet: clients of any name and value say any topic to one to three workers.
  * Evidence stays whole, mining answers, every proposal allows what its examples said, and nothing that is not
- * a template of at most its bound comes out.
+ * a template of at most its bound comes out. What is kept of evidence and taken in again is the same
+ * evidence.
  */
 #include "policy/access/acl.h"
 #include "policy/access/template.h"
 #include "policy/access/topic.h"
+#include "policy/learn/evidence_store.h"
 #include "policy/learn/mining.h"
 #include "tests/fuzz/tape.h"
 #include "tests/unit/learn_lab.h"
@@ -74,6 +76,17 @@ static void check_proposal(const struct mined *mined, const struct finding *f)
     }
 }
 
+static void check_kept(const struct evidence *e)
+{
+    static uint8_t kept[EVIDENCE_STORE_MAX], again[EVIDENCE_STORE_MAX];
+    struct evidence *other = learn_lab_create();
+    size_t n = evidence_store(e, kept, sizeof(kept));
+    CHECK(n != 0 && evidence_take(other, bytes_of(kept, n)));
+    CHECK(other->topics_n == e->topics_n && other->clients_n == e->clients_n);
+    CHECK(evidence_store(other, again, sizeof(again)) == n && memcmp(kept, again, n) == 0);
+    free(other);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -95,7 +108,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             check_proposal(mined, f);
     }
     mined_destroy(mined);
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
+        check_kept(e[i]);
         free(e[i]);
+    }
     return 0;
 }

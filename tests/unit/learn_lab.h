@@ -50,4 +50,40 @@ static inline void learn_lab_see(struct evidence *e, uint16_t client, uint8_t ac
     evidence_see(e, client, &act);
 }
 
+/* Whether rings, buckets and counts say the same. */
+static inline bool learn_lab_whole(const struct evidence *e)
+{
+    uint32_t topics = 0, clients = 0, owned = 0, source_topics = 0, source_clients = 0;
+    bool good = true;
+    for (uint16_t i = 0; i < e->topics_used; i++) {
+        const struct evidence_topic *t = &e->topic[i];
+        uint32_t n = 0;
+        if (!t->used)
+            continue;
+        topics++;
+        for (uint32_t k = 0; k < EVIDENCE_CLIENTS / 64; k++)
+            n += (uint32_t)__builtin_popcountll(t->client[k]);
+        good = good && n == t->clients_n && n > 0 && e->client[t->owner].used && evidence_has(t, t->owner) &&
+               e->topic[t->older].newer == i && e->topic[t->newer].older == i &&
+               e->topic[t->newer].owner == t->owner;
+    }
+    for (uint16_t i = 0; i < e->clients_used; i++) {
+        const struct evidence_client *c = &e->client[i];
+        if (!c->used)
+            continue;
+        clients++;
+        owned += c->topics;
+        good = good && (c->topics == 0) == (c->first == EVIDENCE_NONE) &&
+               (c->topics == 0 || e->topic[c->first].owner == i);
+    }
+    for (uint32_t i = 0; i < EVIDENCE_CLIENTS; i++)
+        for (uint16_t at = e->source_bucket[i]; at != 0; at = e->source[at - 1].next) {
+            source_topics += e->source[at - 1].topics;
+            source_clients += e->source[at - 1].clients;
+            good = good && e->source[at - 1].clients <= EVIDENCE_SOURCE_CLIENTS;
+        }
+    return good && topics == e->topics_n && owned == e->topics_n && source_topics == e->topics_n &&
+           clients == e->clients_n && source_clients == e->clients_n;
+}
+
 #endif

@@ -32,44 +32,12 @@ static void publish(struct evidence *e, uint16_t client, const char *topic)
     learn_lab_see(e, client, ACL_PUBLISH, topic, 1);
 }
 
-/* Rings, buckets and counts say the same. */
+/* Rings, buckets and counts say the same, and nobody has more than a share. */
 static void check_whole(const struct evidence *e)
 {
-    uint32_t topics = 0, clients = 0, owned = 0, source_topics = 0, source_clients = 0;
-    for (uint16_t i = 0; i < e->topics_used; i++) {
-        const struct evidence_topic *t = &e->topic[i];
-        uint32_t n = 0;
-        if (!t->used)
-            continue;
-        topics++;
-        for (uint32_t k = 0; k < EVIDENCE_CLIENTS / 64; k++)
-            n += (uint32_t)__builtin_popcountll(t->client[k]);
-        CU_ASSERT_EQUAL(n, t->clients_n);
-        CU_ASSERT_TRUE(t->clients_n > 0 && e->client[t->owner].used && evidence_has(t, t->owner));
-        CU_ASSERT_TRUE(e->topic[t->older].newer == i && e->topic[t->newer].older == i);
-        CU_ASSERT_EQUAL(e->topic[t->newer].owner, t->owner);
-    }
-    for (uint16_t i = 0; i < e->clients_used; i++) {
-        const struct evidence_client *c = &e->client[i];
-        if (!c->used)
-            continue;
-        clients++;
-        owned += c->topics;
-        CU_ASSERT_TRUE(c->topics <= EVIDENCE_SHARE);
-        CU_ASSERT_TRUE((c->topics == 0) == (c->first == EVIDENCE_NONE));
-        CU_ASSERT_TRUE(c->topics == 0 || e->topic[c->first].owner == i);
-    }
-    for (uint32_t i = 0; i < EVIDENCE_CLIENTS; i++)
-        for (uint16_t at = e->source_bucket[i]; at != 0; at = e->source[at - 1].next) {
-            source_topics += e->source[at - 1].topics;
-            source_clients += e->source[at - 1].clients;
-            CU_ASSERT_TRUE(e->source[at - 1].clients <= EVIDENCE_SOURCE_CLIENTS);
-        }
-    CU_ASSERT_EQUAL(topics, e->topics_n);
-    CU_ASSERT_EQUAL(owned, e->topics_n);
-    CU_ASSERT_EQUAL(source_topics, e->topics_n);
-    CU_ASSERT_EQUAL(clients, e->clients_n);
-    CU_ASSERT_EQUAL(source_clients, e->clients_n);
+    CU_ASSERT_TRUE(learn_lab_whole(e));
+    for (uint16_t i = 0; i < e->clients_used; i++)
+        CU_ASSERT_TRUE(!e->client[i].used || e->client[i].topics <= EVIDENCE_SHARE);
 }
 
 /* As long as there are places, everything is exact. */
