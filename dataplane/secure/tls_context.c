@@ -98,13 +98,21 @@ bool tls_context_load_crl(struct tls_context *context, const char *path, struct 
 }
 
 /*
- * Where a server may speak TLS 1.2 nothing is resumed: RFC 5077 section 3.4 lets it refuse a ticket, one
- * of 1.3 too, by going on with a full handshake, which the library (5.5.4) takes for a message out of order.
- * After a restart of such a server each device would fail once, and the server be passed over for it.
+ * With a wolfSSL that is not ours nothing is resumed where a server may speak TLS 1.2: RFC 5077 section 3.4
+ * lets it refuse a ticket, one of 1.3 too, by going on with a full handshake, which the library (5.5.4) takes
+ * for a message out of order. After a restart of such a server each device would fail once, and the server be
+ * passed over for it. See deploy/wolfssl.d/tls12-resumption.patch.
  */
+#ifdef WOLFSSL_RESUMES_TLSV1_2
+#define RESUMES_1_2 true
+#else
+#define RESUMES_1_2 false
+#endif
+
 static bool resumes(const struct tls_settings *settings)
 {
-    return settings->resumption && (settings->datagrams || settings->min_version == TLS_VERSION_1_3);
+    return settings->resumption &&
+           (RESUMES_1_2 || settings->datagrams || settings->min_version == TLS_VERSION_1_3);
 }
 
 static bool set_client(struct tls_context *context, const struct tls_settings *settings,
@@ -398,12 +406,13 @@ void tls_context_end_session(struct tls_context *context, const char *identity, 
                              struct tls_peer *peer)
 {
     WOLFSSL_SESSION *session = context->tickets == NULL ? NULL : wolfSSL_get1_session(ssl);
+    /* A server of TLS 1.2 that gives no ticket knows the session by its number. */
+    bool by_number = context->datagrams || wolfSSL_GetVersion(ssl) == WOLFSSL_TLSV1_2;
     wolfSSL_free(
         ssl); /* first, so that the table gets the only reference: others use it from other threads */
     if (session == NULL)
         return;
-    /* A server of DTLS that gives no ticket knows the session by its number. */
-    bool useful = context->datagrams || wolfSSL_SESSION_has_ticket(session);
+    bool useful = by_number || wolfSSL_SESSION_has_ticket(session);
     struct kept_session *kept = useful ? malloc(sizeof(*kept)) : NULL;
     if (kept == NULL) {
         wolfSSL_SESSION_free(session);

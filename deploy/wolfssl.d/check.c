@@ -40,6 +40,9 @@
     !defined(HAVE_SNI) || !defined(HAVE_ALPN)
 #error "a protocol or extension that the gateway needs is missing"
 #endif
+#ifndef WOLFSSL_RESUMES_TLSV1_2
+#error "a client that cannot resume TLS 1.2"
+#endif
 #ifndef WC_CRYPTOCB_CHACHAPOLY
 #error "a device is not asked for ChaCha20-Poly1305"
 #endif

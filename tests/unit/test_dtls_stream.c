@@ -144,6 +144,15 @@ static void new_server(void)
     lab.to_server = lab.to_client = (struct queue){.n = 0};
 }
 
+static void new_server_ctx(void)
+{
+    lab.server_ctx = wolfSSL_CTX_new(wolfDTLSv1_2_server_method());
+    wolfSSL_CTX_set_psk_server_callback(lab.server_ctx, server_psk);
+    wolfSSL_CTX_SetIORecv(lab.server_ctx, server_receives);
+    wolfSSL_CTX_SetIOSend(lab.server_ctx, server_sends);
+    wolfSSL_CTX_SetGenCookie(lab.server_ctx, server_cookie);
+}
+
 static void open_lab(const char *keys)
 {
     struct tls_error error;
@@ -157,11 +166,7 @@ static void open_lab(const char *keys)
     lab.context = dtls_context_create(&settings, &error);
     CU_ASSERT_PTR_NOT_NULL_FATAL(lab.context);
     lab.worker = dtls_worker_create(16, NULL);
-    lab.server_ctx = wolfSSL_CTX_new(wolfDTLSv1_2_server_method());
-    wolfSSL_CTX_set_psk_server_callback(lab.server_ctx, server_psk);
-    wolfSSL_CTX_SetIORecv(lab.server_ctx, server_receives);
-    wolfSSL_CTX_SetIOSend(lab.server_ctx, server_sends);
-    wolfSSL_CTX_SetGenCookie(lab.server_ctx, server_cookie);
+    new_server_ctx();
     new_server();
 }
 
@@ -305,6 +310,26 @@ static void test_resumption(void)
     close_lab();
 }
 
+/* RFC 5077 section 3.4: one whose ticket the server does not know any more is an ordinary one. */
+static void test_forgotten(void)
+{
+    open_lab("dev-probe-1:30313233343536373839616263646566\n");
+    dial();
+    exchange();
+    dtls_session_close(lab.session);
+    WOLFSSL_CTX *before = lab.server_ctx;
+    new_server_ctx();
+    new_server();
+    wolfSSL_CTX_free(before);
+    dial();
+    exchange();
+#ifdef WOLFSSL_RESUMES_TLSV1_2
+    CU_ASSERT_TRUE_FATAL(lab.opened);
+    CU_ASSERT_FALSE(dtls_session_resumed(lab.session));
+#endif
+    close_lab();
+}
+
 static void test_server_closes(void)
 {
     open_lab("dev-probe-1:30313233343536373839616263646566\n");
@@ -384,6 +409,7 @@ int main(void)
                                              {"wrong key", test_wrong_key},
                                              {"no key", test_no_key},
                                              {"resumption (B2)", test_resumption},
+                                             {"a server that has forgotten (RFC 5077 s.3.4)", test_forgotten},
                                              {"server closes", test_server_closes},
                                              {"key file", test_key_file}};
     if (tls_library_init() != 0)

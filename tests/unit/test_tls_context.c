@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What sessions are made from: settings, files, identities per device, suites, ALPN, tickets (B1, B3, B5). */
+/* What sessions are made from: settings, files, identities per device, suites, ALPN (B1, B3). */
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>
@@ -432,101 +432,6 @@ static void test_alpn(void)
     tls_context_unref(context);
 }
 
-/* ---- tickets ------------------------------------------------------------------------------------------- */
-
-/* Connects, exchanges a message (so that tickets are read), closes; answers whether it was a resumption. */
-static bool connect_once(struct lab *lab, struct tls_context *context, const char *identity, bool first)
-{
-    if (first)
-        lab_connect(lab, context, identity);
-    else
-        lab_reconnect(lab, context, identity);
-    lab_settle(lab);
-    CU_ASSERT_EQUAL_FATAL(lab->opened, 1);
-    lab->echo = true;
-    stream_write(lab->client, (const uint8_t *)"ticket", 6);
-    lab_turns(lab, 3);
-    CU_ASSERT_EQUAL(lab_pipe_bytes(&lab->got), 6);
-    bool resumed = tls_stream_resumed(lab->client);
-    CU_ASSERT_EQUAL(resumed, wolfSSL_session_reused(lab->server) != 0);
-    stream_abort(lab->client);
-    lab->client = NULL;
-    return resumed;
-}
-
-static void test_resumption(void)
-{
-    for (int version = 0; version < 2; version++) {
-        struct tls_settings settings = fleet_settings();
-        struct lab_server server = {.certificate = "server", .ask_client = true, .only_1_2 = version == 1};
-        settings.resumption = true;
-        settings.min_version = version == 0 ? TLS_VERSION_1_3 : TLS_VERSION_1_2;
-        struct tls_context *context = make(&settings);
-        struct lab *lab = lab_create(&server, NULL);
-        bool kept = version == 0; /* where 1.2 is allowed none is: see test_ticket_refused */
-        CU_ASSERT_FALSE(connect_once(lab, context, "truck-001", true));
-        CU_ASSERT_EQUAL(connect_once(lab, context, "truck-001", false), kept);
-        CU_ASSERT_FALSE(connect_once(lab, context, "truck-002", false)); /* not somebody else's ticket */
-        CU_ASSERT_EQUAL(connect_once(lab, context, "truck-002", false), kept);
-        CU_ASSERT_EQUAL(connect_once(lab, context, "truck-001", false), kept);
-        CU_ASSERT_EQUAL(tls_worker_counter(lab->worker, TLS_RESUMED), kept ? 3 : 0);
-        CU_ASSERT_EQUAL(tls_worker_counter(lab->worker, TLS_HANDSHAKES), 5);
-        /* Tickets belong to the context: after a reload there is none. */
-        struct tls_context *reloaded = make(&settings);
-        CU_ASSERT_FALSE(connect_once(lab, reloaded, "truck-001", false));
-        lab_destroy(lab);
-        tls_context_unref(context);
-        tls_context_unref(reloaded);
-    }
-}
-
-static void test_no_resumption(void)
-{
-    struct tls_settings settings = lab_settings();
-    struct tls_context *context = make(&settings);
-    struct lab *lab = lab_create(&(const struct lab_server){.certificate = "server"}, NULL);
-    CU_ASSERT_FALSE(connect_once(lab, context, NULL, true));
-    CU_ASSERT_FALSE(connect_once(lab, context, NULL, false));
-    lab_destroy(lab);
-    tls_context_unref(context);
-}
-
-/* A server that does not know the ticket any more: a full handshake, not a failure. */
-static void test_ticket_refused(void)
-{
-    for (int old = 0; old < 2; old++) {
-        struct tls_settings settings = lab_settings();
-        settings.resumption = true;
-        settings.min_version = old == 0 ? TLS_VERSION_1_3 : TLS_VERSION_1_2;
-        struct tls_context *context = make(&settings);
-        for (int i = 0; i < 6; i++) {
-            /* With ticket keys of its own, and where 1.2 is allowed of either version after the other. */
-            struct lab_server server = {.certificate = "server",
-                                        .only_1_2 = old == 1 && (i == 1 || i == 2 || i == 4)};
-            struct lab *lab = lab_create(&server, NULL);
-            CU_ASSERT_FALSE(connect_once(lab, context, NULL, true));
-            lab_destroy(lab);
-        }
-        tls_context_unref(context);
-    }
-}
-
-/* A server that sends no ticket on a resumed connection, or one that ends before it comes: what is kept must
- * not be the old ticket with the new secret, which no server accepts. */
-static void test_ticket_that_does_not_come(void)
-{
-    struct tls_settings settings = lab_settings();
-    settings.resumption = true;
-    struct tls_context *context = make(&settings);
-    struct lab *lab = lab_create(&(const struct lab_server){.certificate = "server"}, NULL);
-    CU_ASSERT_FALSE(connect_once(lab, context, NULL, true));
-    wolfSSL_CTX_no_ticket_TLSv13(lab->server_ctx);
-    CU_ASSERT_TRUE(connect_once(lab, context, NULL, false));
-    CU_ASSERT_FALSE(connect_once(lab, context, NULL, false));
-    lab_destroy(lab);
-    tls_context_unref(context);
-}
-
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -543,10 +448,6 @@ int main(void)
         {"ClientHello", test_client_hello},
         {"HelloRetryRequest", test_hello_retry},
         {"ALPN (RFC 7301)", test_alpn},
-        {"resumption per identity (B5)", test_resumption},
-        {"no resumption", test_no_resumption},
-        {"ticket that the server does not know", test_ticket_refused},
-        {"ticket that does not come (B5)", test_ticket_that_does_not_come},
     };
     if (tls_library_init() != 0 || !lab_pki())
         return EXIT_FAILURE;
