@@ -77,6 +77,7 @@ struct config_prefix {
 /* ocsp_ask = { ... }: what is asked of the responder of a peer's issuer (B4). */
 struct config_ocsp {
     uint8_t mode;          /* enum ocsp_mode of dataplane/secure: 0: nothing is asked, 1: soft, 2: hard */
+    uint8_t leaf_only;     /* certificates = "leaf", "chain" */
     const char *responder; /* http://...; NULL: the one that the certificate names */
     uint64_t cache_us;     /* an answer is kept no longer */
     uint64_t timeout_us;   /* of one question */

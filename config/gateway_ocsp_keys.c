@@ -6,6 +6,7 @@
 
 static const char *const mode_words[] = {"none", "soft", "hard", NULL};
 static const char *const asking_words[] = {"soft", "hard", NULL};
+static const char *const certificates_words[] = {"chain", "leaf", NULL};
 #define ASKING .with = "mode", .with_words = asking_words
 
 /* https is not spoken: an answer is signed, and who would verify that responder? */
@@ -32,6 +33,13 @@ static const struct schema_key ocsp_keys[] = {
      .fallback = "none",
      .example = "\"soft\"",
      SCHEMA_INTO(struct config_ocsp, mode)},
+    {.name = "certificates",
+     ASKING,
+     .type = SCHEMA_WORD,
+     .words = certificates_words,
+     .fallback = "chain",
+     .example = "\"leaf\"",
+     SCHEMA_INTO(struct config_ocsp, leaf_only)},
     {.name = "responder",
      ASKING,
      .type = SCHEMA_TEXT,

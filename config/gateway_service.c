@@ -226,6 +226,10 @@ static void check_dtls(struct schema_read *read, const struct config_upstream *o
     if (psk && own->pins != NULL)
         schema_error(read, at(read, setting, "pin"),
                      "upstream '%s' has a PSK, and no certificate to pin; remove 'pin'", own->name);
+    if (psk && own->ocsp.mode != 0)
+        schema_error(read, at(read, setting, "ocsp_ask"),
+                     "upstream '%s' has a PSK, and no certificate to ask about; remove 'ocsp_ask'",
+                     own->name);
     if (!psk)
         check_tls(read, own, setting);
 }
@@ -416,6 +420,11 @@ static void check_listener_dtls(struct schema_read *read, struct config_listener
     if (own->pins != NULL && !cert)
         schema_error(read, at(read, setting, "pin"),
                      "'pin' in listener '%s' is of no use with its 'auth'; remove it, or add \"cert\" there",
+                     own->name);
+    if (own->ocsp.mode != 0 && !cert)
+        schema_error(read, at(read, setting, "ocsp_ask"),
+                     "'ocsp_ask' in listener '%s' is of no use with its 'auth': clients show no certificate; "
+                     "remove it, or add \"cert\" there",
                      own->name);
     check_listener_file(read, own, setting, "psk_file", own->psk_file, psk, true);
 }

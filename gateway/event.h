@@ -52,6 +52,7 @@
     EVENT(WILL_STORM, "session", "will-storm", "session", "info")                                            \
     EVENT(CANDIDATE_DIFFERENCE, "candidate", "candidate-difference", "network", "info")                      \
     EVENT(STATUS_UNCHECKED, "tls", "certificate-unchecked", "network", "info")                               \
+    EVENT(COAP_SESSION_LOST, "session", "coap-disconnect", "session", "end")                                 \
     EVENT(LEARN, "learn", "learn", "configuration", "info")
 
 #define EVENT_ENUM(name, dataset, action, category, type) EVENT_##name,

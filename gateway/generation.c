@@ -78,11 +78,13 @@ static struct dtls_context *make_dtls_context(const struct config_upstream *upst
     struct pair_paths paths;
     struct tls_settings certificates;
     struct tls_error error = {.text = ""};
+    struct ocsp_policy ocsp = listener_context_ocsp(&upstream->ocsp);
     struct dtls_settings settings = {.psk_file = upstream->psk_file, .psk_id = psk_id};
     struct dtls_context *context = NULL;
     if (upstream->psk_file == NULL) {
         if (!fill_settings(upstream, &paths, &certificates, d))
             return NULL;
+        certificates.ocsp = &ocsp;
         settings = (struct dtls_settings){.certificates = &certificates};
         context = dtls_context_create(&settings, &error);
     } else if (upstream->psk_id == NULL || strchr(upstream->psk_id, '%') != NULL ||
@@ -101,13 +103,15 @@ static struct dtls_context *make_listener_dtls(const struct config_listener *lis
 {
     struct tls_error error = {.text = ""};
     bool certificates = (listener->auth & CONFIG_AUTH_CERT) != 0;
+    struct ocsp_policy ocsp = listener_context_ocsp(&listener->ocsp);
     struct dtls_server_settings settings = {
         .psk_file = (listener->auth & CONFIG_AUTH_PSK) != 0 ? listener->psk_file : NULL,
         .certificate_file = certificates ? listener->certificate : NULL,
         .key_file = listener->key,
         .client_ca_file = listener->client_ca,
         .crl_file = listener->crl,
-        .pins = listener->pins};
+        .pins = listener->pins,
+        .ocsp = &ocsp};
     if (!generation_check_listener(listener, d))
         return NULL;
     struct dtls_context *context = dtls_server_context_create(&settings, &error);

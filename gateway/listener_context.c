@@ -23,6 +23,7 @@ static bool complete(const struct config_listener *l)
 struct ocsp_policy listener_context_ocsp(const struct config_ocsp *ocsp)
 {
     return (struct ocsp_policy){.mode = (enum ocsp_mode)ocsp->mode,
+                                .leaf_only = ocsp->leaf_only,
                                 .responder = ocsp->responder,
                                 .cache_s = (uint32_t)(ocsp->cache_us / 1000000),
                                 .timeout_ms = (uint32_t)(ocsp->timeout_us / 1000)};

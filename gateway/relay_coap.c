@@ -596,6 +596,8 @@ const struct coap_relays_counters *coap_relays_counters(struct coap_relays *r)
 {
     for (uint32_t i = 0; i < DTLS_SERVER_COUNTER_COUNT; i++)
         r->counters.secure[i] = dtls_server_counter(r->server, (enum dtls_server_counter)i);
+    r->counters.count[COAP_COUNT_STATUS_REFUSED] = dtls_worker_status_refused(r->dtls);
+    r->counters.count[COAP_COUNT_STATUS_UNCHECKED] = dtls_worker_status_unchecked(r->dtls);
     return &r->counters;
 }
 

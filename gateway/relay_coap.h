@@ -116,6 +116,8 @@ struct coap_arrival {
     COAP_COUNTER(EXCHANGES_FORGOTTEN, "exchanges-forgotten")                                                 \
     COAP_COUNTER(LEGS_OPENED, "legs-opened")                                                                 \
     COAP_COUNTER(LEGS_FAILED, "legs-failed")                                                                 \
+    COAP_COUNTER(STATUS_REFUSED, "dtls-failed-status")                                                       \
+    COAP_COUNTER(STATUS_UNCHECKED, "dtls-status-unchecked")                                                  \
     COAP_COUNTER(PUBLISHED, "mqtt-published")                                                                \
     COAP_COUNTER(ACKNOWLEDGED, "mqtt-acknowledged")                                                          \
     COAP_COUNTER(MESSAGES, "mqtt-messages")                                                                  \

@@ -224,6 +224,18 @@ static void on_dtls_send(void *owner, const uint8_t *datagram, size_t n)
     leg->relays->config.send(leg->relays->config.worker, &leg->path, &leg->key, datagram, n);
 }
 
+static void tell_unchecked(struct coap_leg *leg)
+{
+    const char *why = dtls_session_unchecked(leg->dtls);
+    const struct coap_flight *first = TAILQ_FIRST(&leg->flying);
+    struct coap_report report = {
+        .kind = EVENT_STATUS_UNCHECKED, .outcome = OUTCOME_ALLOWED, .enforced = true, .detail = why};
+    if (first == NULL)
+        first = TAILQ_FIRST(&leg->waiting);
+    if (why != NULL && first != NULL)
+        coap_tell(leg->relays, first->client, &report);
+}
+
 static void on_dtls_opened(void *owner)
 {
     struct coap_leg *leg = owner;
@@ -231,6 +243,7 @@ static void on_dtls_opened(void *owner)
     if (!coap_leg_check(leg)) /* the handshake was begun under an older configuration */
         return;
     leg->ready = true;
+    tell_unchecked(leg);
     TAILQ_FOREACH (flight, &leg->flying, of_leg)
         coap_leg_send(leg, flight->request, flight->request_len);
     coap_leg_turn(leg);

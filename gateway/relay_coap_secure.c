@@ -44,7 +44,13 @@ static void on_opened(void *owner, struct dtls_endpoint *endpoint)
                                  .outcome = OUTCOME_ALLOWED,
                                  .enforced = true,
                                  .detail = dtls_endpoint_cipher(endpoint)};
+    struct coap_report unchecked = {.kind = EVENT_STATUS_UNCHECKED,
+                                    .outcome = OUTCOME_ALLOWED,
+                                    .enforced = true,
+                                    .detail = dtls_endpoint_unchecked(endpoint)};
     place_of(endpoint, &arrival);
+    if (unchecked.detail != NULL)
+        coap_tell_arrival(r, &arrival, &unchecked);
     if (coap_generation(r)->config->events.allowed_connect)
         coap_tell_arrival(r, &arrival, &report);
     if (r->config.session != NULL)
@@ -69,6 +75,21 @@ static void on_closed(void *owner, struct dtls_endpoint *endpoint)
         coap_client_free(r, client);
     if (r->config.session != NULL)
         r->config.session(r->config.worker, dtls_endpoint_key(endpoint), false);
+}
+
+/* A client whose certificate, or key, is not good any more: its session is about to end. */
+static void on_lost(void *owner, const struct dtls_endpoint *endpoint, const char *why)
+{
+    struct coap_relays *r = owner;
+    struct coap_arrival arrival;
+    const struct tls_peer *peer = dtls_endpoint_peer(endpoint);
+    struct coap_report report = {.kind = EVENT_COAP_SESSION_LOST,
+                                 .outcome = peer != NULL && peer->has_certificate ? OUTCOME_CERTIFICATE_LOST
+                                                                                  : OUTCOME_RIGHTS_LOST,
+                                 .enforced = true,
+                                 .detail = why};
+    place_of(endpoint, &arrival);
+    coap_tell_arrival(r, &arrival, &report);
 }
 
 static void on_failed(void *owner, const struct dtls_endpoint *endpoint, enum dtls_end why,
@@ -144,6 +165,7 @@ static const struct dtls_server_handler server_handler = {.send = on_send,
                                                           .opened = on_opened,
                                                           .received = on_received,
                                                           .closed = on_closed,
+                                                          .lost = on_lost,
                                                           .failed = on_failed,
                                                           .capped = on_capped,
                                                           .current = context_now};

@@ -226,6 +226,7 @@ static uint32_t recheck(struct worker *w)
     if (!w->rechecking) {
         w->alarms = alarms;
         w->recheck_due_us = w->now_us + RECHECK_US;
+        w->sweeping_coap = true; /* which looks at both sides of CoAP over DTLS */
     }
     w->rechecking = !mqtt_relays_recheck(w->relays, SWEEP_BUDGET);
     return 1;

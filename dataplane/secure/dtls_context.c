@@ -172,7 +172,7 @@ void dtls_context_unref(struct dtls_context *context)
     wolfSSL_CTX_free(context->ctx);
     dtls_keys_destroy(context->keys);
     tls_identity_unref(context->identity);
-    revocations_destroy(context->revoked);
+    tls_trust_clear(&context->own);
     tls_context_unref(context->certificates);
     free(context->psk_id);
     free(context);
@@ -252,12 +252,14 @@ const char *dtls_session_refused(const struct dtls_session *session, const struc
 {
     const struct dtls_context *own = session->context;
     char name[DTLS_IDENTITY_MAX];
-    if (next == NULL || next == own || (next->certificates == NULL) != (own->certificates == NULL))
+    if (next == NULL || (next->certificates == NULL) != (own->certificates == NULL))
         return NULL; /* another kind of upstream is for the caller to see */
     if (next->certificates != NULL)
         return session->verification.peer == NULL
                    ? NULL
                    : tls_context_refuses(next->certificates, session->verification.peer);
+    if (next == own)
+        return NULL;
     if (!psk_identity(next, identity, name) || dtls_keys_find(next->keys, name) == NULL)
         return "there is no key for it any more";
     return dtls_context_same(own, next, identity) ? NULL : "its key is another now";

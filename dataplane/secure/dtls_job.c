@@ -111,8 +111,8 @@ static void run(struct tls_job *job)
     else if (error == WOLFSSL_ERROR_WANT_WRITE)
         job->result = TLS_STEP_WANT_OUTPUT;
     else
-        tls_failure_from(&job->failure, session->ssl, error, session->verification.note,
-                         session->verification.refusal, dtls_session_server_name(session));
+        tls_failure_from(&job->failure, session->ssl, error, &session->verification,
+                         dtls_session_server_name(session));
 }
 
 /* ---- the worker's side -----------------------------------------------------------------------------------
@@ -187,6 +187,7 @@ static struct dtls_session *whose_turn(struct fair_queue_entry *entry)
 void dtls_worker_poll(struct dtls_worker *worker, uint64_t now_us)
 {
     struct tls_job *job;
+    dtls_status_poll(worker, now_us);
     while (worker->pool != NULL &&
            (job = handshake_pool_collect(worker->pool, worker->pool_number)) != NULL) {
         struct dtls_session *session = job->owner;

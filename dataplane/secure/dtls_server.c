@@ -163,7 +163,7 @@ static void on_opened(void *owner)
     struct dtls_endpoint *e = seat->endpoint;
     struct dtls_server *s = e->server;
     if (s->config.handler->current != NULL &&
-        !dtls_context_accepts(s->config.handler->current(s->config.owner, e), seat->session)) {
+        dtls_context_refuses(s->config.handler->current(s->config.owner, e), seat->session) != NULL) {
         count(s, DTLS_SERVER_UNWANTED);
         leave_seat(e, e->coming, true);
         free_if_empty(e);
@@ -438,8 +438,12 @@ bool dtls_server_sweep(struct dtls_server *s, uint32_t budget,
         budget--;
         if (e->coming != SEAT_NONE && context == NULL)
             leave_seat(e, e->coming, false);
-        if (e->open != SEAT_NONE && !dtls_context_accepts(context, e->seats[e->open].session)) {
+        const char *why =
+            e->open == SEAT_NONE ? NULL : dtls_context_refuses(context, e->seats[e->open].session);
+        if (why != NULL) {
             count(s, DTLS_SERVER_UNWANTED);
+            if (context != NULL && s->config.handler->lost != NULL)
+                s->config.handler->lost(s->config.owner, e, why);
             leave_seat(e, e->open, true);
         }
         free_if_empty(e);
@@ -556,6 +560,11 @@ const uint8_t *dtls_endpoint_mac(const struct dtls_endpoint *e)
 const struct tls_peer *dtls_endpoint_peer(const struct dtls_endpoint *e)
 {
     return e->open == SEAT_NONE ? NULL : dtls_session_peer(e->seats[e->open].session);
+}
+
+const char *dtls_endpoint_unchecked(const struct dtls_endpoint *e)
+{
+    return e->open == SEAT_NONE ? NULL : dtls_session_unchecked(e->seats[e->open].session);
 }
 
 const char *dtls_endpoint_cipher(const struct dtls_endpoint *e)

@@ -66,6 +66,9 @@ struct dtls_server_handler {
     void (*received)(void *owner, struct dtls_endpoint *endpoint, const uint8_t *message, size_t n);
     /* The session that was open is over; the endpoint may go on with a new one. Only after `opened`. */
     void (*closed)(void *owner, struct dtls_endpoint *endpoint);
+    /* An open session is about to be closed, for that reason: a sweep has found that it may not stay. May be
+     * NULL: not told. */
+    void (*lost)(void *owner, const struct dtls_endpoint *endpoint, const char *why);
     /* A handshake came to nothing; to be told. */
     void (*failed)(void *owner, const struct dtls_endpoint *endpoint, enum dtls_end why, const char *reason);
     /* A cap was met, by a client that has proved its address. */
@@ -131,6 +134,8 @@ void dtls_endpoint_set_listener(struct dtls_endpoint *endpoint, uint32_t listene
 const uint8_t *dtls_endpoint_mac(const struct dtls_endpoint *endpoint); /* NULL: not known */
 /* Of the open session, borrowed from it; NULL: there is none. */
 const struct tls_peer *dtls_endpoint_peer(const struct dtls_endpoint *endpoint);
+/* Why it was let in without its client's status (dtls_session_unchecked). */
+const char *dtls_endpoint_unchecked(const struct dtls_endpoint *endpoint);
 const char *dtls_endpoint_cipher(const struct dtls_endpoint *endpoint);
 
 uint32_t dtls_server_endpoints(const struct dtls_server *server);

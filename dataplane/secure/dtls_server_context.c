@@ -75,15 +75,16 @@ static bool set_certificates(struct dtls_context *context, const struct dtls_ser
     context->identity = tls_identity_load(settings->certificate_file, settings->key_file, error);
     if (context->identity == NULL || !tls_trust_load_ca(context->ctx, settings->client_ca_file, error) ||
         !dtls_context_digest(context, NULL, 0, files, 1, error) ||
-        !tls_pins_parse(&context->pins, settings->pins, error))
+        !tls_pins_parse(&context->own.pins, settings->pins, error) ||
+        !tls_trust_set_ocsp(&context->own, settings->ocsp, settings->client_ca_file, error))
         return false;
     if (settings->crl_file == NULL)
         return true;
-    context->revoked = revocations_create();
-    if (context->revoked == NULL)
+    context->own.revoked = revocations_create();
+    if (context->own.revoked == NULL)
         return say(error, "out of memory");
-    bool good = tls_trust_load_crl(context->ctx, settings->crl_file, context->revoked, error);
-    revocations_seal(context->revoked);
+    bool good = tls_trust_load_crl(context->ctx, settings->crl_file, context->own.revoked, error);
+    revocations_seal(context->own.revoked);
     return good;
 }
 
@@ -139,33 +140,34 @@ bool dtls_server_identify(struct dtls_session *session)
     if (session->psk_used) {
         session->peer = tls_peer_of_psk(session->name);
     } else {
-        session->peer = session->verification.peer;
+        session->peer = session->verification.peer; /* whom tls_verify has found good */
         session->verification.peer = NULL;
-        const char *refusal =
-            session->peer == NULL
-                ? NULL
-                : tls_trust_refuses(session->context->revoked, &session->context->pins, session->peer);
-        if (refusal != NULL) {
-            session->verification.note = TLS_VERIFY_NOTE_REFUSED;
-            session->verification.refusal = refusal;
-            return false;
-        }
     }
     return session->peer != NULL;
 }
 
-bool dtls_context_accepts(const struct dtls_context *next, const struct dtls_session *session)
+const struct tls_trust *dtls_context_trust(const struct dtls_context *context)
+{
+    return context->server                 ? &context->own
+           : context->certificates != NULL ? tls_context_trust(context->certificates)
+                                           : NULL;
+}
+
+const char *dtls_context_refuses(const struct dtls_context *next, const struct dtls_session *session)
 {
     const struct dtls_context *own = session->context;
-    if (next == own)
-        return true;
-    if (next == NULL || !session->open)
-        return false;
+    if (next == NULL || (!session->open && next != own))
+        return "its listener is another now";
     if (session->psk_used) {
         const struct dtls_key *was = dtls_keys_find(own->keys, session->name);
         const struct dtls_key *is = next->keys == NULL ? NULL : dtls_keys_find(next->keys, session->name);
-        return was != NULL && is != NULL && dtls_key_equal(was, is);
+        return next == own || (was != NULL && is != NULL && dtls_key_equal(was, is))
+                   ? NULL
+                   : "its key is not there any more, or is another";
     }
-    return next->identity != NULL && memcmp(own->trust, next->trust, sizeof(own->trust)) == 0 &&
-           session->peer != NULL && tls_trust_refuses(next->revoked, &next->pins, session->peer) == NULL;
+    if (session->peer == NULL)
+        return next == own ? NULL : "its listener is another now";
+    if (next->identity == NULL || memcmp(own->trust, next->trust, sizeof(own->trust)) != 0)
+        return "the CAs of the listener are others now";
+    return tls_trust_judge(&next->own, session->peer).why;
 }

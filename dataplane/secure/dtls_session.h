@@ -14,7 +14,6 @@
 #include "dataplane/secure/fair_queue.h"
 #include "dataplane/secure/name_cache.h"
 #include "dataplane/secure/tls_handshake.h"
-#include "dataplane/secure/tls_pin.h"
 #include "dataplane/secure/tls_trust.h"
 
 #include <stdatomic.h>
@@ -39,9 +38,8 @@ struct dtls_context {
     struct name_cache *sessions;      /* of a client with keys */
     struct tls_context *certificates; /* of a client */
     struct tls_identity *identity;    /* of a server, or NULL: no certificates */
-    uint8_t trust[32];           /* digest of what peers with certificates are verified by, lists apart */
-    struct revocations *revoked; /* of a server; NULL: no lists */
-    struct tls_pins pins;        /* likewise: of clients' keys */
+    uint8_t trust[32];    /* digest of what peers with certificates are verified by, lists apart */
+    struct tls_trust own; /* of a server; a client's is that of `certificates` */
 };
 
 /* A datagram that came while a thread had the session. */
@@ -51,6 +49,8 @@ struct dtls_wait {
     uint8_t at[DTLS_WAIT_BYTES];
 };
 STAILQ_HEAD(dtls_waiting, dtls_wait);
+
+TAILQ_HEAD(dtls_session_list, dtls_session);
 
 struct dtls_worker {
     struct crypto_offload_cache *keys;
@@ -63,6 +63,14 @@ struct dtls_worker {
     struct tls_job *spare;
     struct fair_queue queue; /* for a spare job */
     uint64_t lost;
+    struct ocsp_asker *asker;         /* NULL: nobody is asked */
+    struct dtls_session_list asking;  /* for their peer's status */
+    struct dtls_session_list watched; /* open, with a peer who is asked about again */
+    uint32_t asking_n, asking_left;   /* of them; those that are still to be looked at in this round */
+    uint32_t watched_n, watched_left; /* likewise */
+    uint32_t answers;                 /* ocsp_asker_version that was seen */
+    uint64_t round_us, renew_us;      /* when the next rounds begin */
+    uint64_t status_refused, status_unchecked;
 };
 
 /* What a session with a client of ours is made with, until it is. */
@@ -95,9 +103,11 @@ struct dtls_session {
     size_t wire_bytes;
     uint64_t due_us;
     struct dtls_waiting waiting;
-    struct fair_queue_entry turn; /* in worker->queue */
-    struct tls_peer *peer;        /* of a client of ours, once its session is open */
-    struct dtls_birth *birth;     /* NULL once it has been used */
+    struct fair_queue_entry turn;        /* in worker->queue */
+    TAILQ_ENTRY(dtls_session) by_status; /* in worker->asking or worker->watched */
+    const char *unchecked;               /* why it passed without a status; NULL: it did not */
+    struct tls_peer *peer;               /* of a client of ours, once its session is open */
+    struct dtls_birth *birth;            /* NULL once it has been used */
     struct dtls_flight *flight;
     uint32_t index; /* of its keys in the worker's cache */
     uint16_t datagram_max;
@@ -110,8 +120,10 @@ struct dtls_session {
     bool away;     /* a thread has it */
     bool open;
     bool resumed;
-    bool ended;  /* closed was told, or is not wanted */
-    bool doomed; /* freed when the outermost call returns and no thread has it */
+    bool ended;   /* closed was told, or is not wanted */
+    bool doomed;  /* freed when the outermost call returns and no thread has it */
+    bool asking;  /* the handshake is done; what the peer's issuer says of it is awaited */
+    bool watched; /* in worker->watched */
     bool psk_used;
     bool keep; /* it was open: the next one may be resumed from it */
     struct tls_verification verification;
@@ -139,6 +151,9 @@ bool dtls_server_identify(struct dtls_session *session);
 /* Toward a server with a certificate: whose session it is, which was resumed perhaps. */
 void dtls_client_identify(struct dtls_session *session);
 
+/* What is asked of its peers; NULL: nothing, they have keys. */
+const struct tls_trust *dtls_context_trust(const struct dtls_context *context);
+
 /* For messages: the name that the server's certificate had to carry. */
 static inline const char *dtls_session_server_name(const struct dtls_session *session)
 {
@@ -152,11 +167,33 @@ static inline const char *dtls_session_server_name(const struct dtls_session *se
 /* Takes the handshake one step: WOLFSSL_SUCCESS, or what wolfSSL_get_error says. */
 int dtls_session_step(struct dtls_session *session);
 bool dtls_session_waits(int error);
+/* Frames every call from outside; false when the session is no more, or is to be no more. */
+void dtls_session_enter(struct dtls_session *session);
+bool dtls_session_leave(struct dtls_session *session);
+/* The handshake is done and the peer is wanted. */
+void dtls_session_opened(struct dtls_session *session);
+void dtls_session_end(struct dtls_session *session, enum dtls_end why, const char *reason);
+/* What had to wait; and the owner is told when it is to be called. */
+void dtls_session_catch_up(struct dtls_session *session, uint64_t now_us);
 /* A thread has done its step. */
 void dtls_session_returned(struct dtls_session *session, struct tls_job *job, uint64_t now_us);
 void dtls_session_set_up(struct dtls_session *session);
 /* A datagram of the handshake leaves. */
 void dtls_flight_note(struct dtls_session *session, const uint8_t *datagram, size_t n);
+
+/* ---- dtls_status.c ----------------------------------------------------------------------------------------
+ */
+
+/* Whose certificate was verified, or NULL. */
+const struct tls_peer *dtls_session_shown(const struct dtls_session *session);
+/* The handshake is done: opens the session, ends it, or has it wait for its peer's status. */
+void dtls_status_judge(struct dtls_session *session, uint64_t now_us);
+/* The wait is over, whatever is known. */
+void dtls_status_late(struct dtls_session *session);
+/* It is in no list any more. */
+void dtls_status_forget(struct dtls_session *session);
+/* Looks after those that wait, and asks again about those that are open, when it is time. */
+void dtls_status_poll(struct dtls_worker *worker, uint64_t now_us);
 
 /* ---- dtls_job.c -------------------------------------------------------------------------------------------
  */

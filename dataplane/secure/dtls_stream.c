@@ -7,6 +7,7 @@
 
 #include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/dtls_session.h"
+#include "dataplane/secure/ocsp_asker.h"
 #include "dataplane/slab.h"
 
 #include <stdio.h>
@@ -24,6 +25,9 @@ struct dtls_worker *dtls_worker_create(uint32_t sessions, struct handshake_pool 
     struct dtls_worker *worker = calloc(1, sizeof(*worker));
     if (worker == NULL)
         return NULL;
+    worker->asker = ocsp_asker_shared();
+    TAILQ_INIT(&worker->asking);
+    TAILQ_INIT(&worker->watched);
     worker->keys = crypto_offload_cache_create(sessions);
     if (worker->keys != NULL && dtls_jobs_create(worker, pool))
         return worker;
@@ -38,6 +42,16 @@ void dtls_worker_destroy(struct dtls_worker *worker)
     dtls_jobs_destroy(worker);
     crypto_offload_cache_destroy(worker->keys);
     free(worker);
+}
+
+uint64_t dtls_worker_status_refused(const struct dtls_worker *worker)
+{
+    return worker->status_refused;
+}
+
+uint64_t dtls_worker_status_unchecked(const struct dtls_worker *worker)
+{
+    return worker->status_unchecked;
 }
 
 uint64_t dtls_worker_lost(const struct dtls_worker *worker)
@@ -73,7 +87,7 @@ static int on_send(WOLFSSL *ssl, char *datagram, int n, void *owner)
 /* ---- life ------------------------------------------------------------------------------------------------
  */
 
-static void enter(struct dtls_session *session)
+void dtls_session_enter(struct dtls_session *session)
 {
     session->depth++;
     crypto_offload_use(session->worker->keys, session->index);
@@ -85,6 +99,7 @@ static void release(struct dtls_session *session)
     while ((wait = dtls_wait_take(session)) != NULL)
         dtls_wait_free(session, wait);
     fair_queue_remove(&session->worker->queue, &session->turn);
+    dtls_status_forget(session);
     crypto_offload_use(session->worker->keys, session->index);
     dtls_context_end(session->context, session);
     crypto_offload_use(NULL, 0);
@@ -97,8 +112,7 @@ static void release(struct dtls_session *session)
     free(session);
 }
 
-/* False when the session is no more, or is to be no more. */
-static bool leave(struct dtls_session *session)
+bool dtls_session_leave(struct dtls_session *session)
 {
     crypto_offload_use(NULL, 0);
     if (--session->depth > 0 || !session->doomed || session->away)
@@ -107,7 +121,7 @@ static bool leave(struct dtls_session *session)
     return false;
 }
 
-static void end(struct dtls_session *session, enum dtls_end why, const char *reason)
+void dtls_session_end(struct dtls_session *session, enum dtls_end why, const char *reason)
 {
     session->open = false;
     session->due_us = UINT64_MAX;
@@ -130,15 +144,16 @@ static void end_by_error(struct dtls_session *session, int error)
     else if (session->server && session->name[0] != '\0' && !session->psk_used)
         snprintf(reason, sizeof(reason), "no key for PSK identity %.100s", session->name);
     else {
-        tls_failure_from(&failure, session->ssl, error, session->verification.note,
-                         session->verification.refusal, dtls_session_server_name(session));
+        tls_failure_from(&failure, session->ssl, error, &session->verification,
+                         dtls_session_server_name(session));
         snprintf(reason, sizeof(reason), "%s", failure.reason);
     }
-    end(session,
-        !open                                                                       ? DTLS_END_FAILED
-        : error == WOLFSSL_ERROR_ZERO_RETURN || alerts.last_rx.level == alert_fatal ? DTLS_END_PEER
-                                                                                    : DTLS_END_ERROR,
-        reason);
+    dtls_session_end(session,
+                     !open ? DTLS_END_FAILED
+                     : error == WOLFSSL_ERROR_ZERO_RETURN || alerts.last_rx.level == alert_fatal
+                         ? DTLS_END_PEER
+                         : DTLS_END_ERROR,
+                     reason);
 }
 
 static void arm(struct dtls_session *session, uint64_t now_us)
@@ -154,7 +169,7 @@ bool dtls_session_waits(int error)
 
 void dtls_session_set_up(struct dtls_session *session)
 {
-    session->verification.context = session->context->certificates;
+    session->verification.trust = dtls_context_trust(session->context);
     wolfSSL_SetCertCbCtx(session->ssl, &session->verification);
     wolfSSL_dtls_set_using_nonblock(session->ssl, 1);
 #ifdef WOLFSSL_DTLS_MTU
@@ -212,7 +227,7 @@ static void take_back(struct dtls_session *session)
     wolfSSL_SetIOWriteCtx(session->ssl, session);
 }
 
-static void opened(struct dtls_session *session)
+void dtls_session_opened(struct dtls_session *session)
 {
     session->open = true;
     session->due_us = UINT64_MAX;
@@ -230,7 +245,7 @@ static void shake_hands(struct dtls_session *session, uint64_t now_us)
 {
     int error = dtls_session_step(session);
     if (error == WOLFSSL_SUCCESS)
-        opened(session);
+        dtls_status_judge(session, now_us);
     else if (dtls_session_waits(error))
         arm(session, now_us);
     else
@@ -304,7 +319,7 @@ struct dtls_session *dtls_connect(struct dtls_worker *worker, struct dtls_contex
     snprintf(error->text, sizeof(error->text), "no memory, context or room for DTLS");
     if (session == NULL)
         return NULL;
-    enter(session);
+    dtls_session_enter(session);
     session->ended = true; /* a failure here is the caller's answer */
     bool good = dtls_context_name(context, session, identity, error);
     if (good && session->threaded) {
@@ -317,7 +332,7 @@ struct dtls_session *dtls_connect(struct dtls_worker *worker, struct dtls_contex
     }
     session->ended = false;
     session->doomed = !good;
-    return leave(session) ? session : NULL;
+    return dtls_session_leave(session) ? session : NULL;
 }
 
 struct dtls_session *dtls_accept(struct dtls_worker *worker, struct dtls_context *context,
@@ -330,7 +345,7 @@ struct dtls_session *dtls_accept(struct dtls_worker *worker, struct dtls_context
     struct dtls_birth *birth = session == NULL ? NULL : calloc(1, sizeof(*birth));
     if (session == NULL)
         return NULL;
-    enter(session);
+    dtls_session_enter(session);
     if (birth != NULL) {
         memcpy(birth->peer, peer, sizeof(birth->peer));
         memcpy(birth->secret, secret, sizeof(birth->secret));
@@ -338,7 +353,7 @@ struct dtls_session *dtls_accept(struct dtls_worker *worker, struct dtls_context
     session->birth = birth;
     bool good = birth != NULL && (session->threaded || begin_here(session, &error));
     session->ended = session->doomed = !good;
-    return leave(session) ? session : NULL;
+    return dtls_session_leave(session) ? session : NULL;
 }
 
 void dtls_session_close(struct dtls_session *session)
@@ -346,13 +361,13 @@ void dtls_session_close(struct dtls_session *session)
     bool open = session->open;
     session->ended = true;
     session->doomed = true;
-    enter(session);
+    dtls_session_enter(session);
     session->keep = open;
     if (open)
         wolfSSL_shutdown(session->ssl);
     session->open = false;
     session->due_us = UINT64_MAX;
-    leave(session);
+    dtls_session_leave(session);
 }
 
 void dtls_session_drop(struct dtls_session *session)
@@ -364,11 +379,15 @@ void dtls_session_drop(struct dtls_session *session)
 static void input(struct dtls_session *session, const uint8_t *datagram, size_t n, uint64_t now_us)
 {
     uint32_t records;
-    enum dtls_verdict verdict = dtls_datagram_judge(datagram, n, session->open, &records);
+    enum dtls_verdict verdict = dtls_datagram_judge(datagram, n, session->open || session->asking, &records);
     if (verdict == DTLS_DATAGRAM_AGAIN)
         flight_again(session);
     if (verdict != DTLS_DATAGRAM_GOOD)
         return;
+    if (session->asking) {
+        dtls_wait_add(session, datagram, n);
+        return;
+    }
     if (!session->open && session->threaded) {
         dtls_wait_add(session, datagram, n);
         dtls_job_submit(session);
@@ -388,24 +407,37 @@ void dtls_session_input(struct dtls_session *session, const uint8_t *datagram, s
 {
     if (session->ended)
         return;
-    enter(session);
+    dtls_session_enter(session);
     input(session, datagram, n, now_us);
-    leave(session);
+    dtls_session_leave(session);
 }
 
-/* What came behind the handshake: of the job, then what had to wait. */
-static void catch_up(struct dtls_session *session, const struct tls_job *job, uint64_t now_us)
+static void take_waiting(struct dtls_session *session, uint64_t now_us)
 {
     struct dtls_wait *wait;
-    for (uint32_t at = job->in_at; session->open && !session->doomed && at + 2 <= job->in_bytes;) {
-        size_t n = (size_t)(job->in[at] << 8 | job->in[at + 1]);
-        input(session, job->in + at + 2, n, now_us);
-        at += 2 + (uint32_t)n;
-    }
     while (session->open && !session->doomed && (wait = dtls_wait_take(session)) != NULL) {
         input(session, wait->at, wait->n, now_us);
         dtls_wait_free(session, wait);
     }
+}
+
+void dtls_session_catch_up(struct dtls_session *session, uint64_t now_us)
+{
+    take_waiting(session, now_us);
+    if (!session->doomed && session->handler->armed != NULL)
+        session->handler->armed(session->owner);
+}
+
+/* What came behind the handshake: of the job, then what had to wait. */
+static void catch_up_with(struct dtls_session *session, const struct tls_job *job, uint64_t now_us)
+{
+    for (uint32_t at = job->in_at;
+         (session->open || session->asking) && !session->doomed && at + 2 <= job->in_bytes;) {
+        size_t n = (size_t)(job->in[at] << 8 | job->in[at + 1]);
+        input(session, job->in + at + 2, n, now_us);
+        at += 2 + (uint32_t)n;
+    }
+    take_waiting(session, now_us);
 }
 
 static void send_all(struct dtls_session *session, const struct tls_job *job)
@@ -430,7 +462,7 @@ static const char *failure_of(const struct dtls_session *session, const struct t
 void dtls_session_returned(struct dtls_session *session, struct tls_job *job, uint64_t now_us)
 {
     char reason[TLS_REASON_BYTES];
-    enter(session);
+    dtls_session_enter(session);
     if (session->ssl != NULL)
         take_back(session);
     if (!session->doomed) {
@@ -438,10 +470,10 @@ void dtls_session_returned(struct dtls_session *session, struct tls_job *job, ui
         if (session->doomed || session->ended) {
             /* ended while its last words were sent */
         } else if (job->result == TLS_STEP_DONE) {
-            opened(session);
-            catch_up(session, job, now_us);
+            dtls_status_judge(session, now_us);
+            catch_up_with(session, job, now_us);
         } else if (job->result == TLS_STEP_FAILED) {
-            end(session, DTLS_END_FAILED, failure_of(session, job, reason));
+            dtls_session_end(session, DTLS_END_FAILED, failure_of(session, job, reason));
         } else if (job->result == TLS_STEP_WANT_OUTPUT || session->waiting_n > 0) {
             dtls_job_submit(session);
         } else {
@@ -450,27 +482,30 @@ void dtls_session_returned(struct dtls_session *session, struct tls_job *job, ui
         if (!session->doomed && session->handler->armed != NULL)
             session->handler->armed(session->owner);
     }
-    leave(session);
+    dtls_session_leave(session);
 }
 
 bool dtls_session_write(struct dtls_session *session, const uint8_t *message, size_t n)
 {
     if (!session->open || session->doomed || n > session->message_max)
         return false;
-    enter(session);
+    dtls_session_enter(session);
     int written = wolfSSL_write(session->ssl, message, (int)n);
-    return leave(session) && written == (int)n;
+    return dtls_session_leave(session) && written == (int)n;
 }
 
 void dtls_session_fire(struct dtls_session *session, uint64_t now_us)
 {
     if (session->due_us > now_us || session->ended)
         return;
-    enter(session);
-    if (++session->retries > RETRIES_MAX) {
-        end(session, DTLS_END_SILENT,
-            session->server ? "the client does not finish the DTLS handshake"
-                            : "the server does not answer the DTLS handshake");
+    dtls_session_enter(session);
+    if (session->asking) {
+        dtls_status_late(session);
+        take_waiting(session, now_us);
+    } else if (++session->retries > RETRIES_MAX) {
+        dtls_session_end(session, DTLS_END_SILENT,
+                         session->server ? "the client does not finish the DTLS handshake"
+                                         : "the server does not answer the DTLS handshake");
     } else if (session->ssl == NULL) {
         dtls_job_submit(session);
     } else if (wolfSSL_dtls_got_timeout(session->ssl) != WOLFSSL_SUCCESS) {
@@ -478,7 +513,7 @@ void dtls_session_fire(struct dtls_session *session, uint64_t now_us)
     } else {
         arm(session, now_us);
     }
-    leave(session);
+    dtls_session_leave(session);
 }
 
 uint64_t dtls_session_due_us(const struct dtls_session *session)
@@ -509,6 +544,11 @@ bool dtls_session_open(const struct dtls_session *session)
 const struct tls_peer *dtls_session_peer(const struct dtls_session *session)
 {
     return session->peer;
+}
+
+const char *dtls_session_unchecked(const struct dtls_session *session)
+{
+    return session->unchecked;
 }
 
 size_t dtls_session_bytes(void)

@@ -53,9 +53,10 @@ struct dtls_server_settings {
     const char *psk_file;         /* or NULL: no keys */
     const char *certificate_file; /* or NULL: no certificates; then the other three too */
     const char *key_file;
-    const char *client_ca_file; /* whoever shows a certificate must have it from there; needed */
-    const char *crl_file;       /* or NULL */
-    const char *pins;           /* of clients' keys, as tls_settings.pins; NULL: any */
+    const char *client_ca_file;     /* whoever shows a certificate must have it from there; needed */
+    const char *crl_file;           /* or NULL */
+    const char *pins;               /* of clients' keys, as tls_settings.pins; NULL: any */
+    const struct ocsp_policy *ocsp; /* what is asked about clients' certificates; NULL: nothing */
 };
 
 /* What a listener takes clients with: keys, certificates, or both. Otherwise as dtls_context_create. */
@@ -68,9 +69,10 @@ void dtls_context_unref(struct dtls_context *context);
  * key in both; with certificates, that the server's name, what it is verified by, and where the client's own
  * lie are the same. */
 bool dtls_context_same(const struct dtls_context *a, const struct dtls_context *b, const char *identity);
-/* Whether an open session of a client may stay when `next` is in force: the same key, or a certificate whose
- * issuers are the same and which is not revoked. */
-bool dtls_context_accepts(const struct dtls_context *next, const struct dtls_session *session);
+/* Why an open session of a client may not stay when `next`, which may be its own, is in force: another key,
+ * other issuers, or a certificate that is revoked or whose status is not good any more. NULL when it may, or
+ * a static sentence. */
+const char *dtls_context_refuses(const struct dtls_context *next, const struct dtls_session *session);
 uint32_t dtls_context_keys(const struct dtls_context *context);
 
 enum dtls_end {
@@ -99,7 +101,11 @@ struct dtls_worker *dtls_worker_create(uint32_t sessions, struct handshake_pool 
 void dtls_worker_destroy(struct dtls_worker *worker);
 /* Takes back finished handshakes. Once per loop; costs a load when there is nothing. */
 void dtls_worker_poll(struct dtls_worker *worker, uint64_t now_us);
-/* Datagrams that came for a session while a thread had it and that there was no room for. */
+/* Peers that were refused for want of a good status, or let in without one that was wanted (ocsp_chain.h). */
+uint64_t dtls_worker_status_refused(const struct dtls_worker *worker);
+uint64_t dtls_worker_status_unchecked(const struct dtls_worker *worker);
+/* Datagrams that came for a session while a thread had it, or while its peer's status was awaited, and that
+ * there was no room for. */
 uint64_t dtls_worker_lost(const struct dtls_worker *worker);
 
 /* Begins a session, whose first datagram is sent before the return, or by dtls_worker_poll when a thread
@@ -136,6 +142,9 @@ bool dtls_session_resumed(const struct dtls_session *session);
 const struct dtls_context *dtls_session_context(const struct dtls_session *session);
 /* Of a client of ours whose session is open; borrowed from it. NULL toward servers. */
 const struct tls_peer *dtls_session_peer(const struct dtls_session *session);
+/* Why an open session was let in without its peer's status, though that was asked for: a static sentence;
+ * NULL: it was not. */
+const char *dtls_session_unchecked(const struct dtls_session *session);
 /* What a session takes, the library's own memory apart. */
 size_t dtls_session_bytes(void);
 /*

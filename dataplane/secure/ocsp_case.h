@@ -28,6 +28,7 @@ enum ocsp_mode {
 /* One context's policy. Strings are borrowed. */
 struct ocsp_policy {
     enum ocsp_mode mode;
+    bool leaf_only;        /* nobody is asked about the CAs between the peer's certificate and ours */
     const char *responder; /* http://HOST[:PORT][/PATH]; NULL: the one that the certificate names */
     uint32_t cache_s;      /* an answer is kept no longer than this; 0: an hour */
     uint32_t timeout_ms;   /* of one question; 0: 3000 */

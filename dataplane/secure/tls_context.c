@@ -92,9 +92,10 @@ bool tls_context_set_protocol(struct tls_context *context, bool only_1_3, struct
 
 bool tls_context_load_crl(struct tls_context *context, const char *path, struct tls_error *error)
 {
-    context->revoked = revocations_create();
-    return context->revoked != NULL ? tls_trust_load_crl(context->ctx, path, context->revoked, error)
-                                    : tls_error_set(error, "out of memory");
+    context->trust.revoked = revocations_create();
+    return context->trust.revoked != NULL
+               ? tls_trust_load_crl(context->ctx, path, context->trust.revoked, error)
+               : tls_error_set(error, "out of memory");
 }
 
 /*
@@ -213,8 +214,8 @@ struct tls_context *tls_context_create(const struct tls_settings *settings, stru
     } else if (set_client(context, settings, error) &&
                tls_trust_load_ca(context->ctx, settings->ca_file, error) &&
                (settings->crl_file == NULL || tls_context_load_crl(context, settings->crl_file, error)) &&
-               tls_context_set_ocsp(context, settings->ocsp, settings->ca_file, error) &&
-               tls_pins_parse(&context->pins, settings->pins, error) &&
+               tls_trust_set_ocsp(&context->trust, settings->ocsp, settings->ca_file, error) &&
+               tls_pins_parse(&context->trust.pins, settings->pins, error) &&
                set_identities(context, settings, error)) {
         return context;
     }
@@ -235,9 +236,7 @@ void tls_context_unref(struct tls_context *context)
     name_cache_destroy(context->identities);
     name_cache_destroy(context->tickets);
     tls_tickets_destroy(context->given);
-    revocations_destroy(context->revoked);
-    free(context->issuers);
-    free((char *)(uintptr_t)context->ocsp.responder);
+    tls_trust_clear(&context->trust);
     tls_identity_unref(context->shared_identity);
     wolfSSL_CTX_free(context->ctx);
     free(context->server_name);
@@ -271,12 +270,17 @@ int tls_check_pair_with(const char *certificate_file, const char *key_file, cons
 
 const char *tls_context_refuses(const struct tls_context *context, const struct tls_peer *peer)
 {
-    const char *refused = tls_trust_refuses(context->revoked, &context->pins, peer);
-    if (refused != NULL || context->ocsp.mode == OCSP_OFF || !peer->has_certificate)
-        return refused;
-    if (peer->status == NULL)
-        return context->ocsp.mode == OCSP_HARD ? "certificate's status cannot be asked for" : NULL;
-    return ocsp_case_refuses(peer->status, context->ocsp.mode, (int64_t)time(NULL));
+    return tls_trust_judge(&context->trust, peer).why;
+}
+
+enum ocsp_mode tls_context_ocsp(const struct tls_context *context)
+{
+    return context->trust.ocsp.mode;
+}
+
+const struct tls_trust *tls_context_trust(const struct tls_context *context)
+{
+    return &context->trust;
 }
 
 /* ---- sessions ------------------------------------------------------------------------------------------ */

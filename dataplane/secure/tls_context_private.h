@@ -3,10 +3,8 @@
 #ifndef DATAPLANE_SECURE_TLS_CONTEXT_PRIVATE_H
 #define DATAPLANE_SECURE_TLS_CONTEXT_PRIVATE_H
 
-#include "dataplane/secure/revocation.h"
 #include "dataplane/secure/tls_bundle.h"
 #include "dataplane/secure/tls_identity.h"
-#include "dataplane/secure/tls_pin.h"
 #include "dataplane/secure/tls_session_setup.h"
 #include "dataplane/secure/tls_ticket.h"
 
@@ -25,11 +23,7 @@ struct tls_context {
     bool server;
     bool datagrams;                       /* DTLS 1.2 */
     struct tls_identity *shared_identity; /* a client's, when the files are not a pattern */
-    struct revocations *revoked;          /* NULL: no lists */
-    struct tls_pins pins;
-    struct ocsp_policy ocsp; /* its text is the context's */
-    uint8_t *issuers;        /* CA certificates, DER, one behind the other; NULL: nobody's status is asked */
-    size_t issuers_bytes;
+    struct tls_trust trust;
     /* a client */
     char *server_name;
     char *checked_name; /* as wolfSSL writes it: IPv6 addresses are spelled out */
@@ -51,9 +45,5 @@ struct tls_context {
 bool tls_context_set_protocol(struct tls_context *context, bool only_1_3, struct tls_error *error);
 /* The lists of a file: for handshakes, and for asking later. */
 bool tls_context_load_crl(struct tls_context *context, const char *path, struct tls_error *error);
-
-/* Takes the policy on asking for the status of peers; `ca_file` holds whom they come from. */
-bool tls_context_set_ocsp(struct tls_context *context, const struct ocsp_policy *policy, const char *ca_file,
-                          struct tls_error *error);
 
 #endif

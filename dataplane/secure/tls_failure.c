@@ -6,6 +6,7 @@
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include "dataplane/secure/tls_failure.h"
+#include "dataplane/secure/tls_trust.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -118,33 +119,49 @@ static const char *refusal_of(int error, bool server)
     return find(refusals, COUNT(refusals), error);
 }
 
-void tls_failure_from(struct tls_failure *failure, WOLFSSL *ssl, int error, enum tls_verify_note note,
-                      const char *refused, const char *server_name)
+/* A certificate that is not accepted. */
+static bool describe_refusal(struct tls_failure *failure, int error, bool server, const char *server_name,
+                             const struct tls_verification *verification)
 {
-    bool server = wolfSSL_is_server(ssl) == 1;
+    enum tls_verify_note note = verification == NULL ? TLS_VERIFY_NOTE_NONE : verification->note;
     const char *refusal = refusal_of(error, server);
-    if (error == FATAL_ERROR) {
-        from_alert(failure, ssl, server ? "client" : "server");
-        return;
-    }
-    failure->why = STREAM_END_TLS_VERIFY;
-    failure->counter = TLS_FAILED_VERIFY;
     if (error == DOMAIN_NAME_MISMATCH || error == IPADDR_MISMATCH) {
         snprintf(failure->reason, sizeof(failure->reason), "certificate is not for '%.128s'", server_name);
     } else if (refusal != NULL && note == TLS_VERIFY_NOTE_WEAK_SIGNATURE) {
         /* An intermediate that we refuse makes wolfSSL miss the leaf's issuer. */
         snprintf(failure->reason, sizeof(failure->reason), "certificate is signed with SHA-1 or older");
-    } else if (refusal != NULL && note == TLS_VERIFY_NOTE_REFUSED && refused != NULL) {
-        snprintf(failure->reason, sizeof(failure->reason), "%s", refused);
+        failure->alert = TLS_ALERT_BAD_CERTIFICATE;
+    } else if (refusal != NULL && note == TLS_VERIFY_NOTE_REFUSED) {
+        snprintf(failure->reason, sizeof(failure->reason), "%s", verification->refusal.why);
+        failure->alert = (enum tls_alert)verification->refusal.alert;
     } else if (refusal != NULL) {
         snprintf(failure->reason, sizeof(failure->reason), "%s", refusal);
     } else if (error <= ASN_PARSE_E && error >= ASN_ECC_KEY_E) {
         snprintf(failure->reason, sizeof(failure->reason), "certificate cannot be read: %.128s",
                  wc_GetErrorString(error));
     } else {
+        return false;
+    }
+    failure->why = STREAM_END_TLS_VERIFY;
+    failure->counter = TLS_FAILED_VERIFY;
+    return true;
+}
+
+void tls_failure_from(struct tls_failure *failure, WOLFSSL *ssl, int error,
+                      const struct tls_verification *verification, const char *server_name)
+{
+    bool server = wolfSSL_is_server(ssl) == 1;
+    failure->alert = TLS_ALERT_NONE;
+    if (error == FATAL_ERROR) {
+        from_alert(failure, ssl, server ? "client" : "server");
+        return;
+    }
+    failure->alert = tls_alert_of(ssl, error);
+    if (!describe_refusal(failure, error, server, server_name, verification)) {
         failure->why = STREAM_END_TLS_PROTOCOL;
         failure->counter = TLS_FAILED_PROTOCOL;
         snprintf(failure->reason, sizeof(failure->reason), "TLS failed: %.128s",
                  wolfSSL_ERR_reason_error_string((unsigned long)error));
     }
+    tls_alert_send(ssl, failure->alert);
 }

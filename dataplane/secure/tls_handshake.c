@@ -56,6 +56,7 @@ static bool settle_peer(struct tls_job *job)
         return true;
     job->failure = (struct tls_failure){.why = STREAM_END_TLS_VERIFY, .counter = TLS_FAILED_VERIFY};
     snprintf(job->failure.reason, sizeof(job->failure.reason), "client sent no certificate");
+    tls_alert_send(job->ssl, tls_alert_of(job->ssl, NO_PEER_CERT));
     return false;
 }
 
@@ -71,9 +72,9 @@ void tls_job_run(struct tls_job *job)
 {
     job->result = TLS_STEP_FAILED;
     job->verification.note = TLS_VERIFY_NOTE_NONE;
-    job->verification.refusal = NULL;
+    job->verification.refusal = (struct tls_refusal){.why = NULL};
     job->verification.error = 0;
-    job->verification.context = job->context;
+    job->verification.trust = tls_context_trust(job->context);
     if (job->ssl == NULL)
         job->ssl = tls_context_session(job->context, job->has_identity ? job->identity : NULL,
                                        &job->verification, &job->failure);
@@ -94,8 +95,8 @@ void tls_job_run(struct tls_job *job)
     else if (error == WOLFSSL_ERROR_WANT_WRITE)
         job->result = TLS_STEP_WANT_OUTPUT;
     else
-        tls_failure_from(&job->failure, job->ssl, cause_of(job, error), job->verification.note,
-                         job->verification.refusal, tls_context_server_name(job->context));
+        tls_failure_from(&job->failure, job->ssl, cause_of(job, error), &job->verification,
+                         tls_context_server_name(job->context));
     wolfSSL_SetCertCbCtx(job->ssl, NULL);
     wolfSSL_set_ex_data(job->ssl, TLS_VERIFICATION_INDEX, NULL);
     if (job->result == TLS_STEP_FAILED) {

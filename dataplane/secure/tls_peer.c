@@ -2,7 +2,6 @@
 #include "dataplane/secure/tls_peer.h"
 
 #include "dataplane/secure/certificate.h"
-#include "dataplane/secure/ocsp_case.h"
 
 #include <arpa/inet.h>
 #include <stdatomic.h>
@@ -148,7 +147,7 @@ struct tls_peer *tls_peer_ref(struct tls_peer *peer)
 void tls_peer_unref(struct tls_peer *peer)
 {
     if (peer != NULL && atomic_fetch_sub_explicit(&held_of(peer)->refs, 1, memory_order_acq_rel) == 1) {
-        ocsp_case_unref(peer->status);
+        ocsp_chain_clear(&peer->status);
         free(held_of(peer));
     }
 }

@@ -11,17 +11,17 @@
 #ifndef DATAPLANE_SECURE_TLS_PEER_H
 #define DATAPLANE_SECURE_TLS_PEER_H
 
+#include "dataplane/secure/ocsp_chain.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define TLS_PEER_TEXT_MAX 127
 #define TLS_PEER_SANS_MAX 8
-#define TLS_PEER_CHAIN_MAX 8
+#define TLS_PEER_CHAIN_MAX OCSP_CHAIN_MAX
 #define TLS_PEER_KEY_BYTES 16
 #define TLS_PEER_DIGEST_BYTES 32
-
-struct ocsp_case;
 
 struct tls_peer {
     bool has_certificate;
@@ -38,7 +38,7 @@ struct tls_peer {
     /* Issuer and serial number of each certificate that was shown, leaf first: certificate_key(). */
     uint8_t chain[TLS_PEER_CHAIN_MAX][TLS_PEER_KEY_BYTES];
     uint32_t chain_n;
-    struct ocsp_case *status; /* what its issuer's responder says of it: a reference; NULL: nobody asks */
+    struct ocsp_chain status; /* what the responders of its issuers say of it */
 };
 
 /* DER bytes of a chain, leaf first. NULL when a certificate is malformed, the chain is longer than

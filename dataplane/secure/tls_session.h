@@ -124,6 +124,8 @@ extern const struct stream_ops tls_stream_ops;
 
 /* The handshake is done and `ssl` is back: tells the upper side and takes up what has arrived. */
 void tls_stream_open(struct tls_session *session);
+/* The handshake is done and `ssl` is back, but its peer is not wanted: it is told. */
+void tls_stream_refuse(struct tls_session *session, enum tls_alert alert);
 /* Goes on with whatever had to wait: output, then input. */
 void tls_stream_proceed(struct tls_session *session);
 /* Sends bytes of a handshake. */

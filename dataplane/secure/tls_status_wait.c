@@ -16,12 +16,12 @@
 #define ROUND_US 250000u
 #define RENEW_US 2000000u
 
-/* The case of a session's peer when its context wants to know; NULL: it does not. */
-static struct ocsp_case *case_of(const struct tls_session *session)
+/* Whose chain has to be asked about; NULL: nobody's. */
+static const struct ocsp_chain *chain_of(const struct tls_session *session)
 {
     const struct tls_peer *peer = session->verification.peer;
     bool wanted = peer != NULL && peer->has_certificate && tls_context_ocsp(session->context) != OCSP_OFF;
-    return wanted ? peer->status : NULL;
+    return wanted ? &peer->status : NULL;
 }
 
 void tls_session_unask(struct tls_session *session)
@@ -48,22 +48,24 @@ static void open_it(struct tls_session *session, const char *unchecked)
 }
 
 /* `more`: what the responder did; or NULL. */
-static void refuse(struct tls_session *session, const char *why, const char *more)
+static void refuse(struct tls_session *session, const struct tls_refusal *refusal, const char *more)
 {
     struct tls_failure failure = {.why = STREAM_END_TLS_VERIFY, .counter = TLS_FAILED_STATUS};
-    snprintf(failure.reason, sizeof(failure.reason), "%s %s%s%s", session->server ? "client" : "server", why,
-             more == NULL ? "" : ": ", more == NULL ? "" : more);
+    snprintf(failure.reason, sizeof(failure.reason), "%s %s%s%s", session->server ? "client" : "server",
+             refusal->why, more == NULL ? "" : ": ", more == NULL ? "" : more);
     leave(session);
+    tls_stream_refuse(session, (enum tls_alert)refusal->alert);
     tls_session_fail(session, &failure);
 }
 
 /* A verdict is there. */
-static void settle(struct tls_session *session, const struct ocsp_case *c, enum ocsp_status status)
+static void settle(struct tls_session *session, const struct ocsp_chain *chain, enum ocsp_status status)
 {
-    const char *why = tls_context_refuses(session->context, session->verification.peer);
-    const char *more = status == OCSP_FAILED ? atomic_load_explicit(&c->why, memory_order_relaxed) : NULL;
-    if (why != NULL)
-        refuse(session, why, more);
+    struct tls_refusal refusal =
+        tls_trust_judge(tls_context_trust(session->context), session->verification.peer);
+    const char *more = status == OCSP_FAILED ? ocsp_chain_why(chain, (int64_t)time(NULL)) : NULL;
+    if (refusal.why != NULL)
+        refuse(session, &refusal, more);
     else if (status == OCSP_GOOD)
         open_it(session, NULL);
     else
@@ -85,21 +87,22 @@ static void await(struct tls_session *session)
 void tls_session_judge(struct tls_session *session)
 {
     struct tls_worker *worker = session->worker;
-    struct ocsp_case *c = case_of(session);
-    worker->any_status |= c != NULL;
-    enum ocsp_status status = c == NULL ? OCSP_GOOD : ocsp_case_status(c, (int64_t)time(NULL));
-    if (c == NULL) {
-        bool wanted = tls_context_ocsp(session->context) != OCSP_OFF && session->verification.peer != NULL &&
-                      session->verification.peer->has_certificate;
-        open_it(session, wanted ? "the certificate's issuer is not known" : NULL);
-    } else if (status != OCSP_NONE) {
-        settle(session, c, status);
+    int64_t now_s = (int64_t)time(NULL);
+    const struct ocsp_chain *chain = chain_of(session);
+    if (chain == NULL || chain->n == 0) {
+        open_it(session, chain == NULL ? NULL : "the certificate's status cannot be asked for");
+        return;
+    }
+    worker->any_status = true;
+    enum ocsp_status status = ocsp_chain_status(chain, now_s, NULL);
+    if (status != OCSP_NONE) {
+        settle(session, chain, status);
     } else if (worker->config.asker == NULL) {
         await(session);
         tls_session_judge_late(session);
     } else {
         await(session);
-        ocsp_ask(worker->config.asker, c);
+        ocsp_chain_ask(chain, worker->config.asker, now_s);
     }
 }
 
@@ -107,7 +110,9 @@ void tls_session_judge_late(struct tls_session *session)
 {
     tls_session_enter(session);
     if (tls_context_ocsp(session->context) == OCSP_HARD)
-        refuse(session, "certificate's status could not be had in time", NULL);
+        refuse(session,
+               &(struct tls_refusal){"certificate's status could not be had in time", TLS_ALERT_UNKNOWN},
+               NULL);
     else
         open_it(session, "the certificate's status could not be had in time");
     tls_session_leave(session);
@@ -127,16 +132,16 @@ static void look_at_waiting(struct tls_worker *worker)
         worker->asking_left--;
         if (session == NULL)
             break;
-        struct ocsp_case *c = case_of(session);
-        enum ocsp_status status = c == NULL ? OCSP_GOOD : ocsp_case_status(c, now_s);
+        const struct ocsp_chain *chain = chain_of(session);
+        enum ocsp_status status = chain == NULL ? OCSP_GOOD : ocsp_chain_status(chain, now_s, NULL);
         if (status == OCSP_NONE) {
             TAILQ_REMOVE(&worker->asking, session, by_turn);
             TAILQ_INSERT_TAIL(&worker->asking, session, by_turn);
-            ocsp_ask(worker->config.asker, c);
+            ocsp_chain_ask(chain, worker->config.asker, now_s);
             continue;
         }
         tls_session_enter(session);
-        settle(session, c, status);
+        settle(session, chain, status);
         tls_session_leave(session);
     }
 }
@@ -150,9 +155,9 @@ static void renew(struct tls_worker *worker)
             worker->renewing = false;
             return;
         }
-        struct ocsp_case *c = session->state == TLS_STATE_OPEN ? case_of(session) : NULL;
-        if (c != NULL && atomic_load_explicit(&c->due_s, memory_order_relaxed) <= now_s)
-            ocsp_ask(worker->config.asker, c);
+        const struct ocsp_chain *chain = session->state == TLS_STATE_OPEN ? chain_of(session) : NULL;
+        if (chain != NULL)
+            ocsp_chain_renew(chain, worker->config.asker, now_s);
     }
 }
 

@@ -209,8 +209,7 @@ static void read_failed(struct tls_session *session, int result)
         return;
     }
     struct tls_failure failure;
-    tls_failure_from(&failure, session->ssl, error, TLS_VERIFY_NOTE_NONE, NULL,
-                     tls_context_server_name(session->context));
+    tls_failure_from(&failure, session->ssl, error, NULL, tls_context_server_name(session->context));
     tls_session_fail(session, &failure);
 }
 
@@ -324,13 +323,26 @@ static void go_on_reading(struct tls_session *session)
 
 /* ---- events from below --------------------------------------------------------------------------------- */
 
+static void take_over(struct tls_session *session)
+{
+    wolfSSL_SSLSetIORecv(session->ssl, on_receive);
+    wolfSSL_SSLSetIOSend(session->ssl, on_send);
+    wolfSSL_SetIOReadCtx(session->ssl, session);
+    wolfSSL_SetIOWriteCtx(session->ssl, session);
+}
+
+void tls_stream_refuse(struct tls_session *session, enum tls_alert alert)
+{
+    take_over(session);
+    use_keys(session);
+    tls_alert_send(session->ssl, alert);
+    flush_lower(session);
+}
+
 void tls_stream_open(struct tls_session *session)
 {
     WOLFSSL *ssl = session->ssl;
-    wolfSSL_SSLSetIORecv(ssl, on_receive);
-    wolfSSL_SSLSetIOSend(ssl, on_send);
-    wolfSSL_SetIOReadCtx(ssl, session);
-    wolfSSL_SetIOWriteCtx(ssl, session);
+    take_over(session);
     session->state = TLS_STATE_OPEN;
     session->resumed = wolfSSL_session_reused(ssl) != 0;
     session->version = wolfSSL_version(ssl) == TLS1_3_VERSION ? 13 : 12;

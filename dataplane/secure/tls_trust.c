@@ -6,7 +6,6 @@
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
 #include "dataplane/secure/tls_identity.h"
-#include "dataplane/secure/tls_pin.h"
 #include "dataplane/secure/tls_trust.h"
 
 #include <stdio.h>
@@ -126,30 +125,46 @@ static int note_peer(struct tls_verification *verification, const WOLFSSL_X509_S
     verification->peer = tls_peer_of_chain(der, bytes, n);
     if (verification->peer == NULL)
         return 0;
-    if (!verification->peer->may_sign) { /* the library asks for it in TLS 1.2 only */
-        verification->refusal = "certificate's key may not be used to sign";
-    } else if (verification->context != NULL) {
-        verification->peer->status = tls_context_case(verification->context, chain, n);
-        verification->refusal = tls_context_refuses(verification->context, verification->peer);
-    }
-    if (verification->refusal != NULL)
+    const struct tls_trust *trust = verification->trust;
+    if (!verification->peer->may_sign) /* the library asks for it in TLS 1.2 only */
+        verification->refusal =
+            (struct tls_refusal){"certificate's key may not be used to sign", TLS_ALERT_UNSUPPORTED};
+    else if (trust != NULL && !tls_trust_status(trust, chain, n, &verification->peer->status))
+        verification->refusal =
+            (struct tls_refusal){"certificate's issuer was not shown", TLS_ALERT_UNKNOWN_CA};
+    else if (trust != NULL)
+        verification->refusal = tls_trust_judge(trust, verification->peer);
+    if (verification->refusal.why != NULL)
         verification->note = TLS_VERIFY_NOTE_REFUSED;
-    return verification->refusal == NULL;
+    return verification->refusal.why == NULL;
 }
 
-const char *tls_trust_refuses(const struct revocations *revoked, const struct tls_pins *pins,
-                              const struct tls_peer *peer)
+static struct tls_refusal judge_status(const struct tls_trust *trust, const struct tls_peer *peer)
 {
-    if (revocations_hold(revoked, peer))
-        return "certificate has been revoked";
-    return tls_pins_fit(pins, peer) ? NULL : "certificate's key is not the one that is pinned";
+    int64_t now_s = (int64_t)time(NULL);
+    if (peer->status.n == 0 && trust->ocsp.mode == OCSP_HARD)
+        return (struct tls_refusal){"certificate's status cannot be asked for", TLS_ALERT_UNKNOWN};
+    const char *why = ocsp_chain_refuses(&peer->status, trust->ocsp.mode, now_s);
+    bool revoked = ocsp_chain_status(&peer->status, now_s, NULL) == OCSP_REVOKED;
+    return (struct tls_refusal){why, revoked ? TLS_ALERT_REVOKED : TLS_ALERT_UNKNOWN};
+}
+
+struct tls_refusal tls_trust_judge(const struct tls_trust *trust, const struct tls_peer *peer)
+{
+    if (revocations_hold(trust->revoked, peer))
+        return (struct tls_refusal){"certificate has been revoked", TLS_ALERT_REVOKED};
+    if (!tls_pins_fit(&trust->pins, peer))
+        return (struct tls_refusal){"certificate's key is not the one that is pinned", TLS_ALERT_UNKNOWN};
+    if (trust->ocsp.mode == OCSP_OFF || !peer->has_certificate)
+        return (struct tls_refusal){.why = NULL};
+    return judge_status(trust, peer);
 }
 
 void tls_verification_clear(struct tls_verification *verification)
 {
     tls_peer_unref(verification->peer);
     tls_peer_unref(verification->resumed_peer);
-    *verification = (struct tls_verification){.context = NULL};
+    *verification = (struct tls_verification){.trust = NULL};
 }
 
 /* Called for each certificate of a chain, the leaf last. */

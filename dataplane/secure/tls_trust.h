@@ -10,17 +10,33 @@
 #include "dataplane/secure/tls_context.h"
 #include "dataplane/secure/tls_failure.h"
 #include "dataplane/secure/tls_peer.h"
+#include "dataplane/secure/tls_pin.h"
 
 struct WOLFSSL_CTX;
 struct WOLFSSL_X509_STORE_CTX;
 
+/* What one context asks of a peer whose chain is good. */
+struct tls_trust {
+    struct revocations *revoked; /* NULL: no lists */
+    struct tls_pins pins;
+    struct ocsp_policy ocsp; /* its text is the trust's */
+    uint8_t *issuers;        /* CA certificates, DER, one behind the other; NULL: nobody's status is asked */
+    size_t issuers_bytes;
+};
+
+/* Why a peer is refused, and the alert that it is told with (RFC 8446 section 6.2). */
+struct tls_refusal {
+    const char *why; /* a static sentence; NULL: it is not */
+    uint8_t alert;
+};
+
 /* What the verification of one handshake found; the library's callback gets it as wolfSSL_SetCertCbCtx was
  * told. `peer` is a reference, made when the whole chain is good: whoever has the struct gives it back. */
 struct tls_verification {
-    const struct tls_context *context; /* NULL: nothing is asked of tls_context_refuses */
+    const struct tls_trust *trust; /* NULL: nothing more is asked than that the chain is good */
     enum tls_verify_note note;
     int error; /* the library's, of the first certificate that it refused, from the CA down; 0: none */
-    const char *refusal; /* with TLS_VERIFY_NOTE_REFUSED */
+    struct tls_refusal refusal; /* with TLS_VERIFY_NOTE_REFUSED */
     struct tls_peer *peer;
     struct tls_peer *resumed_peer; /* of the ticket that was offered; counts only when it was also accepted */
 };
@@ -28,21 +44,32 @@ struct tls_verification {
 /* Where a session that is in the hands of a handshake keeps it: wolfSSL_set_ex_data. */
 #define TLS_VERIFICATION_INDEX 0
 
-/* The case of a chain's leaf, leaf first, as a context wants its status known: a reference; NULL: it does
- * not, or none can be made. Takes public-key arithmetic: handshake threads. */
-struct ocsp_case *tls_context_case(const struct tls_context *context, const struct der chain[], uint32_t n);
+/* Frees what it holds. */
+void tls_trust_clear(struct tls_trust *trust);
+/* Takes the policy on asking for the status of peers (NULL: nobody is asked); `ca_file` holds whom they come
+ * from. False with `error`. */
+bool tls_trust_set_ocsp(struct tls_trust *trust, const struct ocsp_policy *policy, const char *ca_file,
+                        struct tls_error *error);
+/*
+ * Whom to ask about a chain, leaf first, from the leaf up to a CA of ours. False when the way there cannot be
+ * followed through what the peer has shown: the library, which keeps intermediate CAs that others have shown,
+ * takes that for good. Takes public-key arithmetic: handshake threads.
+ */
+bool tls_trust_status(const struct tls_trust *trust, const struct der shown[], uint32_t n,
+                      struct ocsp_chain *status);
+/* That of a context. */
+const struct tls_trust *tls_context_trust(const struct tls_context *context);
 
 /* Gives its references back. */
 void tls_verification_clear(struct tls_verification *verification);
 
-struct tls_pins;
 /*
- * Why a peer whose chain is good is refused all the same: one of its certificates is in `revoked`, or its key
- * is none of `pins`. NULL when it is not, or a static sentence. The one judge of handshakes and of sessions
- * that live when either changes, over TLS and DTLS. Neither locks nor allocates.
+ * Why a peer whose chain is good is refused all the same: one of its certificates is on a list, its key is
+ * none of those that are pinned, or what is known of its status speaks against it. The one judge of
+ * handshakes and of sessions that live when one of these changes, over TLS and DTLS. Neither locks nor
+ * allocates.
  */
-const char *tls_trust_refuses(const struct revocations *revoked, const struct tls_pins *pins,
-                              const struct tls_peer *peer);
+struct tls_refusal tls_trust_judge(const struct tls_trust *trust, const struct tls_peer *peer);
 
 /* PEM certificates of the CAs. False with `error`. */
 bool tls_trust_load_ca(struct WOLFSSL_CTX *ctx, const char *path, struct tls_error *error);
@@ -52,7 +79,7 @@ bool tls_trust_load_crl(struct WOLFSSL_CTX *ctx, const char *path, struct revoca
                         struct tls_error *error);
 /*
  * The callback of wolfSSL_CTX_set_verify: refuses signatures with SHA-1 or older, which the library takes,
- * and notes who the peer is, and asks tls_context_refuses. It never overrules a refusal.
+ * notes who the peer is, and asks tls_trust_judge. It never overrules a refusal.
  */
 int tls_verify(int accepted, struct WOLFSSL_X509_STORE_CTX *store);
 

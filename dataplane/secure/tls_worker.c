@@ -149,7 +149,7 @@ static void submit(struct tls_session *session, struct tls_job *job)
     job->context = tls_context_ref(session->context);
     job->ssl = session->ssl;
     job->verification = session->verification;
-    session->verification = (struct tls_verification){.context = NULL};
+    session->verification = (struct tls_verification){.trust = NULL};
     job->has_identity = session->has_identity;
     memcpy(job->identity, session->identity, sizeof(job->identity));
     job->in_at = 0;
@@ -213,7 +213,7 @@ static void settle(struct tls_session *session, struct tls_job *job)
     session->ssl = job->ssl;
     job->ssl = NULL;
     session->verification = job->verification;
-    job->verification = (struct tls_verification){.context = NULL};
+    job->verification = (struct tls_verification){.trust = NULL};
     byte_queue_drop(&session->cipher, session->worker->config.chunks, job->in_at);
     tls_stream_send(session, job->out, job->out_bytes);
     if (session->state == TLS_STATE_AWAY) {

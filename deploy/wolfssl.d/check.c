@@ -33,6 +33,9 @@
 #if defined(HAVE_SECURE_RENEGOTIATION) || defined(WOLFSSL_EARLY_DATA) || defined(HAVE_TRUNCATED_HMAC)
 #error "renegotiation, early data or truncated HMAC is compiled in"
 #endif
+#if !defined(WOLFSSL_APP_CERT_ALERT) || !defined(WOLFSSL_HAS_SEND_FATAL_ALERT)
+#error "the library would tell a peer itself why it is refused"
+#endif
 #if defined(WOLFSSL_SESSION_EXPORT) || defined(OPENSSL_EXTRA) || defined(IGNORE_NAME_CONSTRAINTS)
 #error "session export, the OpenSSL layer or lax name constraints are compiled in"
 #endif

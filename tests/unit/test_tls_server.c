@@ -12,6 +12,7 @@ struct client {
     const char *certificate;
     const char *crl_file;
     const char *reason; /* NULL: let in */
+    int alert;          /* that the client is told: RFC 8446 section 6.2; of no certificate in TLS 1.3 */
 };
 
 static const struct client clients[] = {
@@ -21,21 +22,21 @@ static const struct client clients[] = {
     {"through an intermediate CA", "cviasub", NULL, NULL},
     {"good, with a revocation list", "truck-001", "clients.crl", NULL},
     {"through an intermediate CA, with both lists", "cviasub", "clients.crl", NULL},
-    {"no certificate", NULL, NULL, "client sent no certificate"},
-    {"unknown CA", "cstranger", NULL, "issuer is not trusted"},
-    {"self-signed", "cself", NULL, ""},
-    {"expired", "cold", NULL, "certificate has expired"},
-    {"not yet valid", "cearly", NULL, "certificate is not yet valid"},
-    {"made for a server only", "server", NULL, "certificate may not be used for a client"},
-    {"may not sign (RFC 5280 4.2.1.3)", "notsign", NULL, "certificate's key may not be used to sign"},
-    {"RSA-1024 key", "crsa1024", NULL, "certificate's RSA key is shorter than 2048 bits"},
-    {"signed with SHA-1", "csha", NULL, "certificate is signed with SHA-1 or older"},
-    {"intermediate signed with SHA-1", "cviashasub", NULL, "certificate is signed with SHA-1 or older"},
-    {"name constraint of the intermediate (RFC 5280 4.2.1.10)", "cvialimited", NULL, ""},
-    {"revoked", "crevoked", "clients.crl", "certificate has been revoked"},
-    {"its intermediate is revoked", "cviasub", "latest.crl", "certificate has been revoked"},
-    {"no list of its issuer", "cviasub", "later.crl", "no revocation list covers the certificate"},
-    {"the list is out of date", "truck-001", "stale.crl", "revocation list is out of date"},
+    {"no certificate", NULL, NULL, "client sent no certificate", 116},
+    {"unknown CA", "cstranger", NULL, "issuer is not trusted", 48},
+    {"self-signed", "cself", NULL, "", 48},
+    {"expired", "cold", NULL, "certificate has expired", 45},
+    {"not yet valid", "cearly", NULL, "certificate is not yet valid", 45},
+    {"made for a server only", "server", NULL, "certificate may not be used for a client", 43},
+    {"may not sign (RFC 5280 4.2.1.3)", "notsign", NULL, "certificate's key may not be used to sign", 43},
+    {"RSA-1024 key", "crsa1024", NULL, "certificate's RSA key is shorter than 2048 bits", 42},
+    {"signed with SHA-1", "csha", NULL, "certificate is signed with SHA-1 or older", 42},
+    {"intermediate signed with SHA-1", "cviashasub", NULL, "certificate is signed with SHA-1 or older", 42},
+    {"name constraint of the intermediate (RFC 5280 4.2.1.10)", "cvialimited", NULL, "", 42},
+    {"revoked", "crevoked", "clients.crl", "certificate has been revoked", 44},
+    {"its intermediate is revoked", "cviasub", "latest.crl", "certificate has been revoked", 44},
+    {"no list of its issuer", "cviasub", "later.crl", "no revocation list covers the certificate", 46},
+    {"the list is out of date", "truck-001", "stale.crl", "revocation list is out of date", 46},
 };
 
 /* With the intermediate among the CAs: its list cannot be verified otherwise. */
@@ -62,6 +63,13 @@ static bool judge(const struct client *client, bool only_1_2)
     if (client->reason != NULL)
         good =
             good && (client->reason[0] == 0 ? lab->reason[0] != 0 : strcmp(lab->reason, client->reason) == 0);
+    WOLFSSL_ALERT_HISTORY history = {.last_rx = {0}};
+    wolfSSL_get_alert_history(lab->server, &history);
+    int alert = history.last_rx.level == alert_fatal ? history.last_rx.code : 0;
+    int expected = only_1_2 && client->alert == 116 ? 40 : client->alert; /* RFC 5246 section 7.4.6 */
+    good = good && alert == expected;
+    if (!good)
+        fprintf(stderr, "\nalert %d, not %d", alert, expected);
     if (!good)
         fprintf(stderr, "\n%s (%s): opened %d closed %d why %d failed %d reason '%s'\n", client->what,
                 only_1_2 ? "TLS 1.2" : "TLS 1.3", lab->opened, lab->closed, (int)lab->why, lab->server_failed,
