@@ -221,9 +221,26 @@ static void list_json(FILE *out, const struct relay_info *info)
     json_number(&j, "publishes_up", info->publishes_up);
     json_number(&j, "publishes_down", info->publishes_down);
     json_number(&j, "denied", info->denied);
-    json_text(&j, "tls", info->tls);
+    json_text(&j, "tls", info->device_tls);
+    json_text(&j, "upstream", info->upstream);
+    json_text(&j, "upstream_tls", info->upstream_tls);
+    if (info->has_server) {
+        json_text(&j, "server_ip", ip_address_format(&info->server, address));
+        json_number(&j, "server_port", info->server_port);
+    }
     json_close(&j, '}');
     fprintf(out, "%s\n", text);
+}
+
+/* TLS of both sides, the device's first: "-/1.3". */
+static const char *versions(const struct relay_info *info, char to[EVENT_NAME_MAX])
+{
+    const char *const sides[] = {info->device_tls, info->upstream_tls};
+    size_t used = 0;
+    for (int i = 0; i < 2; i++)
+        used += (size_t)snprintf(to + used, EVENT_NAME_MAX - used, "%s%.3s", i == 0 ? "" : "/",
+                                 sides[i][0] == '\0' ? "-" : sides[i]);
+    return to;
 }
 
 static bool list_one(void *owner, const struct relay_info *info)
@@ -250,7 +267,7 @@ static bool list_one(void *owner, const struct relay_info *info)
             : info->version == 3 ? "3.1"
                                  : "-",
             (unsigned long long)info->publishes_up, (unsigned long long)info->publishes_down,
-            (unsigned long long)info->denied, printable(info->tls, names[2], sizeof(names[2])));
+            (unsigned long long)info->denied, versions(info, names[2]));
     return true;
 }
 
@@ -295,9 +312,17 @@ int command_show(struct command *command)
     if (info.origin.has_mac)
         fprintf(command->out, "  mac %02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
                 mac[5]);
-    fprintf(command->out, "\nto        %s port %u\n", ip_address_format(&info.origin.key.local, address),
-            info.origin.key.local_port);
-    fprintf(command->out, "upstream  %s\n", printable(info.tls, text, sizeof(text)));
+    fprintf(command->out, "\nto        %s port %u  %s%s\n",
+            ip_address_format(&info.origin.key.local, address), info.origin.key.local_port,
+            info.device_tls[0] == '\0' ? "plaintext" : "TLS ", info.device_tls);
+    fprintf(command->out, "upstream  %s", printable(info.upstream, text, sizeof(text)));
+    if (info.has_server)
+        fprintf(command->out, "  %s port %u", ip_address_format(&info.server, address), info.server_port);
+    fprintf(command->out, "  %s%s\n",
+            info.upstream[0] == '\0'       ? ""
+            : info.upstream_tls[0] == '\0' ? "plaintext"
+                                           : "TLS ",
+            info.upstream_tls);
     fprintf(command->out, "publishes up %llu  down %llu  denied %llu\n",
             (unsigned long long)info.publishes_up, (unsigned long long)info.publishes_down,
             (unsigned long long)info.denied);

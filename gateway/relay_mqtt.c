@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/relay_mqtt_private.h"
 
+#include "dataplane/secure/tls_stream.h"
+
 #include <stdlib.h>
 #include <sys/random.h>
 
@@ -364,6 +366,31 @@ uint64_t mqtt_relays_buffers_used(const struct mqtt_relays *all)
     return packet_buffers_used(all->buffers);
 }
 
+/* What its two connections are, of a session that has both. */
+static void describe_sides(const struct relay *r, struct relay_info *out)
+{
+    const struct generation *generation = relay_generation(r);
+    if (r->state != RELAY_RUNNING)
+        return;
+    if (r->origin.tls && r->device.stream != NULL)
+        snprintf(out->device_tls, sizeof(out->device_tls), "%s %s", tls_stream_version(r->device.stream),
+                 tls_stream_cipher(r->device.stream));
+    if (r->upstream_tls && r->upstream.stream != NULL)
+        snprintf(out->upstream_tls, sizeof(out->upstream_tls), "%s %s",
+                 tls_stream_version(r->upstream.stream), tls_stream_cipher(r->upstream.stream));
+    for (uint32_t i = 0; i < generation->config->upstreams_n; i++) {
+        const struct config_upstream *upstream = &generation->config->upstreams[i];
+        if (relay_name_digest(upstream->name) != r->upstream_name)
+            continue;
+        event_set_name(out->upstream, sizeof(out->upstream), bytes_of_text(upstream->name));
+        out->has_server = r->dial_generation == generation->number && r->server < upstream->servers_n;
+        if (out->has_server) {
+            memcpy(out->server.bytes, upstream->servers[r->server].address, sizeof(out->server.bytes));
+            out->server_port = upstream->servers[r->server].port;
+        }
+    }
+}
+
 bool mqtt_relays_next(struct mqtt_relays *all, uint32_t *position, struct relay_info *out)
 {
     struct relay *r = slab_next(all->slab, position);
@@ -383,6 +410,7 @@ bool mqtt_relays_next(struct mqtt_relays *all, uint32_t *position, struct relay_
     event_set_name(out->identity, sizeof(out->identity), bytes_of(r->identity.name, r->identity.name_len));
     if (r->named)
         event_set_name(out->role, sizeof(out->role), bytes_of_text(r->identity.role->name));
+    describe_sides(r, out);
     return true;
 }
 

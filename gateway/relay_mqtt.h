@@ -157,7 +157,12 @@ struct relay_info {
     char user[EVENT_NAME_MAX];
     char identity[EVENT_NAME_MAX];
     char role[EVENT_NAME_MAX / 2];
-    char tls[24];
+    char device_tls[48];           /* "1.3 TLS_AES_128_GCM_SHA256"; empty: plaintext */
+    char upstream_tls[48];         /* likewise */
+    char upstream[EVENT_NAME_MAX]; /* its name; empty: not connected to one, or it is not there any more */
+    bool has_server;               /* known while the configuration is the one that it was dialled by */
+    struct ip_address server;
+    uint16_t server_port;
 };
 /* Copies the next session at or after *position; false at the end. On the worker only. */
 bool mqtt_relays_next(struct mqtt_relays *relays, uint32_t *position, struct relay_info *out);
