@@ -83,6 +83,8 @@ struct config_ocsp {
     uint64_t timeout_us;   /* of one question */
 };
 
+enum config_dtls { CONFIG_DTLS_1_2 = 0, CONFIG_DTLS_1_3, CONFIG_DTLS_BOTH };
+
 struct config_listener {
     struct config_origin origin;
     const char *name;
@@ -112,6 +114,7 @@ struct config_listener {
     uint32_t sessions_per_source;   /* 0: unlimited */
     bool tls_1_2;                   /* min_version = "1.2" */
     bool min_version_set;           /* here, not in `tls` */
+    enum config_dtls dtls;          /* versions of DTLS */
     bool resumption;                /* tickets are given */
     uint32_t handshakes_per_source; /* TLS handshakes under way at once */
 };
@@ -160,7 +163,8 @@ struct config_upstream {
     const char *crl;
     uint8_t stapling; /* ocsp = "none", "stapled", "required" */
     struct config_ocsp ocsp;
-    bool tls_1_2; /* min_version = "1.2" */
+    bool tls_1_2;          /* min_version = "1.2" */
+    enum config_dtls dtls; /* not CONFIG_DTLS_BOTH */
     bool resumption;
     uint64_t connect_timeout_us;
     enum cloud_profile profile;

@@ -45,6 +45,9 @@ static const char *const security_words[] = {"none", "tls", "dtls", NULL};
 static const char *const secured_words[] = {"tls", "dtls", NULL};
 static const char *const tls_words[] = {"tls", NULL};
 static const char *const dtls_words[] = {"dtls", NULL};
+/* As enum config_dtls; an upstream has one of the first two. */
+static const char *const dtls_version_words[] = {"1.2", "1.3", "1.2-1.3", NULL};
+static const char *const dtls_one_version_words[] = {"1.2", "1.3", NULL};
 #define SECURED .with = "security", .with_words = secured_words
 static const char *const version_words[] = {"1.3", "1.2", NULL};
 static const char *const listener_auth_words[] = {"cert", "psk", "password", "anonymous", NULL};
@@ -269,6 +272,14 @@ static const struct schema_key listener_keys[] = {
      .words = version_words,
      .example = "\"1.3\"",
      .set = set_listener_version},
+    {.name = "dtls",
+     .with = "security",
+     .with_words = dtls_words,
+     .type = SCHEMA_WORD,
+     .words = dtls_version_words,
+     .fallback = "1.2",
+     .example = "\"1.3\"",
+     SCHEMA_INTO(struct config_listener, dtls)},
     {.name = "resumption",
      .with = "security",
      .with_words = tls_words,
@@ -491,6 +502,14 @@ static const struct schema_key upstream_keys[] = {
      .fallback = "1.3",
      .example = "\"1.3\"",
      .set = set_min_version},
+    {.name = "dtls",
+     .with = "security",
+     .with_words = dtls_words,
+     .type = SCHEMA_WORD,
+     .words = dtls_one_version_words,
+     .fallback = "1.2",
+     .example = "\"1.3\"",
+     SCHEMA_INTO(struct config_upstream, dtls)},
     {.name = "resumption",
      SECURED,
      .type = SCHEMA_FLAG,

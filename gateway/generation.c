@@ -79,13 +79,15 @@ static struct dtls_context *make_dtls_context(const struct config_upstream *upst
     struct tls_settings certificates;
     struct tls_error error = {.text = ""};
     struct ocsp_policy ocsp = listener_context_ocsp(&upstream->ocsp);
-    struct dtls_settings settings = {.psk_file = upstream->psk_file, .psk_id = psk_id};
+    struct dtls_settings settings = {.psk_file = upstream->psk_file,
+                                     .psk_id = psk_id,
+                                     .version = upstream->dtls == CONFIG_DTLS_1_3 ? DTLS_1_3 : DTLS_1_2};
     struct dtls_context *context = NULL;
     if (upstream->psk_file == NULL) {
         if (!fill_settings(upstream, &paths, &certificates, d))
             return NULL;
         certificates.ocsp = &ocsp;
-        settings = (struct dtls_settings){.certificates = &certificates};
+        settings = (struct dtls_settings){.certificates = &certificates, .version = settings.version};
         context = dtls_context_create(&settings, &error);
     } else if (upstream->psk_id == NULL || strchr(upstream->psk_id, '%') != NULL ||
                !path_pattern(upstream->psk_id, psk_id, sizeof(psk_id))) {
@@ -111,7 +113,10 @@ static struct dtls_context *make_listener_dtls(const struct config_listener *lis
         .client_ca_file = listener->client_ca,
         .crl_file = listener->crl,
         .pins = listener->pins,
-        .ocsp = &ocsp};
+        .ocsp = &ocsp,
+        .versions = listener->dtls == CONFIG_DTLS_1_2   ? DTLS_1_2
+                    : listener->dtls == CONFIG_DTLS_1_3 ? DTLS_1_3
+                                                        : DTLS_1_2 | DTLS_1_3};
     if (!generation_check_listener(listener, d))
         return NULL;
     struct dtls_context *context = dtls_server_context_create(&settings, &error);

@@ -95,8 +95,41 @@ static void drop_session(void *kept)
 
 static const struct name_cache_type session_type = {share_session, drop_session};
 
+#ifdef WOLFSSL_DTLS13
+static unsigned int on_psk_1_3(WOLFSSL *ssl, const char *hint, char *identity, unsigned int identity_room,
+                               unsigned char *key, unsigned int key_room, const char **suite)
+{
+    *suite = DTLS13_SUITE_PSK;
+    return on_psk(ssl, hint, identity, identity_room, key, key_room);
+}
+
+/* No authority is known to it and none is asked: whoever shows a certificate instead of the key is refused.
+ */
+static bool set_protocol_1_3(struct dtls_context *context, struct tls_error *error)
+{
+    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfDTLSv1_3_client_method());
+    context->ctx = ctx;
+    if (ctx == NULL)
+        return tls_error_set(error, "out of memory");
+    if (wolfSSL_CTX_set_cipher_list(ctx, DTLS13_SUITE_PSK) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_SetDevId(ctx, crypto_offload_device()) != WOLFSSL_SUCCESS)
+        return tls_error_set(error, "this wolfSSL refuses the DTLS 1.3 parameters");
+    wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER, NULL);
+    wolfSSL_CTX_set_psk_client_tls13_callback(ctx, on_psk_1_3);
+    return true;
+}
+#else
+static bool set_protocol_1_3(struct dtls_context *context, struct tls_error *error)
+{
+    (void)context;
+    return tls_error_set(error, DTLS_NO_1_3);
+}
+#endif
+
 static bool set_protocol(struct dtls_context *context, struct tls_error *error)
 {
+    if (context->versions == DTLS_1_3)
+        return set_protocol_1_3(context, error);
     if (!tls_library_has_psk())
         return tls_error_set(error, DTLS_NO_PSK);
     WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfDTLSv1_2_client_method());
@@ -141,12 +174,16 @@ struct dtls_context *dtls_context_create(const struct dtls_settings *settings, s
         return NULL;
     }
     atomic_init(&context->refs, 1);
+    context->versions = settings->version == 0 ? DTLS_1_2 : settings->version;
     bool good;
-    if (settings->certificates != NULL) {
+    if (context->versions == DTLS_1_3 && !tls_library_has_dtls13()) {
+        good = tls_error_set(error, DTLS_NO_1_3);
+    } else if (settings->certificates != NULL) {
         struct tls_settings own = *settings->certificates;
         const char *const texts[] = {own.server_name, own.certificate_file, own.key_file, own.alpn};
         const char *const files[] = {own.ca_file};
         own.datagrams = true;
+        own.min_version = context->versions == DTLS_1_3 ? TLS_VERSION_1_3 : TLS_VERSION_1_2;
         context->certificates = tls_context_create(&own, error);
         good = context->certificates != NULL && dtls_context_digest(context, texts, 4, files, 1, error);
     } else {
@@ -170,6 +207,7 @@ void dtls_context_unref(struct dtls_context *context)
         return;
     name_cache_destroy(context->sessions);
     wolfSSL_CTX_free(context->ctx);
+    wolfSSL_CTX_free(context->ctx_1_3);
     dtls_keys_destroy(context->keys);
     tls_identity_unref(context->identity);
     tls_trust_clear(&context->own);
@@ -183,6 +221,8 @@ bool dtls_context_same(const struct dtls_context *a, const struct dtls_context *
     char name_a[DTLS_IDENTITY_MAX], name_b[DTLS_IDENTITY_MAX];
     if (a == b)
         return true;
+    if (a != NULL && b != NULL && a->versions != b->versions)
+        return false;
     if (a != NULL && b != NULL && a->certificates != NULL && b->certificates != NULL)
         return memcmp(a->trust, b->trust, sizeof(a->trust)) == 0;
     if (a == NULL || b == NULL || a->psk_id == NULL || b->psk_id == NULL ||
@@ -190,6 +230,11 @@ bool dtls_context_same(const struct dtls_context *a, const struct dtls_context *
         return false;
     const struct dtls_key *key_a = dtls_keys_find(a->keys, name_a), *key_b = dtls_keys_find(b->keys, name_b);
     return key_a != NULL && key_b != NULL && dtls_key_equal(key_a, key_b);
+}
+
+bool dtls_context_speaks(const struct dtls_context *context, enum dtls_versions version)
+{
+    return (context->versions & version) != 0;
 }
 
 uint32_t dtls_context_keys(const struct dtls_context *context)
@@ -227,7 +272,7 @@ struct WOLFSSL *dtls_context_session(struct dtls_context *context, struct dtls_s
         return NULL;
     }
     wolfSSL_set_psk_callback_ctx(ssl, session);
-    WOLFSSL_SESSION *kept = name_cache_take(context->sessions, session->name);
+    WOLFSSL_SESSION *kept = session->version_1_3 ? NULL : name_cache_take(context->sessions, session->name);
     if (kept != NULL) {
         wolfSSL_set_session(ssl, kept);
         wolfSSL_SESSION_free(kept);
@@ -272,8 +317,9 @@ void dtls_context_end(struct dtls_context *context, struct dtls_session *session
                                 session->verification.peer);
         return;
     }
-    WOLFSSL_SESSION *kept =
-        session->keep && context->sessions != NULL ? wolfSSL_get1_session(session->ssl) : NULL;
+    WOLFSSL_SESSION *kept = session->keep && !session->version_1_3 && context->sessions != NULL
+                                ? wolfSSL_get1_session(session->ssl)
+                                : NULL;
     wolfSSL_free(session->ssl); /* first, so that the table gets the only reference */
     if (kept != NULL)
         name_cache_put(context->sessions, session->name, kept, false);

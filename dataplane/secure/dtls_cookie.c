@@ -25,9 +25,13 @@ static bool hmac(const uint8_t secret[DTLS_SECRET_BYTES], const struct dtls_slic
 
 static void make_secret(struct dtls_cookies *cookies, int which, uint64_t period)
 {
-    struct dtls_slice part = {.at = (const uint8_t *)&period, .n = sizeof(period)};
-    if (!hmac(cookies->master, &part, 1, cookies->secret[which]))
+    static const uint8_t label[] = "DTLS 1.3";
+    struct dtls_slice parts[] = {{.at = (const uint8_t *)&period, .n = sizeof(period)},
+                                 {.at = label, .n = sizeof(label)}};
+    if (!hmac(cookies->master, parts, 1, cookies->secret[which]))
         memset(cookies->secret[which], 0, DTLS_SECRET_BYTES);
+    if (!hmac(cookies->master, parts, 2, cookies->secret_1_3[which]))
+        memset(cookies->secret_1_3[which], 0, DTLS_SECRET_BYTES);
 }
 
 static void turn(struct dtls_cookies *cookies, uint64_t now_us)
@@ -84,5 +88,32 @@ const uint8_t *dtls_cookie_check(struct dtls_cookies *cookies, const struct flow
         if (cookie_of(cookies->secret[i], key, hello, cookie) &&
             !tag_differs(cookie, hello->cookie.at, DTLS_COOKIE_BYTES))
             return cookies->secret[i];
+    return NULL;
+}
+
+static bool mac_of(const uint8_t secret[DTLS_SECRET_BYTES], const struct flow_key *key, const uint8_t *at,
+                   size_t n, uint8_t out[DTLS_COOKIE_BYTES])
+{
+    uint8_t peer[DTLS_PEER_BYTES];
+    dtls_peer_bytes(key, peer);
+    const struct dtls_slice parts[] = {{at, n}, {peer, sizeof(peer)}};
+    return hmac(secret, parts, 2, out);
+}
+
+bool dtls_cookie_mac(struct dtls_cookies *cookies, const struct flow_key *key, const uint8_t *at, size_t n,
+                     uint64_t now_us, uint8_t out[DTLS_COOKIE_BYTES])
+{
+    turn(cookies, now_us);
+    return mac_of(cookies->secret_1_3[0], key, at, n, out);
+}
+
+const uint8_t *dtls_cookie_mac_check(struct dtls_cookies *cookies, const struct flow_key *key,
+                                     const uint8_t *at, size_t n, uint64_t now_us)
+{
+    uint8_t mac[DTLS_COOKIE_BYTES];
+    turn(cookies, now_us);
+    for (int i = 0; i < 2; i++)
+        if (mac_of(cookies->secret_1_3[i], key, at, n, mac) && !tag_differs(mac, at + n, DTLS_COOKIE_BYTES))
+            return cookies->secret_1_3[i];
     return NULL;
 }

@@ -106,9 +106,9 @@ static bool take_vector(const uint8_t **p, size_t *n, size_t width, struct dtls_
 
 static bool parse_body(const uint8_t *p, size_t n, struct dtls_hello *out)
 {
-    struct dtls_slice extensions;
     if (n < VERSION_BYTES + DTLS_RANDOM_BYTES || p[0] != VERSION_MAJOR)
         return false;
+    out->body = (struct dtls_slice){.at = p, .n = n};
     out->version = p;
     out->random = p + VERSION_BYTES;
     p += VERSION_BYTES + DTLS_RANDOM_BYTES;
@@ -118,7 +118,7 @@ static bool parse_body(const uint8_t *p, size_t n, struct dtls_hello *out)
         out->suites.n == 0 || out->suites.n % 2 != 0 || !take_vector(&p, &n, 1, &out->compression) ||
         out->compression.n == 0)
         return false;
-    return n == 0 || (take_vector(&p, &n, 2, &extensions) && n == 0);
+    return n == 0 || (take_vector(&p, &n, 2, &out->extensions) && n == 0);
 }
 
 enum dtls_hello_form dtls_hello_parse(const uint8_t *datagram, size_t n, struct dtls_hello *out)
@@ -165,4 +165,12 @@ void dtls_hello_verify(const struct dtls_hello *hello, const uint8_t cookie[DTLS
     memcpy(p, version_1_0, VERSION_BYTES);
     p[VERSION_BYTES] = DTLS_COOKIE_BYTES;
     memcpy(p + VERSION_BYTES + 1, cookie, DTLS_COOKIE_BYTES);
+}
+
+void dtls_alert(const struct dtls_hello *hello, uint8_t alert, uint8_t out[DTLS_ALERT_BYTES])
+{
+    const uint8_t front[3] = {DTLS_CONTENT_ALERT, 0xFE, 0xFD}, back[4] = {0, 2, 2, alert};
+    memcpy(out, front, sizeof(front));
+    memcpy(out + 3, hello->record + 3, 8);
+    memcpy(out + 11, back, sizeof(back));
 }

@@ -87,6 +87,8 @@ struct dtls_hello {
     struct dtls_slice cookie;
     struct dtls_slice suites;
     struct dtls_slice compression;
+    struct dtls_slice extensions; /* what is in the list of them */
+    struct dtls_slice body;       /* all of the message behind its header */
 };
 
 enum dtls_hello_form {
@@ -102,5 +104,13 @@ enum dtls_hello_form dtls_hello_parse(const uint8_t *datagram, size_t n, struct 
 /* The answer that asks for `cookie`; with the record number of the ClientHello (s.4.2.1). */
 void dtls_hello_verify(const struct dtls_hello *hello, const uint8_t cookie[DTLS_COOKIE_BYTES],
                        uint8_t out[DTLS_HELLO_VERIFY_BYTES]);
+
+#define DTLS_ALERT_BYTES (DTLS_RECORD_HEADER_BYTES + 2)
+#define DTLS_ALERT_HANDSHAKE 40
+#define DTLS_ALERT_ILLEGAL 47
+#define DTLS_ALERT_VERSION 70
+
+/* Tells a client that its ClientHello leads nowhere; with its record number, for nothing is kept. */
+void dtls_alert(const struct dtls_hello *hello, uint8_t alert, uint8_t out[DTLS_ALERT_BYTES]);
 
 #endif

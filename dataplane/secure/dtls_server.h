@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * DTLS 1.2 toward clients (B2, A5, E4): which datagram belongs to whose session, and who may begin one.
+ * DTLS toward clients (B2, A5, E4): which datagram belongs to whose session, and who may begin one.
  *
- *   ClientHello --no cookie--> HelloVerifyRequest, nothing is kept
+ *   ClientHello --no cookie--> HelloVerifyRequest, in 1.3 HelloRetryRequest, nothing is kept
  *   ClientHello --our cookie--> caps, admit --> a handshake (dtls_stream.h) --> opened: a session
  *   anything else --> the session of that address, or dropped
  *
  * Nothing is kept of an address until it has returned a cookie (dtls_cookie.h), whatever the ClientHello asks
  * for: a session that it would resume is no exception, for none is resumed. A HelloVerifyRequest is shorter
- * than any ClientHello that it answers. A ClientHello in fragments, which the library would not take, is put
+ * than any ClientHello that it answers; a HelloRetryRequest at most three times as long, and shorter than any
+ * with a key share. A ClientHello in fragments, which the library would not take, is put
  * together in one of 64 places that the oldest leaves, and goes on as if it had come whole.
  *
  * An endpoint is a client's address and port with at most two sessions: an open one, and one whose handshake
@@ -36,6 +37,8 @@ struct dtls_endpoint;
     DTLS_SERVER_COUNTER(COOKIES, "cookies-asked")                                                            \
     DTLS_SERVER_COUNTER(FRAGMENTS, "hello-fragments")                                                        \
     DTLS_SERVER_COUNTER(BROKEN, "malformed-hellos")                                                          \
+    DTLS_SERVER_COUNTER(VERSION, "other-version")                                                            \
+    DTLS_SERVER_COUNTER(NOTHING, "nothing-in-common")                                                        \
     DTLS_SERVER_COUNTER(NOBODY, "records-of-nobody")                                                         \
     DTLS_SERVER_COUNTER(BEGUN, "handshakes-begun")                                                           \
     DTLS_SERVER_COUNTER(OPENED, "sessions-opened")                                                           \

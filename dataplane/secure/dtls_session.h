@@ -29,11 +29,17 @@ struct WOLFSSL_CTX;
     "certificates"
 #define DTLS_WAIT_MAX 8 /* datagrams that a session may have waiting */
 
+#define DTLS_NO_1_3                                                                                          \
+    "this wolfSSL has no DTLS 1.3; build it with deploy/wolfssl, or another one for -Dwolfssl, or write "    \
+    "dtls = \"1.2\""
+
 struct dtls_context {
     atomic_uint refs;
     bool server;
-    struct WOLFSSL_CTX *ctx; /* NULL for a client with certificates */
-    struct dtls_keys *keys;  /* NULL: none */
+    unsigned versions;           /* enum dtls_versions */
+    struct WOLFSSL_CTX *ctx;     /* NULL for a client with certificates, and where no 1.2 is spoken */
+    struct WOLFSSL_CTX *ctx_1_3; /* of a server; NULL: no 1.3 */
+    struct dtls_keys *keys;      /* NULL: none */
     char *psk_id;
     struct name_cache *sessions;      /* of a client with keys */
     struct tls_context *certificates; /* of a client */
@@ -73,12 +79,6 @@ struct dtls_worker {
     uint64_t status_refused, status_unchecked;
 };
 
-/* What a session with a client of ours is made with, until it is. */
-struct dtls_birth {
-    uint8_t peer[DTLS_PEER_BYTES];
-    uint8_t secret[DTLS_SECRET_BYTES];
-};
-
 /*
  * The last flight of a handshake, when it was ours: nobody acknowledges it, so it is kept until a message of
  * the peer shows that it has come, and sent again as it was when the peer repeats its own (RFC 6347 s.4.2.4).
@@ -107,15 +107,19 @@ struct dtls_session {
     TAILQ_ENTRY(dtls_session) by_status; /* in worker->asking or worker->watched */
     const char *unchecked;               /* why it passed without a status; NULL: it did not */
     struct tls_peer *peer;               /* of a client of ours, once its session is open */
-    struct dtls_birth *birth;            /* NULL once it has been used */
+    struct dtls_birth *birth;            /* NULL once it has been used, and toward servers */
     struct dtls_flight *flight;
-    uint32_t index; /* of its keys in the worker's cache */
+    uint32_t index;  /* of its keys in the worker's cache */
+    uint64_t now_us; /* of the last call: when something that is to be sent again was sent */
     uint16_t datagram_max;
     uint16_t message_max;
+    uint16_t suite; /* of a client of ours that speaks 1.3 */
     uint8_t waiting_n;
     uint8_t retries;
     uint8_t depth; /* calls under way on it */
     bool server;
+    bool version_1_3;
+    bool fresh;    /* of a client of ours: nothing has come for it yet */
     bool threaded; /* handshakes on threads */
     bool away;     /* a thread has it */
     bool open;
@@ -160,6 +164,9 @@ static inline const char *dtls_session_server_name(const struct dtls_session *se
     return session->context->certificates != NULL ? tls_context_server_name(session->context->certificates)
                                                   : session->name;
 }
+
+/* Suites with a key, for 1.3: the digest of a key without one of its own is SHA-256 (RFC 8446 s.4.2.11). */
+#define DTLS13_SUITE_PSK "TLS13-AES128-GCM-SHA256"
 
 /* ---- dtls_stream.c ----------------------------------------------------------------------------------------
  */

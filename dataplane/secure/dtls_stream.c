@@ -6,6 +6,7 @@
 #include <wolfssl/wolfio.h>
 
 #include "dataplane/secure/crypto_offload.h"
+#include "dataplane/secure/dtls13_record.h"
 #include "dataplane/secure/dtls_session.h"
 #include "dataplane/secure/ocsp_asker.h"
 #include "dataplane/slab.h"
@@ -172,6 +173,10 @@ void dtls_session_set_up(struct dtls_session *session)
     session->verification.trust = dtls_context_trust(session->context);
     wolfSSL_SetCertCbCtx(session->ssl, &session->verification);
     wolfSSL_dtls_set_using_nonblock(session->ssl, 1);
+#ifdef WOLFSSL_DTLS13
+    /* at once, for what is acknowledged late is sent again, and there is no second timer here for it */
+    wolfSSL_dtls13_set_send_more_acks(session->ssl, 1);
+#endif
 #ifdef WOLFSSL_DTLS_MTU
     wolfSSL_dtls_set_mtu(session->ssl, session->datagram_max);
 #endif /* Debian's library cannot be told: its records fit 1,400 bytes, and IP cuts what does not */
@@ -207,7 +212,7 @@ static void flight_again(struct dtls_session *session)
 
 int dtls_session_step(struct dtls_session *session)
 {
-    if (session->flight == NULL)
+    if (session->flight == NULL && !session->version_1_3) /* there the last flight is acknowledged */
         session->flight = malloc(sizeof(*session->flight));
     if (session->flight != NULL)
         memset(session->flight, 0, offsetof(struct dtls_flight, at));
@@ -241,6 +246,26 @@ void dtls_session_opened(struct dtls_session *session)
     session->handler->opened(session->owner);
 }
 
+/* An open session of 1.3 has something under way at times that wants to be acknowledged: a KeyUpdate. */
+static void watch(struct dtls_session *session)
+{
+#ifdef WOLFSSL_DTLS13
+    bool pending = session->open && !session->doomed && session->version_1_3 &&
+                   wolfSSL_dtls13_has_pending_msg(session->ssl) != 0;
+    if (pending == (session->due_us != UINT64_MAX) || !session->version_1_3 || !session->open)
+        return;
+    if (pending)
+        arm(session, session->now_us);
+    else
+        session->due_us = UINT64_MAX;
+    session->retries = 0;
+    if (session->handler->armed != NULL)
+        session->handler->armed(session->owner);
+#else
+    (void)session;
+#endif
+}
+
 static void shake_hands(struct dtls_session *session, uint64_t now_us)
 {
     int error = dtls_session_step(session);
@@ -271,7 +296,7 @@ static void read_messages(struct dtls_session *session, uint32_t records)
     }
 }
 
-static struct dtls_session *make(struct dtls_worker *worker, struct dtls_context *context,
+static struct dtls_session *make(struct dtls_worker *worker, struct dtls_context *context, bool version_1_3,
                                  const struct ip_address *source, uint16_t datagram_max,
                                  const struct dtls_handler *handler, void *owner)
 {
@@ -288,7 +313,9 @@ static struct dtls_session *make(struct dtls_worker *worker, struct dtls_context
     session->datagram_max = datagram_max;
     session->message_max = (uint16_t)(datagram_max - DTLS_RECORD_OVERHEAD);
     session->server = context->server;
-    session->threaded = worker->pool != NULL && (context->certificates != NULL || context->identity != NULL);
+    session->version_1_3 = version_1_3;
+    session->threaded =
+        worker->pool != NULL && (version_1_3 || context->certificates != NULL || context->identity != NULL);
     session->context = dtls_context_ref(context);
     session->turn.line = fair_queue_line(&worker->queue, source);
     STAILQ_INIT(&session->waiting);
@@ -315,7 +342,8 @@ struct dtls_session *dtls_connect(struct dtls_worker *worker, struct dtls_contex
                                   uint16_t datagram_max, const struct dtls_handler *handler, void *owner,
                                   uint64_t now_us, struct tls_error *error)
 {
-    struct dtls_session *session = make(worker, context, source, datagram_max, handler, owner);
+    bool version_1_3 = context != NULL && dtls_context_speaks(context, DTLS_1_3);
+    struct dtls_session *session = make(worker, context, version_1_3, source, datagram_max, handler, owner);
     snprintf(error->text, sizeof(error->text), "no memory, context or room for DTLS");
     if (session == NULL)
         return NULL;
@@ -336,22 +364,21 @@ struct dtls_session *dtls_connect(struct dtls_worker *worker, struct dtls_contex
 }
 
 struct dtls_session *dtls_accept(struct dtls_worker *worker, struct dtls_context *context,
-                                 const struct ip_address *source, const uint8_t peer[DTLS_PEER_BYTES],
-                                 const uint8_t secret[DTLS_SECRET_BYTES], uint16_t datagram_max,
-                                 const struct dtls_handler *handler, void *owner)
+                                 const struct ip_address *source, const struct dtls_birth *birth,
+                                 uint16_t datagram_max, const struct dtls_handler *handler, void *owner)
 {
     struct tls_error error;
-    struct dtls_session *session = make(worker, context, source, datagram_max, handler, owner);
-    struct dtls_birth *birth = session == NULL ? NULL : calloc(1, sizeof(*birth));
+    struct dtls_session *session =
+        make(worker, context, birth->suite != 0, source, datagram_max, handler, owner);
     if (session == NULL)
         return NULL;
     dtls_session_enter(session);
-    if (birth != NULL) {
-        memcpy(birth->peer, peer, sizeof(birth->peer));
-        memcpy(birth->secret, secret, sizeof(birth->secret));
-    }
-    session->birth = birth;
-    bool good = birth != NULL && (session->threaded || begin_here(session, &error));
+    session->suite = birth->suite;
+    session->fresh = true;
+    session->birth = malloc(sizeof(*birth));
+    if (session->birth != NULL)
+        *session->birth = *birth;
+    bool good = session->birth != NULL && (session->threaded || begin_here(session, &error));
     session->ended = session->doomed = !good;
     return dtls_session_leave(session) ? session : NULL;
 }
@@ -376,10 +403,24 @@ void dtls_session_drop(struct dtls_session *session)
     dtls_session_close(session);
 }
 
+static enum dtls_verdict judge(const struct dtls_session *session, const uint8_t *datagram, size_t n,
+                               uint32_t *records)
+{
+    if (!session->version_1_3)
+        return dtls_datagram_judge(datagram, n, session->open || session->asking, records);
+    /* the second ClientHello that it begins with has been looked at */
+    if (session->server && !session->open && session->fresh)
+        return DTLS_DATAGRAM_GOOD;
+    struct dtls13_view view = {.server = session->server, .open = session->open || session->asking};
+    return dtls13_datagram_good(datagram, n, &view, records) ? DTLS_DATAGRAM_GOOD : DTLS_DATAGRAM_DROP;
+}
+
 static void input(struct dtls_session *session, const uint8_t *datagram, size_t n, uint64_t now_us)
 {
-    uint32_t records;
-    enum dtls_verdict verdict = dtls_datagram_judge(datagram, n, session->open || session->asking, &records);
+    uint32_t records = 1;
+    enum dtls_verdict verdict = judge(session, datagram, n, &records);
+    session->fresh = false;
+    session->now_us = now_us;
     if (verdict == DTLS_DATAGRAM_AGAIN)
         flight_again(session);
     if (verdict != DTLS_DATAGRAM_GOOD)
@@ -401,6 +442,7 @@ static void input(struct dtls_session *session, const uint8_t *datagram, size_t 
         read_messages(session, records);
     session->wire = NULL;
     session->wire_bytes = 0;
+    watch(session);
 }
 
 void dtls_session_input(struct dtls_session *session, const uint8_t *datagram, size_t n, uint64_t now_us)
@@ -491,6 +533,7 @@ bool dtls_session_write(struct dtls_session *session, const uint8_t *message, si
         return false;
     dtls_session_enter(session);
     int written = wolfSSL_write(session->ssl, message, (int)n);
+    watch(session);
     return dtls_session_leave(session) && written == (int)n;
 }
 
@@ -499,13 +542,15 @@ void dtls_session_fire(struct dtls_session *session, uint64_t now_us)
     if (session->due_us > now_us || session->ended)
         return;
     dtls_session_enter(session);
+    session->now_us = now_us;
     if (session->asking) {
         dtls_status_late(session);
         take_waiting(session, now_us);
     } else if (++session->retries > RETRIES_MAX) {
-        dtls_session_end(session, DTLS_END_SILENT,
-                         session->server ? "the client does not finish the DTLS handshake"
-                                         : "the server does not answer the DTLS handshake");
+        dtls_session_end(session, session->open ? DTLS_END_ERROR : DTLS_END_SILENT,
+                         session->open     ? "new keys are not acknowledged"
+                         : session->server ? "the client does not finish the DTLS handshake"
+                                           : "the server does not answer the DTLS handshake");
     } else if (session->ssl == NULL) {
         dtls_job_submit(session);
     } else if (wolfSSL_dtls_got_timeout(session->ssl) != WOLFSSL_SUCCESS) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * DTLS 1.2 sessions over datagrams that the caller carries (B2, B3, E7): as a client of an upstream, and the
- * single session of a client of ours (dtls_server.h decides which of those there may be).
+ * DTLS 1.2 and 1.3 sessions over datagrams that the caller carries (B2, B3, E7): as a client of an upstream,
+ * and the single session of a client of ours (dtls_server.h decides which of those there may be). 1.3 where
+ * the library has it (docs/adr/0013-dtls13.md).
  *
  * A session is fed with the datagrams that came from the peer and hands out those that are to be sent; it
  * opens no socket and reads no clock. It retransmits its flights of the handshake on its own timer, which the
@@ -17,8 +18,10 @@
  * proved anew.
  *
  * Suites: PSK with AES-128-CCM-8 (RFC 7252 s.9.1.3.1), AES-128-GCM and AES-256-GCM; with certificates
- * ECDHE with AES-GCM, ChaCha20-Poly1305, AES-CCM and AES-128-CCM-8 (s.9.1.3.3). AEAD only. A context may be
- * used by any thread; sessions belong to one worker.
+ * ECDHE with AES-GCM, ChaCha20-Poly1305, AES-CCM and AES-128-CCM-8 (s.9.1.3.3). AEAD only. In 1.3 those of
+ * dtls13_hello.h, with a key psk_dhe_ke and AES-128-GCM; never early data, never a ticket, so that each
+ * handshake there is a full one; and it costs a Diffie-Hellman with a key too, so that it runs on a thread.
+ * A context may be used by any thread; sessions belong to one worker.
  */
 #ifndef DATAPLANE_SECURE_DTLS_STREAM_H
 #define DATAPLANE_SECURE_DTLS_STREAM_H
@@ -40,10 +43,14 @@ struct dtls_worker;
 struct dtls_session;
 struct handshake_pool;
 
+/* Bits of what may be spoken. */
+enum dtls_versions { DTLS_1_2 = 1, DTLS_1_3 = 2 };
+
 struct dtls_settings {
     const char *psk_file;
     const char *psk_id; /* template: "%s" once is replaced by the identity of the client, or none */
     const struct tls_settings *certificates; /* instead of the two */
+    enum dtls_versions version;              /* one of them; 0: 1.2 */
 };
 
 /* NULL when it cannot be used, with the reason (file and line for a bad line of the key file). */
@@ -57,6 +64,7 @@ struct dtls_server_settings {
     const char *crl_file;           /* or NULL */
     const char *pins;               /* of clients' keys, as tls_settings.pins; NULL: any */
     const struct ocsp_policy *ocsp; /* what is asked about clients' certificates; NULL: nothing */
+    unsigned versions;              /* enum dtls_versions; 0: 1.2 alone */
 };
 
 /* What a listener takes clients with: keys, certificates, or both. Otherwise as dtls_context_create. */
@@ -70,9 +78,10 @@ void dtls_context_unref(struct dtls_context *context);
  * lie are the same. */
 bool dtls_context_same(const struct dtls_context *a, const struct dtls_context *b, const char *identity);
 /* Why an open session of a client may not stay when `next`, which may be its own, is in force: another key,
- * other issuers, or a certificate that is revoked or whose status is not good any more. NULL when it may, or
- * a static sentence. */
+ * other issuers, a version that is not spoken any more, or a certificate that is revoked or whose status is
+ * not good any more. NULL when it may, or a static sentence. */
 const char *dtls_context_refuses(const struct dtls_context *next, const struct dtls_session *session);
+bool dtls_context_speaks(const struct dtls_context *context, enum dtls_versions version);
 uint32_t dtls_context_keys(const struct dtls_context *context);
 
 enum dtls_end {
@@ -116,14 +125,20 @@ struct dtls_session *dtls_connect(struct dtls_worker *worker, struct dtls_contex
                                   const char *identity, const struct ip_address *source,
                                   uint16_t datagram_max, const struct dtls_handler *handler, void *owner,
                                   uint64_t now_us, struct tls_error *error);
+/* What a session with a client of ours is made with. */
+struct dtls_birth {
+    uint8_t peer[DTLS_PEER_BYTES];
+    uint8_t secret[DTLS_SECRET_BYTES]; /* that its cookie was made with */
+    uint16_t suite;                    /* the one that its cookie says, of 1.3; 0: DTLS 1.2 */
+};
+
 /*
- * A session with a client of ours at `peer`, whose address is `source`, whose ClientHello had a cookie made
- * with `secret`; that datagram is its first input. NULL without memory.
+ * A session with a client of ours, whose address is `source`, whose ClientHello had a good cookie; that
+ * datagram is its first input. NULL without memory.
  */
 struct dtls_session *dtls_accept(struct dtls_worker *worker, struct dtls_context *context,
-                                 const struct ip_address *source, const uint8_t peer[DTLS_PEER_BYTES],
-                                 const uint8_t secret[DTLS_SECRET_BYTES], uint16_t datagram_max,
-                                 const struct dtls_handler *handler, void *owner);
+                                 const struct ip_address *source, const struct dtls_birth *birth,
+                                 uint16_t datagram_max, const struct dtls_handler *handler, void *owner);
 /* Says goodbye if it is open, and frees it. May be called from within a handler. */
 void dtls_session_close(struct dtls_session *session);
 /* The same without a word: the peer has forgotten it. */

@@ -75,13 +75,14 @@ bool tls_context_set_protocol(struct tls_context *context, bool only_1_3, struct
 {
     int groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1}; /* the share that is sent is of the first */
     WOLFSSL_CTX *ctx = context->ctx;
-    const char *suites = context->datagrams ? TLS_SUITES_DTLS
-                         : only_1_3         ? TLS_SUITES_1_3
-                                            : TLS_SUITES_1_3 TLS_SUITES_1_2;
+    bool datagrams_1_2 = context->datagrams && !only_1_3;
+    const char *suites = datagrams_1_2 ? TLS_SUITES_DTLS
+                         : only_1_3    ? TLS_SUITES_1_3
+                                       : TLS_SUITES_1_3 TLS_SUITES_1_2;
     if ((!only_1_3 && !context->datagrams &&
          wolfSSL_CTX_SetMinVersion(ctx, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) ||
         wolfSSL_CTX_set_cipher_list(ctx, suites) != WOLFSSL_SUCCESS ||
-        (!context->datagrams && wolfSSL_CTX_set_groups(ctx, groups, 2) != WOLFSSL_SUCCESS) ||
+        (!datagrams_1_2 && wolfSSL_CTX_set_groups(ctx, groups, 2) != WOLFSSL_SUCCESS) ||
         wolfSSL_CTX_SetMinRsaKey_Sz(ctx, 2048) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetMinEccKey_Sz(ctx, 256) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetDevId(ctx, crypto_offload_device()) != WOLFSSL_SUCCESS ||
@@ -112,17 +113,27 @@ bool tls_context_load_crl(struct tls_context *context, const char *path, struct 
 
 static bool resumes(const struct tls_settings *settings)
 {
+    bool only_1_3 = settings->min_version == TLS_VERSION_1_3;
     return settings->resumption &&
-           (RESUMES_1_2 || settings->datagrams || settings->min_version == TLS_VERSION_1_3);
+           (settings->datagrams ? !only_1_3 : RESUMES_1_2 || only_1_3); /* nothing of DTLS 1.3 is */
+}
+
+static WOLFSSL_METHOD *client_method(bool datagrams, bool only_1_3)
+{
+#ifdef WOLFSSL_DTLS13
+    if (datagrams && only_1_3)
+        return wolfDTLSv1_3_client_method();
+#endif
+    return datagrams  ? wolfDTLSv1_2_client_method()
+           : only_1_3 ? wolfTLSv1_3_client_method()
+                      : wolfSSLv23_client_method();
 }
 
 static bool set_client(struct tls_context *context, const struct tls_settings *settings,
                        struct tls_error *error)
 {
-    bool only_1_3 = settings->min_version == TLS_VERSION_1_3 && !settings->datagrams;
-    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(settings->datagrams ? wolfDTLSv1_2_client_method()
-                                       : only_1_3          ? wolfTLSv1_3_client_method()
-                                                           : wolfSSLv23_client_method());
+    bool only_1_3 = settings->min_version == TLS_VERSION_1_3;
+    WOLFSSL_CTX *ctx = wolfSSL_CTX_new(client_method(settings->datagrams, only_1_3));
     context->ctx = ctx;
     if (ctx == NULL)
         return tls_error_set(error, "out of memory");

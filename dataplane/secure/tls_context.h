@@ -54,7 +54,7 @@ struct tls_settings {
     enum tls_stapling stapling;
     const struct ocsp_policy *ocsp; /* what is asked of the issuer's responder; NULL: nothing */
     bool resumption;                /* keep session tickets per identity; not where TLS 1.2 is allowed */
-    bool datagrams;                 /* DTLS 1.2, whatever min_version says */
+    bool datagrams;                 /* DTLS: 1.2, or with min_version 1.3 that alone, never resumed */
 };
 
 /*
@@ -86,6 +86,9 @@ const char *tls_library_facts(void);
 /* Whether it has the suites with a key and nothing else that CoAP devices speak (RFC 7252 s.9.1.3.1):
  * Debian's binary has not. */
 bool tls_library_has_psk(void);
+/* Whether it has DTLS 1.3, and its connection ids. */
+bool tls_library_has_dtls13(void);
+bool tls_library_has_connection_ids(void);
 
 /* A client context. NULL with `error` when a file cannot be read or does not hold what it should. */
 struct tls_context *tls_context_create(const struct tls_settings *settings, struct tls_error *error);

@@ -15,16 +15,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#ifdef WOLFSSL_DTLS13
-#define HAS_DTLS13 "yes"
-#else
-#define HAS_DTLS13 "no"
-#endif
-#ifdef WOLFSSL_DTLS_CID
-#define HAS_CID "yes"
-#else
-#define HAS_CID "no"
-#endif
 #ifdef HAVE_OCSP
 #define HAS_OCSP "yes"
 #else
@@ -87,13 +77,32 @@ bool tls_library_has_psk(void)
            strstr(suites, ":PSK-AES128-CCM-8") != NULL;
 }
 
+bool tls_library_has_dtls13(void)
+{
+#if defined(WOLFSSL_DTLS13) && defined(WOLFSSL_SEND_HRR_COOKIE)
+    return true;
+#else
+    return false;
+#endif
+}
+
+bool tls_library_has_connection_ids(void)
+{
+#if defined(WOLFSSL_DTLS13) && defined(WOLFSSL_DTLS_CID)
+    return true;
+#else
+    return false;
+#endif
+}
+
 const char *tls_library_facts(void)
 {
     static char facts[320];
     snprintf(facts, sizeof(facts),
              "wolfSSL %s (built with %s), TLS 1.3 yes, DTLS 1.3 %s, connection ids %s, DTLS 1.2 with PSK %s, "
              "TLS 1.3 key log %s, CRL %s, OCSP %s, records by %s",
-             wolfSSL_lib_version(), LIBWOLFSSL_VERSION_STRING, HAS_DTLS13, HAS_CID,
-             tls_library_has_psk() ? "yes" : "no", HAS_KEY_LOG, HAS_CRL, HAS_OCSP, crypto_offload_text());
+             wolfSSL_lib_version(), LIBWOLFSSL_VERSION_STRING, tls_library_has_dtls13() ? "yes" : "no",
+             tls_library_has_connection_ids() ? "yes" : "no", tls_library_has_psk() ? "yes" : "no",
+             HAS_KEY_LOG, HAS_CRL, HAS_OCSP, crypto_offload_text());
     return facts;
 }

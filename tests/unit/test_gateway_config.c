@@ -866,6 +866,13 @@ static void dtls_listeners(void)
         {DATAPLANE LISTENERS UPSTREAMS_COAP(
              "security = \"dtls\"; psk_id = \"x\"; psk_file = \"tls/probes.psk\"; pin = \"" SOME_PIN "\";"),
          "upstream 'broker' has a PSK, and no certificate to pin; remove 'pin'\n"},
+        {COAPS("psk_file = \"tls/probes.psk\"; dtls = \"1.1\";"),
+         "'dtls' in listener 'coaps' is \"1.1\", which it cannot be; did you mean \"1.2\"?"},
+        {DATAPLANE LISTENERS UPSTREAMS_COAP(
+             "security = \"dtls\"; psk_id = \"x\"; psk_file = \"tls/probes.psk\"; dtls = \"1.2-1.3\";"),
+         "'dtls' in upstream 'broker' is \"1.2-1.3\", which it cannot be; "},
+        {DATAPLANE LISTENERS UPSTREAMS_COAP("security = \"none\"; dtls = \"1.3\";"),
+         "'dtls' in upstream 'broker' has no use with security = \"none\"; remove "},
         {COAPS("psk_file = \"tls/probes.psk\"; auth = \"pks\";"),
          "write \"cert\", \"psk\", \"password\" or \"anonymous\""},
     };
@@ -878,7 +885,7 @@ static void dtls_listeners(void)
         "sallyport.conf",
         COAPS("psk_file = \"tls/probes.psk\"; certificate = \"tls/ca.pem\"; "
               "key = \"tls/ca.pem\"; client_ca = \"tls/ca.pem\"; crl = \"tls/ca.pem\"; pin = [ \"" SOME_PIN
-              "\", \"" SOME_PIN "\" ];"));
+              "\", \"" SOME_PIN "\" ]; dtls = \"1.2-1.3\";"));
     struct diagnostics *d = diagnostics_create();
     struct gateway_config *c = gateway_config_load(rig_path("sallyport.conf"), d);
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
@@ -886,6 +893,8 @@ static void dtls_listeners(void)
     CU_ASSERT_STRING_EQUAL(c->listeners[0].psk_file, rig_path("tls/probes.psk"));
     CU_ASSERT_STRING_EQUAL(c->listeners[0].client_ca, rig_path("tls/ca.pem"));
     CU_ASSERT_STRING_EQUAL(c->listeners[0].pins, SOME_PIN "," SOME_PIN);
+    CU_ASSERT_EQUAL(c->listeners[0].dtls, CONFIG_DTLS_BOTH);
+    CU_ASSERT_EQUAL(c->upstreams[0].dtls, CONFIG_DTLS_1_2);
     gateway_config_destroy(c);
     diagnostics_destroy(d);
     rig_end();

@@ -1,0 +1,705 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The DTLS server, as clients of DTLS 1.3 see it (B2; RFC 9147). */
+#include "dataplane/secure/dtls13_hello.h"
+#include "dataplane/secure/dtls13_record.h"
+#include "tests/unit/dtls_server_lab.h"
+
+static void test_a_key(void)
+{
+    open_psk();
+    dial(0, "probe-1");
+    CU_ASSERT_TRUE(step()); /* the first ClientHello */
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_COOKIES), 1);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0); /* nothing is kept */
+    CU_ASSERT_EQUAL(lab_now.admitted, 0);
+    CU_ASSERT_EQUAL_FATAL(lab_now.n, 1);
+    CU_ASSERT_TRUE(lab_now.queue[lab_now.first].n <= lab_now.hello_bytes);
+    exchange();
+    CU_ASSERT_TRUE_FATAL(lab_now.opened == 1 && lab_now.clients[0].opened);
+    CU_ASSERT_STRING_EQUAL(lab_now.psk_id, "probe-1");
+    CU_ASSERT_EQUAL(dtls_server_handshakes(lab_now.server), 0);
+    CU_ASSERT_STRING_EQUAL(dtls_endpoint_cipher(lab_now.endpoint), "TLS13-AES128-GCM-SHA256");
+    say(0);
+    CU_ASSERT_TRUE(lab_now.received == 1 && lab_now.clients[0].messages == 1);
+    dtls_session_close(lab_now.clients[0].session);
+    lab_now.clients[0].session = NULL;
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.closed, 1);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    CU_ASSERT_TRUE(lab_now.longest <= 1200);
+    end_lab();
+}
+
+static void test_certificates(void)
+{
+    begin_lab();
+    open_server(NULL, server_context(true, true, NULL), 32);
+    client_certificates(NULL);
+    static const char *const names[] = {"truck-001", "truck-rsa", "truck-001"};
+    for (uint32_t i = 0; i < 3; i++) {
+        dial(i, names[i]);
+        exchange();
+        CU_ASSERT_TRUE_FATAL(lab_now.opened == i + 1 && lab_now.clients[i].opened);
+        CU_ASSERT_FALSE(dtls_session_resumed(lab_now.clients[i].session)); /* no ticket is given */
+        CU_ASSERT_STRING_EQUAL(lab_now.cn, names[i]);
+        CU_ASSERT_STRING_EQUAL(lab_now.psk_id, "");
+        say(i);
+        CU_ASSERT_EQUAL(lab_now.clients[i].messages, 1);
+        dtls_session_close(lab_now.clients[i].session);
+        lab_now.clients[i].session = NULL;
+        exchange();
+    }
+    CU_ASSERT_TRUE(lab_now.longest <= 1200);
+    end_lab();
+}
+
+/* Whoever shows none, or not a good one, is not let in, and it is said why. */
+static void test_bad_certificates(void)
+{
+    static const struct {
+        const char *name, *told;
+    } rows[] = {{"server", "may not be used"}, {"old", "expired"}};
+    begin_lab();
+    open_server(NULL, server_context(false, true, NULL), 32);
+    for (uint32_t i = 0; i < 2; i++) {
+        client_certificates(rows[i].name);
+        dial(i, "any");
+        exchange();
+        CU_ASSERT_EQUAL(lab_now.failed, i + 1);
+        if (strstr(lab_now.reason, rows[i].told) == NULL)
+            fail(lab_now.reason);
+    }
+    CU_ASSERT_EQUAL(lab_now.opened, 0);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    end_lab();
+}
+
+static void test_bad_keys(void)
+{
+    struct tls_error error;
+    open_psk();
+    write_keys("probe-1:ffffffffffffffffffffffffffffffff\nstranger:00112233445566778899aabbccddeeff\n");
+    struct dtls_settings settings = {.psk_file = lab_now.keys, .psk_id = "%s", .version = DTLS_1_3};
+    dtls_context_unref(lab_now.client_context);
+    lab_now.client_context = dtls_context_create(&settings, &error);
+    dial(0, "stranger");
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.failed, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(lab_now.reason, "no key for PSK identity stranger"));
+    dial(1, "probe-1"); /* RFC 8446 s.4.2.11.2: the binder tells it at once */
+    exchange();
+    CU_ASSERT_TRUE(lab_now.clients[1].closed);
+    CU_ASSERT_PTR_NOT_NULL(strstr(lab_now.clients[1].reason, "refused with alert 51"));
+    pass(40);
+    CU_ASSERT_EQUAL(lab_now.failed, 2);
+    CU_ASSERT_EQUAL(lab_now.opened, 0);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    end_lab();
+}
+
+/* RFC 9147 s.5.1: a cookie is good for the address that it was made for, and not for ever. */
+static void test_cookies(void)
+{
+    uint8_t hello[DATAGRAM];
+    open_psk();
+    dial(0, "probe-1");
+    step();
+    step(); /* the client has its cookie, and has sent it */
+    struct datagram *d = &lab_now.queue[lab_now.first];
+    size_t n = d->n;
+    memcpy(hello, d->at, n);
+    lab_now.n = 0;
+    arrive(1, hello, n); /* from another port */
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_BEGUN), 0);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_COOKIES), 2);
+    lab_now.now_us += 3 * 60 * S;
+    arrive(0, hello, n);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_BEGUN), 0);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    lab_now.now_us -= 2 * 60 * S;        /* the secret of the minute before is still good */
+    for (size_t at = 25; at < n; at++) { /* no byte of the cookie may be another */
+        uint8_t changed[DATAGRAM];
+        struct dtls_hello parsed;
+        struct dtls13_offer offer;
+        memcpy(changed, hello, n);
+        changed[at] ^= 0x10;
+        if (dtls_hello_parse(changed, n, &parsed) != DTLS_HELLO_WHOLE ||
+            dtls13_hello_read(&parsed, &offer) != DTLS13_GOOD || offer.cookie.n == 0 ||
+            changed + at < offer.cookie.at || changed + at >= offer.cookie.at + offer.cookie.n)
+            continue;
+        arrive(0, changed, n);
+        CU_ASSERT_EQUAL(counter(DTLS_SERVER_BEGUN), 0);
+    }
+    lab_now.n = 0;
+    arrive(0, hello, n);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_BEGUN), 1);
+    arrive(0, hello, n); /* repeated: nothing is begun */
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_BEGUN), 1);
+    end_lab();
+}
+
+/* E4: 100,000 ClientHellos, each from an address of its own, leave nothing behind. */
+static void test_a_flood_of_hellos(void)
+{
+    open_psk();
+    dial(0, "probe-1");
+    struct datagram hello = lab_now.queue[lab_now.first];
+    lab_now.n = 0;
+    uint64_t sent = 0;
+    for (uint32_t i = 0; i < 100000; i++) {
+        struct dtls_arrival arrival = {.key = key_of(0),
+                                       .path = 7,
+                                       .listener = 3,
+                                       .datagram_max = 1200,
+                                       .datagram = hello.at,
+                                       .n = hello.n};
+        arrival.key.remote = ip_address_v4(0x0b000000 + i);
+        dtls_server_input(lab_now.server, lab_now.context, &arrival);
+        while (lab_now.n > 0) {
+            sent += lab_now.queue[lab_now.first].n;
+            lab_now.n--;
+        }
+    }
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_COOKIES), 100000);
+    CU_ASSERT_TRUE(sent > 0 && sent <= 100000 * hello.n);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    CU_ASSERT_EQUAL(dtls_server_handshakes(lab_now.server), 0);
+    CU_ASSERT_EQUAL(lab_now.admitted, 0);
+    end_lab();
+}
+
+static void test_fragments(void)
+{
+    open_psk();
+    lab_now.fragment_hellos = true;
+    dial(0, "probe-1");
+    CU_ASSERT_TRUE(lab_now.n > 1);
+    exchange();
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_COOKIES), 1);
+    CU_ASSERT_TRUE(counter(DTLS_SERVER_FRAGMENTS) > 3);
+    CU_ASSERT_EQUAL(lab_now.opened, 1);
+    say(0);
+    CU_ASSERT_EQUAL(lab_now.clients[0].messages, 1);
+    end_lab();
+}
+
+/* Each datagram of a handshake is lost once, in turn; then two of them change places; then each comes twice.
+ */
+static void run_with(uint32_t lost, uint32_t swapped, bool twice, bool certificates)
+{
+    if (certificates) {
+        begin_lab();
+        open_server(NULL, server_context(false, true, NULL), 32);
+        client_certificates(NULL);
+    } else {
+        open_psk();
+    }
+    dial(0, certificates ? "truck-001" : "probe-1");
+    uint32_t at = 0;
+    for (uint32_t second = 0; second < 40 && !(lab_now.opened == 1 && lab_now.clients[0].opened); second++) {
+        while (lab_now.n > 0) {
+            struct datagram d = lab_now.queue[lab_now.first];
+            if (at == lost) {
+                lab_now.first = (lab_now.first + 1) % QUEUE;
+                lab_now.n--;
+            } else if (at == swapped && lab_now.n > 1) {
+                lab_now.first = (lab_now.first + 1) % QUEUE;
+                lab_now.n--;
+                push(d.up, d.client, d.at, d.n);
+                step();
+            } else {
+                if (twice)
+                    push(d.up, d.client, d.at, d.n);
+                step();
+                if (twice && at > 60)
+                    twice = false;
+            }
+            at++;
+        }
+        pass(1);
+    }
+    CU_ASSERT_TRUE_FATAL(lab_now.opened == 1 && lab_now.clients[0].opened);
+    lab_now.n = 0;
+    say(0);
+    CU_ASSERT_TRUE(lab_now.received == 1 && lab_now.clients[0].messages == 1);
+    CU_ASSERT_TRUE(lab_now.longest <= 1200);
+    end_lab();
+}
+
+static void test_loss(void)
+{
+    for (uint32_t i = 0; i < 14; i++) {
+        run_with(i, UINT32_MAX, false, false);
+        run_with(i, UINT32_MAX, false, true);
+        run_with(UINT32_MAX, i, false, true);
+    }
+    run_with(UINT32_MAX, UINT32_MAX, true, false);
+}
+
+/* The handshake in datagrams of any size: with certificates in fragments (s.5.5). */
+static void test_sizes(void)
+{
+    static const uint16_t sizes[] = {256, 300, 512, 576, 1000, 1232, 1452};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        begin_lab();
+        open_server(NULL, server_context(false, true, NULL), 32);
+        client_certificates(NULL);
+        lab_now.datagram_max = sizes[i];
+        dial(0, "truck-001");
+        exchange();
+        pass(3);
+        CU_ASSERT_TRUE(lab_now.opened == 1 && lab_now.clients[0].opened);
+        if (lab_now.longest > sizes[i] && lab_now.longest > lab_now.hello_bytes)
+            fprintf(stderr, "\n    %zu bytes where %u fit", lab_now.longest, sizes[i]);
+        CU_ASSERT_TRUE(lab_now.longest <= sizes[i] || lab_now.longest <= lab_now.hello_bytes);
+        say(0);
+        CU_ASSERT_EQUAL(lab_now.clients[0].messages, 1);
+        end_lab();
+    }
+}
+
+/* s.4.5.1: what was received once is not received again, and not from another address. */
+static void test_replay(void)
+{
+    open_psk();
+    dial(0, "probe-1");
+    exchange();
+    CU_ASSERT_TRUE_FATAL(lab_now.opened == 1);
+    CU_ASSERT_TRUE(dtls_session_write(lab_now.clients[0].session, (const uint8_t *)"hello", 5));
+    struct datagram d = lab_now.queue[lab_now.first];
+    CU_ASSERT_EQUAL(d.at[0] & 0xf3, 0x23); /* s.4: unified header, no id, epoch 3 */
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.received, 1);
+    for (int i = 0; i < 5; i++)
+        arrive(0, d.at, d.n);
+    arrive(1, d.at, d.n);
+    CU_ASSERT_EQUAL(lab_now.received, 1);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_NOBODY), 1);
+    for (size_t i = 0; i < d.n; i++) { /* nothing of it may be another */
+        struct datagram changed = d;
+        CU_ASSERT_TRUE(dtls_session_write(lab_now.clients[0].session, (const uint8_t *)"again", 5));
+        changed = lab_now.queue[lab_now.first];
+        lab_now.n = 0;
+        changed.at[i] ^= 0x04;
+        arrive(0, changed.at, changed.n);
+        arrive(0, changed.at, i);
+    }
+    CU_ASSERT_EQUAL(lab_now.received, 1);
+    say(0);
+    CU_ASSERT_EQUAL(lab_now.received, 2);
+    end_lab();
+}
+
+/* Anybody can write what nothing protects: an open session takes none of it. */
+static void test_forged(void)
+{
+    static const uint8_t alert[] = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40};
+    static const uint8_t ack[] = {26, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 0, 0};
+    static const uint8_t short_one[] = {0x2f, 0, 0, 0, 3, 1, 2, 3};
+    uint8_t junk[64] = {0x2f};
+    open_psk();
+    dial(0, "probe-1");
+    exchange();
+    for (int i = 0; i < 3; i++) {
+        arrive(0, alert, sizeof(alert));
+        arrive(0, ack, sizeof(ack));
+        arrive(0, short_one, sizeof(short_one));
+        junk[1] = (uint8_t)i;
+        arrive(0, junk, sizeof(junk));
+        dtls_session_input(lab_now.clients[0].session, alert, sizeof(alert), lab_now.now_us);
+        dtls_session_input(lab_now.clients[0].session, ack, sizeof(ack), lab_now.now_us);
+        dtls_session_input(lab_now.clients[0].session, junk, sizeof(junk), lab_now.now_us);
+    }
+    CU_ASSERT_EQUAL(lab_now.n, 0);
+    say(0);
+    CU_ASSERT_EQUAL(lab_now.clients[0].messages, 1);
+    end_lab();
+}
+
+/* RFC 6347 s.4.2.8: the open session stays in force until the new handshake is done. */
+static void test_came_back(void)
+{
+    open_psk();
+    dial(0, "probe-1");
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.opened, 1);
+    dtls_session_drop(lab_now.clients[0].session);
+    dial(0, "probe-2");
+    for (int i = 0; i < 3; i++)
+        step();
+    CU_ASSERT_EQUAL(dtls_server_handshakes(lab_now.server), 1);
+    CU_ASSERT_EQUAL(lab_now.closed, 0);
+    exchange();
+    CU_ASSERT_TRUE(lab_now.opened == 2 && lab_now.closed == 1);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_CAME_BACK), 1);
+    CU_ASSERT_STRING_EQUAL(lab_now.psk_id, "probe-2");
+    say(0);
+    CU_ASSERT_EQUAL(lab_now.clients[0].messages, 1);
+    end_lab();
+}
+
+/* Which versions come together, and what a client is told when none does (RFC 8446 s.4.1.3, s.4.2.1). */
+static void test_versions(void)
+{
+    static const struct {
+        unsigned server;
+        enum dtls_versions client;
+        enum dtls_versions spoken; /* 0: none */
+    } rows[] = {{DTLS_1_2, DTLS_1_2, DTLS_1_2},
+                {DTLS_1_2, DTLS_1_3, 0},
+                {DTLS_1_3, DTLS_1_2, 0},
+                {DTLS_1_2 | DTLS_1_3, DTLS_1_2, DTLS_1_2},
+                {DTLS_1_2 | DTLS_1_3, DTLS_1_3, DTLS_1_3}};
+    static const uint8_t mark[] = {'D', 'O', 'W', 'N', 'G', 'R', 'D', 1};
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        lab_now.versions = rows[i].server;
+        lab_now.client_version = rows[i].client;
+        open_psk();
+        dial(0, "probe-1");
+        bool marked = false;
+        for (int j = 0; j < 40 && lab_now.n > 0; j++) {
+            const struct datagram *d = &lab_now.queue[lab_now.first];
+            marked = marked || memmem(d->at, d->n, mark, sizeof(mark)) != NULL;
+            step();
+        }
+        CU_ASSERT_EQUAL(lab_now.clients[0].opened, rows[i].spoken != 0);
+        CU_ASSERT_EQUAL(marked, rows[i].spoken == DTLS_1_2 && rows[i].server == (DTLS_1_2 | DTLS_1_3));
+        if (rows[i].spoken != 0) {
+            say(0);
+            CU_ASSERT_EQUAL(lab_now.clients[0].messages, 1);
+        } else {
+            pass(70);
+            CU_ASSERT_TRUE(lab_now.clients[0].closed);
+            CU_ASSERT_EQUAL(counter(DTLS_SERVER_VERSION), rows[i].server == DTLS_1_3 ? 1 : 0);
+        }
+        end_lab();
+    }
+    lab_now.versions = lab_now.client_version = DTLS_1_3;
+}
+
+/* A reload takes a version away: its sessions end. */
+static struct dtls_context *next_context(void *owner, struct dtls_endpoint *endpoint)
+{
+    (void)owner;
+    (void)endpoint;
+    return lab_now.next_context;
+}
+
+static void test_a_version_is_taken_away(void)
+{
+    open_psk();
+    dial(0, "probe-1");
+    exchange();
+    lab_now.versions = DTLS_1_2 | DTLS_1_3;
+    lab_now.next_context = server_context(true, false, NULL);
+    CU_ASSERT_TRUE(dtls_server_sweep(lab_now.server, 10, next_context));
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_UNWANTED), 0);
+    dtls_context_unref(lab_now.next_context);
+    lab_now.versions = DTLS_1_2;
+    lab_now.next_context = server_context(true, false, NULL);
+    CU_ASSERT_TRUE(dtls_server_sweep(lab_now.server, 10, next_context));
+    exchange();
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_UNWANTED), 1);
+    CU_ASSERT_TRUE(lab_now.clients[0].closed && lab_now.clients[0].why == DTLS_END_PEER);
+    lab_now.versions = DTLS_1_3;
+    end_lab();
+}
+
+/* ---- what lies on the wire -------------------------------------------------------------------------------
+ */
+
+/* The hello of a client as it is, and cut or changed anywhere: nothing is read beyond it. */
+static void test_hellos(void)
+{
+    struct dtls_hello hello;
+    struct dtls13_offer offer;
+    open_psk();
+    dial(0, "probe-1");
+    struct datagram d = lab_now.queue[lab_now.first];
+    CU_ASSERT_EQUAL(dtls_hello_parse(d.at, d.n, &hello), DTLS_HELLO_WHOLE);
+    CU_ASSERT_EQUAL(dtls13_hello_read(&hello, &offer), DTLS13_GOOD);
+    CU_ASSERT_EQUAL(offer.suite, 0x1301);
+    CU_ASSERT_EQUAL(offer.group, 0);
+    CU_ASSERT_EQUAL(offer.cookie.n, 0);
+    for (size_t at = 0; at < d.n; at++)
+        for (int bit = 0; bit < 8; bit++) {
+            uint8_t *copy = malloc(d.n);
+            memcpy(copy, d.at, d.n);
+            copy[at] ^= (uint8_t)(1 << bit);
+            if (dtls_hello_parse(copy, d.n, &hello) == DTLS_HELLO_WHOLE)
+                dtls13_hello_read(&hello, &offer);
+            free(copy);
+            if (bit == 0) {
+                copy = malloc(at + 1);
+                memcpy(copy, d.at, at + 1);
+                CU_ASSERT_NOT_EQUAL(dtls_hello_parse(copy, at, &hello), DTLS_HELLO_WHOLE);
+                free(copy);
+            }
+        }
+    end_lab();
+}
+
+struct hello_row {
+    const char *what;
+    enum dtls13_form form;
+    uint16_t suite, group;
+    uint8_t suites[8], suites_n;
+    uint8_t cookie_n, compression;
+    uint8_t extensions[64], extensions_n;
+};
+
+#define VERSIONS 0, 43, 0, 3, 2, 0xfe, 0xfc
+#define GROUPS_X_P 0, 10, 0, 6, 0, 4, 0, 29, 0, 23
+#define SHARE_X 0, 51, 0, 7, 0, 5, 0, 29, 0, 1, 9
+#define NO_SHARE 0, 51, 0, 2, 0, 0
+
+static void test_hello_rows(void)
+{
+    static const struct hello_row rows[] = {
+        {"all there", DTLS13_GOOD, 0x1301, 0, {0x13, 1}, 2, 0, 0, {VERSIONS, GROUPS_X_P, SHARE_X}, 28},
+        {"no share", DTLS13_GOOD, 0x1301, 29, {0x13, 1}, 2, 0, 0, {VERSIONS, GROUPS_X_P, NO_SHARE}, 23},
+        {"no key_share at all", DTLS13_BROKEN, 0, 0, {0x13, 1}, 2, 0, 0, {VERSIONS, GROUPS_X_P}, 17},
+        {"no groups", DTLS13_BROKEN, 0, 0, {0x13, 1}, 2, 0, 0, {VERSIONS, SHARE_X}, 18},
+        {"no group of ours",
+         DTLS13_NOTHING,
+         0,
+         0,
+         {0x13, 1},
+         2,
+         0,
+         0,
+         {VERSIONS, 0, 10, 0, 4, 0, 2, 0, 25, NO_SHARE},
+         21},
+        {"by our preference",
+         DTLS13_GOOD,
+         0x1303,
+         0,
+         {0x13, 2, 0x13, 4, 0x13, 3},
+         6,
+         0,
+         0,
+         {VERSIONS, GROUPS_X_P, SHARE_X},
+         28},
+        {"SHA-384", DTLS13_GOOD, 0x1302, 0, {0x13, 2}, 2, 0, 0, {VERSIONS, GROUPS_X_P, SHARE_X}, 28},
+        {"CCM with a short tag",
+         DTLS13_NOTHING,
+         0,
+         0,
+         {0x13, 5},
+         2,
+         0,
+         0,
+         {VERSIONS, GROUPS_X_P, SHARE_X},
+         28},
+        {"1.2 alone",
+         DTLS13_NONE,
+         0,
+         0,
+         {0x13, 1},
+         2,
+         0,
+         0,
+         {0, 43, 0, 3, 2, 0xfe, 0xfd, GROUPS_X_P, SHARE_X},
+         28},
+        {"no versions", DTLS13_NONE, 0, 0, {0xc0, 0xa8}, 2, 0, 0, {GROUPS_X_P, SHARE_X}, 21},
+        {"no extension", DTLS13_NONE, 0, 0, {0xc0, 0xa8}, 2, 0, 0, {0}, 0},
+        {"a legacy cookie", DTLS13_BROKEN, 0, 0, {0x13, 1}, 2, 1, 0, {VERSIONS, GROUPS_X_P, SHARE_X}, 28},
+        {"compression", DTLS13_BROKEN, 0, 0, {0x13, 1}, 2, 0, 1, {VERSIONS, GROUPS_X_P, SHARE_X}, 28},
+        {"versions twice",
+         DTLS13_BROKEN,
+         0,
+         0,
+         {0x13, 1},
+         2,
+         0,
+         0,
+         {VERSIONS, VERSIONS, GROUPS_X_P, SHARE_X},
+         35},
+        {"an odd list",
+         DTLS13_BROKEN,
+         0,
+         0,
+         {0x13, 1},
+         2,
+         0,
+         0,
+         {0, 43, 0, 4, 3, 0xfe, 0xfc, 1, GROUPS_X_P},
+         18},
+        {"an extension beyond", DTLS13_BROKEN, 0, 0, {0x13, 1}, 2, 0, 0, {VERSIONS, 0, 10, 0, 60, 0}, 12},
+        {"a share beyond",
+         DTLS13_BROKEN,
+         0,
+         0,
+         {0x13, 1},
+         2,
+         0,
+         0,
+         {VERSIONS, GROUPS_X_P, 0, 51, 0, 7, 0, 5, 0, 29, 0, 9, 9},
+         28},
+        {"an empty share",
+         DTLS13_BROKEN,
+         0,
+         0,
+         {0x13, 1},
+         2,
+         0,
+         0,
+         {VERSIONS, GROUPS_X_P, 0, 51, 0, 6, 0, 4, 0, 29, 0, 0},
+         27},
+        {"half a cookie",
+         DTLS13_BROKEN,
+         0,
+         0,
+         {0x13, 1},
+         2,
+         0,
+         0,
+         {VERSIONS, GROUPS_X_P, SHARE_X, 0, 44, 0, 3, 0, 4, 1},
+         35},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        const struct hello_row *row = &rows[i];
+        struct dtls13_offer offer;
+        struct dtls_hello hello = {.cookie = {row->suites, row->cookie_n},
+                                   .suites = {row->suites, row->suites_n},
+                                   .compression = {&row->compression, 1},
+                                   .extensions = {row->extensions, row->extensions_n}};
+        enum dtls13_form form = dtls13_hello_read(&hello, &offer);
+        if (form != row->form)
+            fail(row->what);
+        if (form == DTLS13_GOOD && (offer.suite != row->suite || offer.group != row->group))
+            fail(row->what);
+    }
+}
+
+/* RFC 8446 s.4.1.4, RFC 9147 s.5.1: byte by byte. */
+static void test_the_retry(void)
+{
+    static const uint8_t front[] = {
+        22,   0xfe, 0xfd, 0,    0,    0,    0,    0,    0,    0,    7,    0,    139,  2,    0,    0,    127,
+        0,    0,    0,    0,    0,    0,    0,    127,  0xfe, 0xfd, 0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61,
+        0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e,
+        0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c, 0,    0x13, 0x01, 0,    0,    87};
+    static const uint8_t back[] = {0, 51, 0, 2, 0, 23, 0, 43, 0, 2, 0xfe, 0xfc, 0, 44, 0, 71, 0, 69, 32};
+    static const uint8_t record[] = {22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0};
+    struct dtls_cookies cookies;
+    uint8_t out[DTLS13_RETRY_MAX], secret[DTLS_SECRET_BYTES] = {3};
+    struct flow_key key = key_of(1), other = key_of(2);
+    dtls_cookies_init(&cookies, secret, 5 * S);
+    struct dtls_hello hello = {.record = record, .body = {front, 40}};
+    struct dtls13_offer offer = {.suite = 0x1301, .group = 23};
+    size_t n = dtls13_retry(&cookies, &key, &hello, &offer, 5 * S, out);
+    CU_ASSERT_EQUAL(n, 13 + 139);
+    CU_ASSERT_EQUAL(memcmp(out, front, sizeof(front)), 0);
+    CU_ASSERT_EQUAL(memcmp(out + sizeof(front), back, sizeof(back)), 0);
+    offer.cookie = (struct dtls_slice){.at = out + n - 69, .n = 69};
+    CU_ASSERT_PTR_NOT_NULL(dtls13_cookie_check(&cookies, &key, &offer, 5 * S));
+    CU_ASSERT_PTR_NULL(dtls13_cookie_check(&cookies, &other, &offer, 5 * S));
+    CU_ASSERT_PTR_NULL(dtls13_cookie_check(&cookies, &key, &offer, 305 * S));
+    CU_ASSERT_PTR_NOT_NULL(dtls13_cookie_check(&cookies, &key, &offer, 60 * S));
+    offer.suite = 0x1303; /* not the one that it was asked with */
+    CU_ASSERT_PTR_NULL(dtls13_cookie_check(&cookies, &key, &offer, 5 * S));
+    offer.suite = 0x1302;
+    CU_ASSERT_PTR_NULL(dtls13_cookie_check(&cookies, &key, &offer, 5 * S));
+}
+
+/* s.4: what of a datagram is whole records, for whom, and when. */
+static void test_datagrams(void)
+{
+    static const struct {
+        const char *what;
+        struct dtls13_view view;
+        bool good;
+        uint32_t records;
+        size_t n;
+        uint8_t at[80];
+    } rows[] = {
+        {"short number, no length", {.open = true}, true, 1, 18, {0x23}},
+        {"too short for its mask", {.open = true}, false, 0, 17, {0x23}},
+        {"long number, length", {.open = true}, true, 1, 21, {0x2f, 0, 0, 0, 16}},
+        {"a length beyond", {.open = true}, false, 0, 21, {0x2f, 0, 0, 0, 17}},
+        {"a length below", {.open = true}, false, 0, 21, {0x2f, 0, 0, 0, 15}},
+        {"two", {.open = true}, true, 2, 39, {0x2f, 0, 0, 0, 16, [21] = 0x23}},
+        {"one and rubbish", {.open = true}, false, 0, 23, {0x2f, 0, 0, 0, 16, [21] = 0x23}},
+        {"an id where none was agreed on", {.open = true}, false, 0, 40, {0x3f, 0, 0, 0, 16}},
+        {"an id", {.open = true, .id_bytes = 8}, true, 1, 29, {0x3f, [11] = 0, 16}},
+        {"no id where one was agreed on", {.open = true, .id_bytes = 8}, false, 0, 21, {0x2f, 0, 0, 0, 16}},
+        {"half an id", {.open = true, .id_bytes = 8}, false, 0, 5, {0x3f}},
+        {"nothing", {.open = true}, false, 0, 0, {0}},
+        {"an alert for a client", {.open = false}, true, 1, 15, {21, 0xfe, 0xfd, [12] = 2}},
+        {"a long alert", {.open = false}, false, 0, 16, {21, 0xfe, 0xfd, [12] = 3}},
+        {"an alert for a server", {.server = true}, false, 0, 15, {21, 0xfe, 0xfd, [12] = 2}},
+        {"an alert that is late", {.open = true}, false, 0, 15, {21, 0xfe, 0xfd, [12] = 2}},
+        {"a ServerHello", {.open = false}, true, 1, 29, {22, 0xfe, 0xfd, [12] = 16, 2, 0, 0, 4, [24] = 4}},
+        {"part of one", {.open = false}, false, 0, 28, {22, 0xfe, 0xfd, [12] = 15, 2, 0, 0, 4, [24] = 3}},
+        {"a Finished in plaintext",
+         {.open = false},
+         false,
+         0,
+         29,
+         {22, 0xfe, 0xfd, [12] = 16, 20, 0, 0, 4, [24] = 4}},
+        {"another epoch",
+         {.open = false},
+         false,
+         0,
+         29,
+         {22, 0xfe, 0xfd, 0, 1, [12] = 16, 2, 0, 0, 4, [24] = 4}},
+        {"an ACK", {.open = false}, false, 0, 15, {26, 0xfe, 0xfd, [12] = 2}},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint32_t records = 0;
+        uint8_t *copy = malloc(rows[i].n + 1); /* exact, for the sanitizer */
+        memcpy(copy, rows[i].at, rows[i].n);
+        bool good = dtls13_datagram_good(copy, rows[i].n, &rows[i].view, &records);
+        if (good != rows[i].good || (good && records != rows[i].records))
+            fail(rows[i].what);
+        free(copy);
+    }
+}
+
+static void test_a_library_without_it_says_so(void)
+{
+    struct tls_error error = {.text = ""};
+    struct dtls_server_settings settings = {.psk_file = "x", .versions = DTLS_1_3};
+    CU_ASSERT_PTR_NULL(dtls_server_context_create(&settings, &error));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "has no DTLS 1.3"));
+    struct dtls_settings client = {.psk_file = "x", .psk_id = "x", .version = DTLS_1_3};
+    CU_ASSERT_PTR_NULL(dtls_context_create(&client, &error));
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.text, "has no DTLS 1.3"));
+}
+
+int main(void)
+{
+    static const struct unit_test without[] = {
+        {"refused", test_a_library_without_it_says_so},
+        {"B2 RFC 9147 s.4 datagrams", test_datagrams},
+        {"B2 RFC 9147 s.5.3 ClientHellos, row by row", test_hello_rows},
+        {"B2 RFC 8446 s.4.1.4 the retry", test_the_retry}};
+    static const struct unit_test tests[] = {{"B2 a key", test_a_key},
+                                             {"B2 certificates", test_certificates},
+                                             {"B4 bad certificates", test_bad_certificates},
+                                             {"B2 bad keys", test_bad_keys},
+                                             {"E4 RFC 9147 s.5.1 cookies", test_cookies},
+                                             {"E4 a flood of ClientHellos", test_a_flood_of_hellos},
+                                             {"B2 RFC 9147 s.5.5 a ClientHello in fragments", test_fragments},
+                                             {"B2 RFC 9147 s.5.8 loss, order, repetition", test_loss},
+                                             {"B2 RFC 9147 s.4.4 sizes of datagrams", test_sizes},
+                                             {"B2 RFC 9147 s.4.5.1 replay", test_replay},
+                                             {"B2 RFC 9147 s.4.5.2 forged", test_forged},
+                                             {"B2 RFC 6347 s.4.2.8 came back", test_came_back},
+                                             {"B2 RFC 8446 s.4.1.3 versions", test_versions},
+                                             {"G2 a version is taken away", test_a_version_is_taken_away},
+                                             {"B2 ClientHellos, cut and changed", test_hellos},
+                                             {"B2 RFC 9147 s.5.3 ClientHellos, row by row", test_hello_rows},
+                                             {"B2 RFC 8446 s.4.1.4 the retry", test_the_retry},
+                                             {"B2 RFC 9147 s.4 datagrams", test_datagrams}};
+    if (tls_library_init() != 0)
+        return EXIT_FAILURE;
+    lab_now.versions = lab_now.client_version = DTLS_1_3;
+    int result = tls_library_has_dtls13()
+                     ? unit_run("dtls13_server", tests, sizeof(tests) / sizeof(tests[0]))
+                     : unit_skipped(unit_run("dtls13_server", without, sizeof(without) / sizeof(without[0])),
+                                    "DTLS 1.3", "this wolfSSL has none");
+    tls_library_fini();
+    return result;
+}
