@@ -137,6 +137,37 @@ const char *address_parse_mac(const char *text, uint8_t mac[6])
     return NULL;
 }
 
+#define MAC_TEXT_BYTES 17
+
+/* Places of a MAC's text at which a character may stand, as bits; ']' stands for a set of any digits. */
+static uint32_t mac_places(char c)
+{
+    uint32_t colons = 0;
+    for (int i = 2; i < MAC_TEXT_BYTES; i += 3)
+        colons |= 1U << i;
+    uint32_t all = (1U << MAC_TEXT_BYTES) - 1;
+    return c == '?' ? all : c == ':' ? colons : all & ~colons;
+}
+
+bool address_mac_glob(const char *glob)
+{
+    uint32_t at = 1; /* bit n: what was read so far may be the first n characters */
+    for (const char *c = glob; *c != '\0'; c++) {
+        if (*c == '*') {
+            at |= ~(at - 1) & ((2U << MAC_TEXT_BYTES) - 1) & (0U - (at & (0U - at)));
+            continue;
+        }
+        if (*c == '[') {
+            const char *end = strchr(c + 1, ']');
+            if (end == NULL)
+                return false;
+            c = end;
+        }
+        at = (at & mac_places(*c)) << 1;
+    }
+    return (at >> MAC_TEXT_BYTES & 1) != 0;
+}
+
 struct config_address address_network(const struct config_address *a)
 {
     struct config_address network = *a;

@@ -32,6 +32,8 @@ const char *address_parse_prefix(const char *text, bool single, struct config_ad
 /* With `listen`, ":port" and "any:port" are good too. */
 const char *address_parse_endpoint(const char *text, bool listen, struct address_endpoint *out);
 const char *address_parse_mac(const char *text, uint8_t mac[6]);
+/* Whether a well-formed glob (glob.h) can fit the text of any MAC, "00:1d:9c:00:00:01". */
+bool address_mac_glob(const char *glob);
 
 bool address_is_v4(const uint8_t address[16]);
 /* Bits behind the prefix length are set. */

@@ -3,6 +3,7 @@
 #include "config/gateway_draft.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #define MIB (INT64_C(1) << 20)
 
@@ -413,12 +414,21 @@ static const struct schema_key tls_keys[] = {
 };
 static const struct schema_table tls_table = {.what = "tls", SCHEMA_KEYS(tls_keys)};
 
+static void refuse_directory(struct schema_read *read, const struct schema_value *value)
+{
+    struct stat st;
+    if (stat(value->text, &st) == 0 && S_ISDIR(st.st_mode))
+        schema_refuse(read, value, "it is a directory; name a file in it");
+}
+
 static void set_socket(struct schema_read *read, const struct schema_value *value, void *into)
 {
     (void)into;
     config_of(read)->control_socket = value->text;
     if (strlen(value->text) > 107)
         schema_refuse(read, value, "the name of a socket has at most 107 bytes; use a shorter directory");
+    else
+        refuse_directory(read, value);
 }
 
 static void set_state(struct schema_read *read, const struct schema_value *value, void *into)
@@ -446,6 +456,7 @@ static void set_events_file(struct schema_read *read, const struct schema_value 
 {
     (void)into;
     config_of(read)->events.file = value->text;
+    refuse_directory(read, value);
 }
 
 static void set_events_allowed(struct schema_read *read, const struct schema_value *value, void *into)

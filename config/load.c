@@ -4,6 +4,7 @@
 #include "config/source.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct load {
     struct source *source;
@@ -27,8 +28,14 @@ struct load *load_file(const char *path, const char *shown, const char *director
         int line = config_error_line(&load->config);
         struct config_origin at = source_origin(source, line > 0 ? (uint32_t)line : 1);
         const char *text = config_error_text(&load->config);
-        diagnostics_add(d, DIAGNOSTIC_ERROR, at.file, at.line, "%s; libconfig does not accept this line",
-                        text != NULL ? text : "syntax error");
+        bool kinds = text != NULL && strstr(text, "mismatched element type") != NULL;
+        if (kinds)
+            diagnostics_add(d, DIAGNOSTIC_ERROR, at.file, at.line,
+                            "an array [ ] holds values of different kinds; all are text in quotes, or all "
+                            "numbers; write them alike");
+        else
+            diagnostics_add(d, DIAGNOSTIC_ERROR, at.file, at.line, "%s; libconfig does not accept this line",
+                            text != NULL ? text : "syntax error");
         load_destroy(load);
         return NULL;
     }

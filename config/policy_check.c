@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define ROLES_MAX 4096
-
 static void tell(struct diagnostics *d, enum diagnostic_level level, struct config_origin at,
                  const char *text, const char *name)
 {
@@ -132,12 +130,13 @@ void policy_check(const struct policy_draft *draft, const struct gateway_config 
                   struct diagnostics *d)
 {
     uint32_t errors = diagnostics_errors(d);
-    if (draft->roles_n > ROLES_MAX) {
+    if (draft->roles_n > POLICY_ROLES_MAX) {
         diagnostics_add(
-            d, DIAGNOSTIC_ERROR, draft->roles[ROLES_MAX]->spec.file, draft->roles[ROLES_MAX]->spec.line,
+            d, DIAGNOSTIC_ERROR, draft->roles[POLICY_ROLES_MAX]->spec.file,
+            draft->roles[POLICY_ROLES_MAX]->spec.line,
             "there are more than %d roles; let one role serve many devices, with captures such as "
             "\"truck-{serial}\"",
-            ROLES_MAX);
+            POLICY_ROLES_MAX);
         return;
     }
     for (uint32_t i = 0; i < draft->roles_n; i++)
@@ -162,6 +161,7 @@ void policy_check(const struct policy_draft *draft, const struct gateway_config 
     policy_users_check(draft, gateway, d);
     policy_check_places(draft, gateway, whole && diagnostics_errors(d) == errors, d);
     if (whole && diagnostics_errors(d) == errors) {
+        policy_check_bounds(draft, gateway, d);
         policy_check_clouds(draft, gateway, d);
     }
 }

@@ -207,7 +207,8 @@ struct snapshot *policy_config_load_with(const char *directory, const struct gat
         mend(draft);
         policy_check(draft, gateway, diagnostics_errors(d) == errors, d);
         summarize(draft, &sum);
-        snapshot = compile(draft, generation, d);
+        if (draft->roles_n <= POLICY_ROLES_MAX)
+            snapshot = compile(draft, generation, d);
         if (diagnostics_errors(d) == errors)
             sum.tests_passed = policy_test_run(draft, snapshot, d, wishes->tests);
         if (wishes->style != CONFIG_PRINT_NONE && gateway != NULL && diagnostics_errors(d) == errors &&

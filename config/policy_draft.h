@@ -10,6 +10,7 @@
 #include "config/schema.h"
 
 #define POLICY_VARIABLES_MAX 16
+#define POLICY_ROLES_MAX 4096
 
 struct draft_role {
     struct policy_role_spec spec; /* first: the schema reads into it */
@@ -112,6 +113,10 @@ bool policy_may_come(const struct policy_match *match, const struct gateway_conf
  * tell apart.
  */
 void policy_check_places(const struct policy_draft *draft, const struct gateway_config *gateway, bool good,
+                         struct diagnostics *d);
+
+/* What the role's own caps, the form of names and missing maps leave nothing of (policy_bounds.c). */
+void policy_check_bounds(const struct policy_draft *draft, const struct gateway_config *gateway,
                          struct diagnostics *d);
 
 /* What the policy allows and a cloud does not take. */

@@ -62,7 +62,8 @@ static void set_match_mac(struct schema_read *read, const struct schema_value *v
     size_t len = strlen(value->text);
     char *lower = arena_text(read->arena, value->text, len);
     const char *problem = glob_check(bytes_of_text(value->text));
-    if (problem == NULL && strspn(value->text, "0123456789abcdefABCDEF:*?[]-") != len)
+    if (problem == NULL &&
+        (strspn(value->text, "0123456789abcdefABCDEF:*?[]!-") != len || !address_mac_glob(value->text)))
         problem = "write pairs of hexadecimal digits parted by ':', or a glob such as \"00:1d:9c:*\"";
     for (size_t i = 0; lower != NULL && i < len; i++)
         if (lower[i] >= 'A' && lower[i] <= 'F')

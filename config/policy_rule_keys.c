@@ -30,6 +30,18 @@ static void set_actions(struct schema_read *read, const struct schema_value *val
         "it is \"publish\", \"subscribe\", or a CoAP method in capitals (\"GET\", \"PUT\", \"OBSERVE\")");
 }
 
+/* A segment that RFC 7252 s.5.10.1 forbids. */
+static bool has_dots(const char *path)
+{
+    for (const char *at = path; at != NULL; at = strchr(at, '/')) {
+        at += *at == '/';
+        size_t len = strcspn(at, "/");
+        if ((len == 1 && at[0] == '.') || (len == 2 && at[0] == '.' && at[1] == '.'))
+            return true;
+    }
+    return false;
+}
+
 static void set_path(struct schema_read *read, const struct schema_value *value, void *into)
 {
     struct acl_rule_spec *rule = into;
@@ -37,6 +49,9 @@ static void set_path(struct schema_read *read, const struct schema_value *value,
         schema_refuse(
             read, value,
             "a path begins with '/' and names at least one segment; write for example \"/t/${id}\"");
+    else if (has_dots(value->text))
+        schema_refuse(read, value,
+                      "no request has a segment '.' or '..', which are refused; write the path itself");
     else
         rule->topic = value->text + 1;
 }

@@ -18,6 +18,10 @@ void reload_print(const struct diagnostics *d, uint32_t running, FILE *to)
     }
     uint32_t errors = diagnostics_errors(d);
     uint32_t warnings = diagnostics_warnings(d);
+    size_t told = diagnostics_count(d);
+    if (errors + warnings > told)
+        fprintf(to, "... and %zu more like these, which are only counted; correct what is above first\n",
+                errors + warnings - told);
     if (errors == 0) {
         if (warnings > 0)
             fprintf(to, "accepted: %u warning%s\n", warnings, warnings == 1 ? "" : "s");

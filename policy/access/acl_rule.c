@@ -31,13 +31,15 @@ static const char *check_levels(struct bytes topic)
     uint32_t n = 0;
     while (topic_next_level(&rest, &end, &level)) {
         if (level.len != 1 && holds(level, '+'))
-            return "'+' must be alone in its level in '%.*s'";
+            return "'%.*s' has '+' beside other characters of a level; it stands for a whole one; part them "
+                   "by '/'";
         if (level.len != 1 && holds(level, '#'))
-            return "'#' must be alone in its level in '%.*s'";
+            return "'%.*s' has '#' beside other characters of a level; it stands alone; put '/' before it";
         if (!end && holds(level, '#'))
-            return "'#' must be the last level of '%.*s'";
+            return "'%.*s' goes on behind '#', which is the last level; write '+' for one level, or end "
+                   "there";
         if (++n > TOPIC_LEVELS_MAX)
-            return "more than 64 levels in '%.*s'";
+            return "'%.*s' has more than 64 levels; shorten it";
     }
     return NULL;
 }
@@ -47,10 +49,10 @@ static const char *check_topic(const struct acl_rule_spec *rule, struct bytes to
     const uint16_t mqtt = (1U << ACL_PUBLISH) | (1U << ACL_SUBSCRIBE);
     struct topic_share share;
     if (topic.len == 0 && (rule->actions & mqtt) != 0)
-        return "the topic is empty%.*s";
+        return "the topic is empty%.*s; write one";
     for (size_t i = 0; i < topic.len; i++)
         if (topic.at[i] < 0x20 || topic.at[i] == 0x7F)
-            return "a control character in '%.*s'";
+            return "'%.*s' holds a control character; remove it";
     /* Subscriptions are judged by what is behind these prefixes: such a rule would never decide. */
     if (rule->actions == 1U << ACL_SUBSCRIBE &&
         (!topic_share_parse(topic, &share) || share.inner.len != topic.len))
@@ -105,10 +107,12 @@ bool acl_rule_check(const struct acl_rule_spec *rule, const char *const *variabl
             break;
         case TEMPLATE_VARIABLE:
             if (!known(piece, variables, variables_n))
-                return refuse(problem, "unknown variable '${%.*s}'", piece);
+                return refuse(problem, "unknown variable '${%.*s}'",
+                              piece); /* config tells which are known */
             break;
         case TEMPLATE_MALFORMED:
-            return refuse(problem, "'${' without a name and '}' in '%.*s'", topic);
+            return refuse(problem, "'%.*s' has '${' without a name and '}'; write it as in ${client_id}",
+                          topic);
         }
     }
 }

@@ -161,7 +161,9 @@ static bool check_template(struct check *c, const struct policy_role_spec *role,
         if (kind == TEMPLATE_END)
             return true;
         if (kind == TEMPLATE_MALFORMED) {
-            TELL_ROLE(c, role, "'${' without a name and '}' in %s of role '%.60s'", what, role->name);
+            TELL_ROLE(c, role,
+                      "'${' without a name and '}' in %s of role '%.60s'; write it as in ${client_id}", what,
+                      role->name);
             return false;
         }
         if (kind == TEMPLATE_TEXT)
@@ -254,7 +256,7 @@ static void check_will_text(struct check *c, const struct policy_role_spec *role
     if (kind == TEMPLATE_MALFORMED)
         snapshot_problem(c->problems, role->file, role->last_will.line,
                          "'${' without a name and '}' in %s of role "
-                         "'%.60s'",
+                         "'%.60s'; write it as in ${client_id}",
                          what, role->name);
 }
 

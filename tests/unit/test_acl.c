@@ -283,8 +283,8 @@ static void refused_rules(void)
     } t[] = {
         {P, "a/#/b", "last level"},
         {P, "a#", "alone"},
-        {P, "a/b+", "alone"},
-        {P, "${serial}+", "alone"},
+        {P, "a/b+", "beside"},
+        {P, "${serial}+", "beside"},
         {P, "${nobody}", "nobody"},
         {P, "a/${", "'${'"},
         {P, "a/${}", "'${'"},

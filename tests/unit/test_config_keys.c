@@ -226,6 +226,58 @@ static void overflow_of_every_unit(void)
     CU_ASSERT(walk.overflowed > 80);
 }
 
+/* ---- values of every kind -------------------------------------------------------------------------------
+ */
+
+/* "file:line: error: what; why or fix", and nothing that only libconfig could have said. */
+static bool well_told(const char *line, size_t len)
+{
+    char text[2048];
+    snprintf(text, sizeof(text), "%.*s", (int)len, line);
+    const char *level = strstr(text, ": error: ");
+    if (level == NULL)
+        level = strstr(text, ": warning: ");
+    bool in_file = strncmp(text, "sallyport.conf:", 15) == 0 && text[15] >= '1' && text[15] <= '9';
+    bool whole = level != NULL && (strstr(level, "; ") != NULL || strstr(level, "test failed: ") != NULL);
+    return in_file && whole && strstr(text, "libconfig") == NULL && strstr(text, "(null)") == NULL;
+}
+
+static void try_kinds(struct walk *walk, const char *path, const struct schema_key *key)
+{
+    static const char *const values[] = {
+        "\"\"",    "7",         "-1",      "1e3",       "1.5",      "true",          "{ }",        "( )",
+        "[ ]",     "\"\\x01\"", "\"x y\"", "[ 7 ]",     "[ \"\" ]", "( { } )",       "{ a = 7; }", "( 7 )",
+        "\" 5s\"", "\"5/\"",    "\"${\"",  "\"${no}\"", "\"#/x\"",  "\"../../etc\"",
+    };
+    static char text[TEXT_BYTES];
+    char fingerprint[16];
+    struct config_text printed;
+    for (size_t base = 0; base < BASES; base += 3)
+        for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+            if (!with(bases[base], path, key->name, values[i], text))
+                continue;
+            rig_write("sallyport.conf", text);
+            walk->tried++;
+            bool taken = load("sallyport.conf", fingerprint, &printed);
+            walk->taken += taken;
+            CU_ASSERT(taken || strstr(rig_said, ": error: ") != NULL);
+            for (const char *line = rig_said; *line != '\0'; line = strchr(line, '\n') + 1)
+                if (!well_told(line, strcspn(line, "\n"))) {
+                    fprintf(stderr, "  %s.%s = %s: %.*s\n", path, key->name, values[i],
+                            (int)strcspn(line, "\n"), line);
+                    CU_FAIL("not file:line: error: what; why; fix");
+                }
+            config_text_fini(&printed);
+        }
+}
+
+static void every_setting_of_every_kind(void)
+{
+    struct walk walk = {.each = try_kinds};
+    walk_all(&walk);
+    CU_ASSERT(walk.tried > 4000 && walk.taken < walk.tried / 2);
+}
+
 /* ---- secrets ------------------------------------------------------------------------------------------- */
 
 static void try_secret(struct walk *walk, const char *path, const struct schema_key *key)
@@ -255,6 +307,7 @@ int main(void)
     static const struct unit_test tests[] = {
         {"-T of every setting (G1)", printed_settings},
         {"overflow of every unit (G1)", overflow_of_every_unit},
+        {"every setting with values of every kind (G1)", every_setting_of_every_kind},
         {"secrets are in files (C5)", secrets_are_in_files},
     };
     return unit_run("settings", tests, sizeof(tests) / sizeof(tests[0]));

@@ -329,7 +329,8 @@ static void odd_topics(void)
     e = learn_lab_create();
     for (size_t i = 0; i < COUNT(topics); i++)
         for (uint32_t client = 1; client <= 5; client++)
-            publish(e, client, ACL_GET, topics[i], 0, false, false);
+            if (strcmp(topics[i], "..") != 0) /* a request with it is refused, and never learned from */
+                publish(e, client, ACL_GET, topics[i], 0, false, false);
     mined = mine((const struct evidence *const[]){e}, 1, 20);
     role = (struct learned_role){.name = "thing", .mined = mined};
     CU_ASSERT_TRUE(make(&text, &role, 1, &out));

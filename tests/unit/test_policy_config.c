@@ -238,7 +238,7 @@ static void last_will(void)
         {ROLE("will = \"supplied\";\nlast_will = { topic = \"t/${clientid}\"; };" OK_RULES),
          P "3: error: unknown variable '${clientid}' in 'last_will'; did you mean '${client_id}'?\n"},
         {ROLE("will = \"supplied\";\nlast_will = { topic = \"t\"; payload = \"${\"; };" OK_RULES),
-         P "3: error: '${' without a name and '}' in 'last_will' of role 'a'\n"},
+         P "3: error: '${' without a name and '}' in 'last_will' of role 'a'; write it as in ${client_id}\n"},
         {ROLE("will = \"suplied\";" OK_RULES),
          P "2: error: 'will' in role 'a' is \"suplied\", which it cannot be; did you mean \"supplied\"?\n"},
     };
@@ -286,7 +286,10 @@ static void clouds(void)
          "and the role "
          "is held to it\n" P "1: warning: role 'a' allows more than the 100 messages a second that AWS IoT "
          "Core (upstream 'broker') takes of "
-         "one connection; what is more waits\n" P "3: warning: rule 'r' allows QoS 2, which AWS IoT Core "
+         "one connection; what is more waits\n" P
+         "3: warning: 'payload_max' of rule 'r' refuses nothing; packets of "
+         "role 'a' end at 262144 bytes; lower it or remove it\n" P
+         "3: warning: rule 'r' allows QoS 2, which AWS IoT Core "
          "(upstream 'broker') does not know; write qos = [ 0, 1 "
          "];\n" P
          "3: warning: rule 'r' allows a reserved topic retained, which AWS IoT Core (upstream 'broker') does "
@@ -419,9 +422,12 @@ static void rules(void)
         {RULE("allow = \"subscribe\"; topic = \"t\"; retain = true;"), P
          "2: error: rule 'r' sets 'retain' or 'will', which have no use without \"publish\"; remove them\n"},
         {RULE("allow = \"publish\"; topic = \"a/#/b\";"),
-         P "2: error: rule 'r': '#' must be the last level of 'a/#/b'\n"},
-        {RULE("allow = \"publish\"; topic = \"a/b+\";"),
-         P "2: error: rule 'r': '+' must be alone in its level in 'a/b+'\n"},
+         P "2: error: rule 'r': 'a/#/b' goes on behind '#', which is the last level; write '+' for one "
+           "level, or "
+           "end there\n"},
+        {RULE("allow = \"publish\"; topic = \"a/b+\";"), P
+         "2: error: rule 'r': 'a/b+' has '+' beside other characters of a level; it stands for a whole one; "
+         "part them by '/'\n"},
         {RULE("allow = \"publish\"; topic = \"a/\\xC0\\x80\";"),
          P "2: error: 'topic' in rule 'r' holds control characters or is not UTF-8; remove them\n"},
         {RULE("allow = \"publish\"; topic = \"a/${cleint_id}\";"),

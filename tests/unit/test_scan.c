@@ -153,8 +153,9 @@ static void mistakes(void)
          "x.conf:5: error: syntax error; a string that begins here is not closed on its line; write '\"' "
          "where it ends\n"
          "x.conf:6: error: 'e' is set twice in one group; the first is on line 6; remove one\n"},
-        {"a = [ 1, \"x\" ];",
-         "x.conf:1: error: mismatched element type in array; libconfig does not accept this line\n"},
+        {"a = [ 1, \"x\" ];", "x.conf:1: error: an array [ ] holds values of different kinds; all are text "
+                              "in quotes, or all numbers; "
+                              "write them alike\n"},
     };
     rig_begin();
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
