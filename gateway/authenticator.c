@@ -132,11 +132,11 @@ static void fill_hash(const struct user *user, struct password_hash *hash)
 }
 
 /* The MAC of a job's credentials comes back with it in `mac`, since the password does not. */
-static enum auth_answer submit(struct authenticator *a, const struct user *user,
-                               const struct user *held_against, struct bytes password,
-                               const struct place *mac, uint64_t tag)
+static enum auth_answer submit(struct authenticator *a, const struct ip_address *source,
+                               const struct user *user, const struct user *held_against,
+                               struct bytes password, const struct place *mac, uint64_t tag)
 {
-    struct password_job *job = password_pool_take(a->pool, a->worker);
+    struct password_job *job = password_pool_take(a->pool, a->worker, source);
     if (job == NULL) {
         a->counters.busy++;
         return AUTH_BUSY;
@@ -154,8 +154,9 @@ static enum auth_answer submit(struct authenticator *a, const struct user *user,
     return AUTH_WAITS;
 }
 
-enum auth_answer authenticator_ask(struct authenticator *a, const struct users *users, struct bytes name,
-                                   struct bytes password, uint64_t tag, uint64_t *digest)
+enum auth_answer authenticator_ask(struct authenticator *a, const struct ip_address *source,
+                                   const struct users *users, struct bytes name, struct bytes password,
+                                   uint64_t tag, uint64_t *digest)
 {
     if (users_count(users) == 0 || name.len == 0 || name.len > USER_NAME_MAX || password.len == 0 ||
         password.len > PASSWORD_BYTES_MAX) {
@@ -171,7 +172,7 @@ enum auth_answer authenticator_ask(struct authenticator *a, const struct users *
     }
     /* The entry that stands in is always the same for a name, as a real one would be. */
     const struct user *decoy = users_decoy(users, siphash_2_4(a->key[0], name.at, name.len));
-    return submit(a, user, user == NULL ? decoy : user, password, &mac, tag);
+    return submit(a, source, user, user == NULL ? decoy : user, password, &mac, tag);
 }
 
 bool authenticator_collect(struct authenticator *a, struct auth_verdict *verdict)

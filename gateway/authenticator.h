@@ -20,7 +20,7 @@ enum auth_answer {
     AUTH_REFUSED = 0,
     AUTH_GOOD,
     AUTH_WAITS, /* the answer comes from authenticator_collect */
-    AUTH_BUSY,  /* too many wait already */
+    AUTH_BUSY,  /* too many wait already, in all or of that source */
 };
 
 struct authenticator_counters {
@@ -42,10 +42,11 @@ struct authenticator;
  * without memory. */
 struct authenticator *authenticator_create(struct password_pool *pool, uint32_t worker, uint32_t places);
 void authenticator_destroy(struct authenticator *a);
-/* Asks about a user of `users` (NULL: nobody is there). With AUTH_GOOD `*digest` is the entry's user_digest;
- * with AUTH_WAITS `tag` comes back with the verdict. */
-enum auth_answer authenticator_ask(struct authenticator *a, const struct users *users, struct bytes user,
-                                   struct bytes password, uint64_t tag, uint64_t *digest);
+/* A client at `source` asks about a user of `users` (NULL: nobody is there). With AUTH_GOOD `*digest` is the
+ * entry's user_digest; with AUTH_WAITS `tag` comes back with the verdict. */
+enum auth_answer authenticator_ask(struct authenticator *a, const struct ip_address *source,
+                                   const struct users *users, struct bytes user, struct bytes password,
+                                   uint64_t tag, uint64_t *digest);
 /* The next verdict that came; false when there is none. */
 bool authenticator_collect(struct authenticator *a, struct auth_verdict *verdict);
 const struct authenticator_counters *authenticator_counters(const struct authenticator *a);

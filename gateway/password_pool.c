@@ -9,16 +9,23 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define THREADS_MAX 16U
 #define WORKERS_MAX 64U
 #define JOBS_MAX 65536U
+
+#define AHEAD 4U        /* for each thread: jobs of a worker that are with the threads */
+#define SHARE_LEAST 16U /* with fewer jobs than this a line may have all of them */
 
 /* A worker's own. */
 struct desk {
     struct password_job *jobs;
     struct password_job *spare;
     struct rte_ring *answers;
+    uint32_t ahead;                  /* with the threads */
+    uint32_t held[FAIR_QUEUE_LINES]; /* jobs of each line, wherever they are */
+    struct fair_queue queue;
 };
 
 struct password_pool {
@@ -80,6 +87,11 @@ static bool make_desk(struct password_pool *pool, uint32_t worker)
     struct desk *desk = &pool->desks[worker];
     desk->jobs = secret_memory_alloc(pool->jobs_n * sizeof(*desk->jobs));
     desk->answers = make_ring(pool->jobs_n, RING_F_SC_DEQ);
+    uint8_t secret[16];
+    if (getrandom(secret, sizeof(secret), 0) != (ssize_t)sizeof(secret))
+        return false;
+    fair_queue_init(&desk->queue, secret);
+    explicit_bzero(secret, sizeof(secret));
     for (uint32_t i = 0; desk->jobs != NULL && i < pool->jobs_n; i++) {
         desk->jobs[i].worker = worker;
         desk->jobs[i].next = desk->spare;
@@ -140,31 +152,62 @@ void password_pool_destroy(struct password_pool *pool)
 /* ---- what workers call ----------------------------------------------------------------------------------
  */
 
-struct password_job *password_pool_take(struct password_pool *pool, uint32_t worker)
+static uint32_t share(const struct password_pool *pool)
+{
+    return pool->jobs_n < SHARE_LEAST ? pool->jobs_n : pool->jobs_n / 4;
+}
+
+/* The threads always have something to do, and never so much that who comes new has long to wait. */
+static void hand_over(struct password_pool *pool, struct desk *desk)
+{
+    while (desk->ahead < AHEAD * pool->threads_n) {
+        struct fair_queue_entry *entry = fair_queue_take(&desk->queue);
+        if (entry == NULL)
+            return;
+        struct password_job *job = (void *)((char *)entry - offsetof(struct password_job, entry));
+        desk->ahead++;
+        rte_ring_mp_enqueue(pool->requests, job); /* has room for all that there are */
+        sem_post(&pool->waiting);
+    }
+}
+
+struct password_job *password_pool_take(struct password_pool *pool, uint32_t worker,
+                                        const struct ip_address *source)
 {
     struct desk *desk = &pool->desks[worker];
     struct password_job *job = desk->spare;
-    if (job != NULL)
-        desk->spare = job->next;
+    uint16_t line = fair_queue_line(&desk->queue, source);
+    if (job == NULL || desk->held[line] >= share(pool))
+        return NULL;
+    desk->spare = job->next;
+    desk->held[line]++;
+    job->entry.line = line;
     return job;
 }
 
 void password_pool_submit(struct password_pool *pool, struct password_job *job)
 {
-    rte_ring_mp_enqueue(pool->requests, job); /* has room for all that there are */
-    sem_post(&pool->waiting);
+    struct desk *desk = &pool->desks[job->worker];
+    fair_queue_put(&desk->queue, &job->entry, false);
+    hand_over(pool, desk);
 }
 
 struct password_job *password_pool_collect(struct password_pool *pool, uint32_t worker)
 {
+    struct desk *desk = &pool->desks[worker];
     void *job;
-    return rte_ring_sc_dequeue(pool->desks[worker].answers, &job) == 0 ? job : NULL;
+    if (rte_ring_sc_dequeue(desk->answers, &job) != 0)
+        return NULL;
+    desk->ahead--;
+    hand_over(pool, desk);
+    return job;
 }
 
 void password_pool_give_back(struct password_pool *pool, struct password_job *job)
 {
     struct desk *desk = &pool->desks[job->worker];
     uint32_t worker = job->worker;
+    desk->held[job->entry.line]--;
     explicit_bzero(job, sizeof(*job));
     job->worker = worker;
     job->next = desk->spare;

@@ -69,8 +69,8 @@ enum outcome relay_authenticate(struct relay *r, const struct mqtt_packet *packe
     r->credential = 0;
     if (authenticator == NULL)
         return OUTCOME_AUTH_BUSY;
-    switch (
-        authenticator_ask(authenticator, users_of(r), c->user_name, c->password, tag_of(r), &r->credential)) {
+    switch (authenticator_ask(authenticator, &r->origin.key.remote, users_of(r), c->user_name, c->password,
+                              tag_of(r), &r->credential)) {
     case AUTH_REFUSED:
         break;
     case AUTH_GOOD:

@@ -9,6 +9,8 @@
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+static const struct ip_address nobody;
+
 struct bench {
     struct password_pool *pool;
     struct authenticator *a;
@@ -32,9 +34,17 @@ static void close_bench(struct bench *b)
     users_destroy(b->users);
 }
 
+static enum auth_answer ask_from(struct bench *b, uint32_t address, const char *user, const char *password,
+                                 uint64_t tag)
+{
+    const struct ip_address source = ip_address_v4(address);
+    return authenticator_ask(b->a, &source, b->users, bytes_of_text(user), bytes_of_text(password), tag,
+                             &b->digest);
+}
+
 static enum auth_answer ask(struct bench *b, const char *user, const char *password, uint64_t tag)
 {
-    return authenticator_ask(b->a, b->users, bytes_of_text(user), bytes_of_text(password), tag, &b->digest);
+    return ask_from(b, 0x0a000001, user, password, tag);
 }
 
 /* The pool's thread will answer: it is waited for. */
@@ -108,8 +118,9 @@ static void never_asked(void)
     CU_ASSERT_EQUAL(ask(&b, longest, "secret", 1), AUTH_WAITS);
     CU_ASSERT_FALSE(verdict_of(&b).good);
     uint64_t digest;
-    CU_ASSERT_EQUAL(authenticator_ask(b.a, NULL, bytes_of_text("alice"), bytes_of_text("secret"), 1, &digest),
-                    AUTH_REFUSED);
+    CU_ASSERT_EQUAL(
+        authenticator_ask(b.a, &nobody, NULL, bytes_of_text("alice"), bytes_of_text("secret"), 1, &digest),
+        AUTH_REFUSED);
     close_bench(&b);
 }
 
@@ -132,6 +143,32 @@ static void full(void)
     b = open_bench(USER_STRONG, 4, 1024);
     for (uint64_t i = 0; i < 4; i++)
         CU_ASSERT_EQUAL(ask(&b, "u2", "password", i), AUTH_WAITS);
+    close_bench(&b);
+}
+
+/* Whoever guesses as fast as it may keeps nobody else waiting for long: sources take turns, and one of them
+ * has a part of the jobs at most (C2). */
+static void guesser(void)
+{
+    enum { JOBS = 64, SHARE = JOBS / 4, AHEAD = 4 };
+    struct bench b = open_bench(USER_ALICE USER_STRONG, JOBS, 1024);
+    for (uint64_t i = 0; i < SHARE; i++)
+        CU_ASSERT_EQUAL(ask_from(&b, 0x0a000001, "u2", "guess", 100 + i), AUTH_WAITS);
+    CU_ASSERT_EQUAL(ask_from(&b, 0x0a000001, "u2", "guess", 999), AUTH_BUSY);
+    CU_ASSERT_EQUAL(ask_from(&b, 0x0a000002, "alice", "secret", 1), AUTH_WAITS);
+    CU_ASSERT_EQUAL(ask_from(&b, 0x0a000003, "alice", "wrong", 2), AUTH_WAITS);
+    uint32_t before = 0, both = 0;
+    for (uint32_t i = 0; i < SHARE + 2; i++) {
+        struct auth_verdict v = verdict_of(&b);
+        CU_ASSERT_EQUAL(v.good, v.tag == 1);
+        both += v.tag < 100;
+        before += v.tag >= 100 && both < 2;
+    }
+    CU_ASSERT_EQUAL(both, 2);
+    CU_ASSERT_TRUE(before <= AHEAD + 2); /* what was with the thread, and the guesser's own turns */
+    /* Its places are free again. */
+    CU_ASSERT_EQUAL(ask_from(&b, 0x0a000001, "u2", "guess", 1000), AUTH_WAITS);
+    CU_ASSERT_EQUAL(verdict_of(&b).tag, 1000);
     close_bench(&b);
 }
 
@@ -202,9 +239,9 @@ static void workers(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(other);
     CU_ASSERT_EQUAL(ask(&b, "alice", "secret", 7), AUTH_WAITS);
     uint64_t digest;
-    CU_ASSERT_EQUAL(
-        authenticator_ask(other, b.users, bytes_of_text("alice"), bytes_of_text("wrong"), 7, &digest),
-        AUTH_WAITS);
+    CU_ASSERT_EQUAL(authenticator_ask(other, &nobody, b.users, bytes_of_text("alice"), bytes_of_text("wrong"),
+                                      7, &digest),
+                    AUTH_WAITS);
     CU_ASSERT_TRUE(verdict_of(&b).good);
     while (!authenticator_collect(other, &v))
         sched_yield();
@@ -225,6 +262,7 @@ int main(void)
         {"names that are not there (C2)", decoys_open_nothing},
         {"what is never asked", never_asked},
         {"a full queue is a refusal with a name (C2)", full},
+        {"a guesser keeps nobody waiting (C2)", guesser},
         {"a reload of the file (C2, G2)", reloaded},
         {"a storm of 10,000 reconnects (C2)", storm},
         {"workers share threads, not answers", workers},
