@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/secret_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include "dataplane/secure/secret_memory.h"
+#include "dataplane/secure/tls_error.h"
+
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct secret {
     uint32_t line;
@@ -37,51 +35,6 @@ static int by_identity(const void *a, const void *b)
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------ */
-
-static bool read_all(struct secret_file *file, int fd, size_t bytes)
-{
-    size_t n = 0;
-    while (n < bytes) {
-        ssize_t k = read(fd, file->text + n, bytes - n);
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k <= 0)
-            return false;
-        n += (size_t)k;
-    }
-    return true;
-}
-
-/* The text of the file in pages of its own; its length, or 0 with errno set. */
-static size_t take_text(struct secret_file *file, const char *path)
-{
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    size_t bytes = 0;
-    if (fd < 0)
-        return 0;
-    if (fstat(fd, &status) != 0) {
-        close(fd);
-        return 0;
-    }
-    if (!S_ISREG(status.st_mode) || status.st_size <= 0 || status.st_size > SECRET_FILE_BYTES_MAX) {
-        close(fd);
-        errno = S_ISREG(status.st_mode) && status.st_size > 0 ? EFBIG : ENODATA;
-        return 0;
-    }
-    file->room = (size_t)status.st_size;
-    void *at = mmap(NULL, file->room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (at != MAP_FAILED) {
-        file->text = at;
-        (void)madvise(at, file->room, MADV_DONTDUMP);
-        (void)mlock(at, file->room); /* best effort: RLIMIT_MEMLOCK may be small */
-        bytes = read_all(file, fd, file->room) ? file->room : 0;
-    }
-    int why = errno;
-    close(fd);
-    errno = why;
-    return bytes;
-}
 
 static bool take_line(struct secret_file *file, struct bytes line, uint32_t number, const char **problem)
 {
@@ -146,13 +99,12 @@ static bool take_lines(struct secret_file *file, const char *path, size_t bytes,
 struct secret_file *secret_file_load(const char *path, struct diagnostics *d)
 {
     struct secret_file *file = calloc(1, sizeof(*file));
-    size_t bytes = file == NULL ? 0 : take_text(file, path);
-    if (bytes == 0) {
-        diagnostics_add(d, DIAGNOSTIC_ERROR, path, 0, "the passwords cannot be read: %s",
-                        file == NULL       ? "no memory"
-                        : errno == ENODATA ? "it is empty or no regular file"
-                        : errno == EFBIG   ? "it has more than 64 MiB"
-                                           : strerror(errno));
+    struct tls_error error = {.text = "no memory"};
+    size_t bytes = 0;
+    if (file != NULL)
+        file->text = secret_memory_read(path, SECRET_FILE_BYTES_MAX, &bytes, &file->room, &error);
+    if (file == NULL || file->text == NULL) {
+        diagnostics_add(d, DIAGNOSTIC_ERROR, path, 0, "the passwords cannot be read: %s", error.text);
         secret_file_destroy(file);
         return NULL;
     }
@@ -166,10 +118,7 @@ void secret_file_destroy(struct secret_file *file)
 {
     if (file == NULL)
         return;
-    if (file->text != NULL) {
-        explicit_bzero(file->text, file->room);
-        munmap(file->text, file->room);
-    }
+    secret_memory_free(file->text, file->room);
     free(file->secrets);
     free(file);
 }

@@ -12,6 +12,7 @@
 
 #include "dataplane/secure/chacha_offload.h"
 #include "dataplane/secure/tag.h"
+#include "dataplane/secure/tls_key.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -289,6 +290,8 @@ static int on_request(int device, wc_CryptoInfo *info, void *context)
         return info->cipher.enc ? seal(info) : open_sealed(info);
     if (info->algo_type == WC_ALGO_TYPE_CIPHER && info->cipher.type == WC_CIPHER_CHACHA)
         return on_chacha(info);
+    if (info->algo_type == WC_ALGO_TYPE_PK)
+        return tls_key_on_request(info);
     if (info->algo_type == WC_ALGO_TYPE_RNG)
         return random_bytes(info->rng.out, info->rng.sz);
     if (info->algo_type == WC_ALGO_TYPE_SEED)

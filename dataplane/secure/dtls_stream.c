@@ -243,6 +243,7 @@ void dtls_session_opened(struct dtls_session *session)
     /* A client has the last word only when it has resumed. */
     if (session->flight != NULL && (session->server == session->resumed || session->flight->over))
         flight_drop(session);
+    tls_verification_done(&session->verification);
     session->handler->opened(session->owner);
 }
 

@@ -4,17 +4,13 @@
 #include <wolfssl/wolfcrypt/asn_public.h>
 
 #include "dataplane/secure/certificate.h"
+#include "dataplane/secure/secret_memory.h"
 #include "dataplane/secure/tls_bundle.h"
 #include "dataplane/secure/tls_session_setup.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define PART_BYTES_MAX (128u * 1024)
 /* Pairs that are checked when the file is opened; of more devices every n-th. */
@@ -221,25 +217,19 @@ static bool check_pairs(const struct tls_bundle *bundle, struct tls_error *error
 
 static bool read_file(struct tls_bundle *bundle, struct tls_error *error)
 {
-    struct stat facts;
-    int fd = open(bundle->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0 || fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode) || facts.st_size == 0 ||
-        facts.st_size > (off_t)TLS_BUNDLE_BYTES_MAX) {
-        tls_error_set(error, "cannot read %.160s: %s", bundle->path,
-                      fd < 0 ? strerror(errno) : "not a file of 1 byte to 512 MiB");
-        if (fd >= 0)
-            close(fd);
+    size_t bytes, room;
+    /* Not mapped: whoever cuts the file meanwhile would end the process by a fault. */
+    uint8_t *text = secret_memory_read(bundle->path, TLS_BUNDLE_BYTES_MAX, &bytes, &room, error);
+    if (text == NULL)
         return false;
-    }
-    size_t bytes = (size_t)facts.st_size;
-    void *text = mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-    close(fd);
-    if (text == MAP_FAILED)
-        return tls_error_set(error, "cannot read %.160s: %s", bundle->path, strerror(errno));
-    struct scan scan = {
-        .bundle = bundle, .path = bundle->path, .text = text, .bytes = bytes, .line = 1, .error = error};
+    struct scan scan = {.bundle = bundle,
+                        .path = bundle->path,
+                        .text = (const char *)text,
+                        .bytes = bytes,
+                        .line = 1,
+                        .error = error};
     bool good = read_through(&scan);
-    munmap(text, bytes);
+    secret_memory_free(text, room);
     return good;
 }
 

@@ -344,15 +344,21 @@ static struct tls_identity *find_identity(struct tls_context *context, const cha
     return identity;
 }
 
+/* `verification` keeps it until the handshake is over; without, its caller sees to that. */
 static bool present_identity(struct tls_context *context, const char *name, WOLFSSL *ssl,
-                             struct tls_failure *failure)
+                             struct tls_verification *verification, struct tls_failure *failure)
 {
     struct tls_error error = {""};
     if (context->certificate_file == NULL && context->bundle == NULL)
         return true;
     struct tls_identity *identity = find_identity(context, name, &error);
     bool good = identity != NULL && tls_identity_apply(identity, ssl);
-    tls_identity_unref(identity);
+    if (verification != NULL && good) {
+        tls_verification_done(verification);
+        verification->identity = identity;
+    } else {
+        tls_identity_unref(identity);
+    }
     if (good)
         return true;
     failure->why = STREAM_END_TLS_IDENTITY;
@@ -409,7 +415,7 @@ WOLFSSL *tls_context_session(struct tls_context *context, const char *identity,
         failure->why = STREAM_END_ABORTED;
         failure->counter = TLS_TABLE_FULL;
         snprintf(failure->reason, sizeof(failure->reason), "out of memory");
-    } else if (present_identity(context, identity, ssl, failure)) {
+    } else if (present_identity(context, identity, ssl, verification, failure)) {
         resume(context, identity, ssl, verification);
         return ssl;
     }

@@ -22,7 +22,7 @@ struct tls_context {
     struct WOLFSSL_CTX *ctx;
     bool server;
     bool datagrams;                       /* DTLS 1.2 */
-    struct tls_identity *shared_identity; /* a client's, when the files are not a pattern */
+    struct tls_identity *shared_identity; /* a listener's; a client's, when the files are not a pattern */
     struct tls_trust trust;
     /* a client */
     char *server_name;

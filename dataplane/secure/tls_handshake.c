@@ -97,6 +97,8 @@ void tls_job_run(struct tls_job *job)
     else
         tls_failure_from(&job->failure, job->ssl, cause_of(job, error), &job->verification,
                          tls_context_server_name(job->context));
+    if (job->result == TLS_STEP_DONE || job->result == TLS_STEP_FAILED)
+        tls_verification_done(&job->verification);
     wolfSSL_SetCertCbCtx(job->ssl, NULL);
     wolfSSL_set_ex_data(job->ssl, TLS_VERIFICATION_INDEX, NULL);
     if (job->result == TLS_STEP_FAILED) {

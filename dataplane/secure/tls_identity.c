@@ -3,13 +3,11 @@
 
 #include <wolfssl/ssl.h>
 #include <wolfssl/wolfcrypt/asn_public.h>
-#include <wolfssl/wolfcrypt/ecc.h>
-#include <wolfssl/wolfcrypt/random.h>
-#include <wolfssl/wolfcrypt/rsa.h>
 
 #include "dataplane/secure/certificate.h"
 #include "dataplane/secure/secret_memory.h"
 #include "dataplane/secure/tls_identity.h"
+#include "dataplane/secure/tls_key.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,16 +23,14 @@
 #define KEY_FILE_MAX (32u * 1024)
 #define PASSWORD_MAX 1024
 #define DAY_S 86400
-#define RSA_BYTES_MIN 256 /* 2048 bits */
-#define EC_BYTES_MIN 32
 
 struct tls_identity {
     atomic_uint refs;
     uint8_t *chain; /* PEM */
     size_t chain_bytes;
-    uint8_t *key; /* DER, in secret memory */
-    size_t key_bytes;
-    size_t key_allocated;
+    struct tls_key *key;
+    uint8_t *public_key; /* SubjectPublicKeyInfo of the leaf, DER */
+    size_t public_key_bytes;
     time_t expires;
 };
 
@@ -101,51 +97,57 @@ uint8_t *tls_read_file(const char *path, size_t limit, size_t *bytes, struct tls
     return fitting;
 }
 
-/* The first line of the file; false with `error`. */
-static bool read_password(const char *path, char password[PASSWORD_MAX], struct tls_error *error)
+static bool key_trouble(enum tls_key_trouble trouble, const char *path, struct tls_error *error)
 {
-    ssize_t n = read_into(path, (uint8_t *)password, PASSWORD_MAX, error);
-    if (n < 0)
-        return false;
-    password[strcspn(password, "\r\n")] = 0;
-    if (password[0] == 0)
-        tls_error_set(error, "%.160s does not begin with a line that holds a passphrase", path);
-    return password[0] != 0;
+    if (trouble == TLS_KEY_UNKNOWN_KIND)
+        tls_error_set(error, "%.160s holds neither an EC nor an RSA key that can be used", path);
+    else if (trouble == TLS_KEY_SHORT)
+        tls_error_set(error, "key %.160s is too short", path);
+    else
+        tls_error_set(error, "out of memory");
+    return false;
 }
 
-/* A PEM key in secret memory becomes the identity's, in a piece of its own size. */
+/* A PEM key in secret memory becomes the identity's. */
 static bool take_key(struct tls_identity *identity, const uint8_t *pem, size_t n, const char *password,
                      const char *path, struct tls_error *error)
 {
+    enum tls_key_trouble trouble = TLS_KEY_NO_MEMORY;
     uint8_t *room = secret_memory_alloc(KEY_FILE_MAX);
-    int der = room == NULL ? -1 : wc_KeyPemToDer(pem, (int)n, room, KEY_FILE_MAX, password);
-    uint8_t *key = der <= 0 ? NULL : secret_memory_alloc((size_t)der);
-    if (key != NULL) {
-        memcpy(key, room, (size_t)der);
-        identity->key = key;
-        identity->key_bytes = identity->key_allocated = (size_t)der;
-    } else if (room == NULL || der > 0) {
-        tls_error_set(error, "out of memory");
-    } else if (password != NULL) {
-        tls_error_set(error, "%.160s does not hold a private key in PEM that the passphrase opens", path);
-    } else {
-        tls_error_set(error, "%.160s does not hold a private key in PEM that is not encrypted", path);
-    }
+    int der = room == NULL ? 0 : wc_KeyPemToDer(pem, (int)n, room, KEY_FILE_MAX, password);
+    if (der > 0)
+        identity->key = tls_key_create(room, (size_t)der, &trouble);
     secret_memory_free(room, KEY_FILE_MAX);
-    return key != NULL;
+    if (identity->key != NULL)
+        return true;
+    if (room == NULL || der > 0)
+        return key_trouble(trouble, path, error);
+    if (password != NULL)
+        tls_error_set(error, "%.160s does not hold a private key in PEM that the passphrase opens", path);
+    else
+        tls_error_set(error, "%.160s does not hold a private key in PEM that is not encrypted", path);
+    return false;
+}
+
+/* What the first line of the file is, NUL behind it; false with `error`. */
+static bool first_line(char *text, const char *path, struct tls_error *error)
+{
+    text[strcspn(text, "\r\n")] = 0;
+    if (text[0] == 0)
+        tls_error_set(error, "%.160s does not begin with a line that holds a passphrase", path);
+    return text[0] != 0;
 }
 
 static bool open_key(struct tls_identity *identity, const uint8_t *pem, size_t n, const char *password_file,
                      const char *path, struct tls_error *error)
 {
+    size_t bytes, room;
     if (password_file == NULL)
         return take_key(identity, pem, n, NULL, path, error);
-    char *password = secret_memory_alloc(PASSWORD_MAX);
-    if (password == NULL)
-        tls_error_set(error, "out of memory");
-    bool good = password != NULL && read_password(password_file, password, error) &&
-                take_key(identity, pem, n, password, path, error);
-    secret_memory_free(password, PASSWORD_MAX);
+    uint8_t *password = secret_memory_read(password_file, PASSWORD_MAX, &bytes, &room, error);
+    bool good = password != NULL && first_line((char *)password, password_file, error) &&
+                take_key(identity, pem, n, (const char *)password, path, error);
+    secret_memory_free(password, password == NULL ? 0 : room);
     return good;
 }
 
@@ -153,14 +155,10 @@ static bool open_key(struct tls_identity *identity, const uint8_t *pem, size_t n
 static bool load_key(struct tls_identity *identity, const char *path, const char *password_file,
                      struct tls_error *error)
 {
-    uint8_t *pem = secret_memory_alloc(KEY_FILE_MAX);
-    if (pem == NULL) {
-        tls_error_set(error, "out of memory");
-        return false;
-    }
-    ssize_t n = read_into(path, pem, KEY_FILE_MAX, error);
-    bool good = n > 0 && open_key(identity, pem, (size_t)n, password_file, path, error);
-    secret_memory_free(pem, KEY_FILE_MAX);
+    size_t n, room;
+    uint8_t *pem = secret_memory_read(path, KEY_FILE_MAX, &n, &room, error);
+    bool good = pem != NULL && open_key(identity, pem, n, password_file, path, error);
+    secret_memory_free(pem, pem == NULL ? 0 : room);
     return good;
 }
 
@@ -183,62 +181,24 @@ static time_t expiry(WOLFSSL_X509 *leaf)
     return timegm(&when);
 }
 
-/*
- * The public half of a private key, computed from it: a point or a modulus. Its length, 0 when this is not
- * such a key, -1 when it is too short. (wolfSSL_CTX_check_private_key accepts any EC key in some builds.)
- */
-static int public_of_ec(const uint8_t *der, size_t n, uint8_t *out, word32 room)
-{
-    ecc_key key;
-    WC_RNG rng;
-    word32 at = 0;
-    int result = 0;
-    if (wc_InitRng(&rng) != 0)
-        return 0;
-    if (wc_ecc_init(&key) == 0) {
-        if (wc_EccPrivateKeyDecode(der, &at, &key, (word32)n) == 0 &&
-            wc_ecc_make_pub_ex(&key, NULL, &rng) == 0 && wc_ecc_export_x963(&key, out, &room) == 0)
-            result = wc_ecc_size(&key) < EC_BYTES_MIN ? -1 : (int)room;
-        wc_ecc_free(&key);
-    }
-    wc_FreeRng(&rng);
-    return result;
-}
-
-static int public_of_rsa(const uint8_t *der, size_t n, uint8_t *out, word32 room)
-{
-    RsaKey key;
-    uint8_t exponent[512];
-    word32 exponent_bytes = sizeof(exponent);
-    word32 at = 0;
-    int result = 0;
-    if (wc_InitRsaKey(&key, NULL) != 0)
-        return 0;
-    if (wc_RsaPrivateKeyDecode(der, &at, &key, (word32)n) == 0 &&
-        wc_RsaFlattenPublicKey(&key, exponent, &exponent_bytes, out, &room) == 0)
-        result = room < RSA_BYTES_MIN ? -1 : (int)room;
-    wc_FreeRsaKey(&key);
-    return result;
-}
-
-static bool check_key(const struct tls_identity *identity, WOLFSSL_X509 *leaf, const char *certificate_file,
+static bool check_key(struct tls_identity *identity, WOLFSSL_X509 *leaf, const char *certificate_file,
                       const char *key_file, struct tls_error *error)
 {
-    uint8_t public_bytes[1024];
+    struct certificate parts;
+    size_t n;
+    const uint8_t *half = tls_key_public(identity->key, &n);
     int leaf_bytes = 0;
     const uint8_t *der = wolfSSL_X509_get_der(leaf, &leaf_bytes);
-    int n = public_of_ec(identity->key, identity->key_bytes, public_bytes, sizeof(public_bytes));
-    if (n == 0)
-        n = public_of_rsa(identity->key, identity->key_bytes, public_bytes, sizeof(public_bytes));
-    if (n == 0)
-        tls_error_set(error, "%.160s holds neither an EC nor an RSA key that can be used", key_file);
-    else if (n < 0)
-        tls_error_set(error, "key %.160s is too short", key_file);
-    else if (der == NULL || memmem(der, (size_t)leaf_bytes, public_bytes, (size_t)n) == NULL)
-        tls_error_set(error, "key %.100s does not belong to certificate %.100s", key_file, certificate_file);
-    else
-        return true;
-    return false;
+    if (der == NULL || !certificate_parse(der, (size_t)leaf_bytes, &parts) ||
+        memmem(parts.public_key.at, parts.public_key.left, half, n) == NULL)
+        return tls_error_set(error, "key %.100s does not belong to certificate %.100s", key_file,
+                             certificate_file);
+    identity->public_key_bytes = parts.public_key.left;
+    identity->public_key = malloc(identity->public_key_bytes);
+    if (identity->public_key == NULL)
+        return tls_error_set(error, "out of memory");
+    memcpy(identity->public_key, parts.public_key.at, identity->public_key_bytes);
+    return true;
 }
 
 /* All of the chain can be read, and the key is the leaf's. */
@@ -376,7 +336,8 @@ void tls_identity_unref(struct tls_identity *identity)
     if (identity == NULL || atomic_fetch_sub_explicit(&identity->refs, 1, memory_order_acq_rel) != 1)
         return;
     free(identity->chain);
-    secret_memory_free(identity->key, identity->key_allocated);
+    free(identity->public_key);
+    tls_key_destroy(identity->key);
     free(identity);
 }
 
@@ -384,7 +345,7 @@ bool tls_identity_apply(const struct tls_identity *identity, WOLFSSL *ssl)
 {
     return wolfSSL_use_certificate_chain_buffer(ssl, identity->chain, (long)identity->chain_bytes) ==
                WOLFSSL_SUCCESS &&
-           wolfSSL_use_PrivateKey_buffer(ssl, identity->key, (long)identity->key_bytes,
+           wolfSSL_use_PrivateKey_buffer(ssl, identity->public_key, (long)identity->public_key_bytes,
                                          WOLFSSL_FILETYPE_ASN1) == WOLFSSL_SUCCESS;
 }
 
@@ -392,7 +353,7 @@ bool tls_identity_apply_to_all(const struct tls_identity *identity, WOLFSSL_CTX 
 {
     return wolfSSL_CTX_use_certificate_chain_buffer(ctx, identity->chain, (long)identity->chain_bytes) ==
                WOLFSSL_SUCCESS &&
-           wolfSSL_CTX_use_PrivateKey_buffer(ctx, identity->key, (long)identity->key_bytes,
+           wolfSSL_CTX_use_PrivateKey_buffer(ctx, identity->public_key, (long)identity->public_key_bytes,
                                              WOLFSSL_FILETYPE_ASN1) == WOLFSSL_SUCCESS;
 }
 

@@ -3,8 +3,9 @@
  * A certificate chain with its private key, read from PEM files and checked to belong together (B3).
  *
  * Immutable and reference-counted; any thread. Reading takes system calls and public-key arithmetic, so it is
- * done at start, by sallyport -t, and by handshake threads. The key is in secret memory (secret_memory.h);
- * wolfSSL copies it for the length of a handshake and wipes the copy.
+ * done at start, by sallyport -t, and by handshake threads. The key stays in secret memory (tls_key.h):
+ * whoever has applied an identity keeps a reference until the handshake is over, because it signs only as
+ * long as it lives.
  */
 #ifndef DATAPLANE_SECURE_TLS_IDENTITY_H
 #define DATAPLANE_SECURE_TLS_IDENTITY_H
@@ -34,8 +35,7 @@ struct tls_identity *tls_identity_ref(struct tls_identity *identity);
 void tls_identity_unref(struct tls_identity *identity);
 /* Makes `ssl` present it when the server asks. False when memory is not to be had. */
 bool tls_identity_apply(const struct tls_identity *identity, struct WOLFSSL *ssl);
-/* The same for all sessions of a listener's context: the library wants a server's certificate there. Its copy
- * of the key is wiped with the context, but is not locked. */
+/* The same for all sessions of a listener's context: the library wants a server's certificate there. */
 bool tls_identity_apply_to_all(const struct tls_identity *identity, struct WOLFSSL_CTX *ctx);
 /* Whole days until the leaf certificate expires; negative when it has. */
 int tls_identity_days_left(const struct tls_identity *identity);

@@ -100,12 +100,11 @@ static bool set_tickets(struct tls_context *context, const struct tls_server_set
 static bool set_identity(struct tls_context *context, const struct tls_server_settings *settings,
                          struct tls_error *error)
 {
-    struct tls_identity *identity = tls_identity_load_with(settings->certificate_file, settings->key_file,
-                                                           settings->key_password_file, error);
-    bool good = identity != NULL && (tls_identity_apply_to_all(identity, context->ctx) ||
-                                     fail(error, "certificate cannot be used"));
-    tls_identity_unref(identity);
-    return good;
+    context->shared_identity = tls_identity_load_with(settings->certificate_file, settings->key_file,
+                                                      settings->key_password_file, error);
+    return context->shared_identity != NULL &&
+           (tls_identity_apply_to_all(context->shared_identity, context->ctx) ||
+            fail(error, "certificate cannot be used"));
 }
 
 static bool set_clients(struct tls_context *context, const struct tls_server_settings *settings,

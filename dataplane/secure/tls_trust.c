@@ -160,8 +160,15 @@ struct tls_refusal tls_trust_judge(const struct tls_trust *trust, const struct t
     return judge_status(trust, peer);
 }
 
+void tls_verification_done(struct tls_verification *verification)
+{
+    tls_identity_unref(verification->identity);
+    verification->identity = NULL;
+}
+
 void tls_verification_clear(struct tls_verification *verification)
 {
+    tls_verification_done(verification);
     tls_peer_unref(verification->peer);
     tls_peer_unref(verification->resumed_peer);
     *verification = (struct tls_verification){.trust = NULL};

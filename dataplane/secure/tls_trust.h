@@ -13,6 +13,7 @@
 #include "dataplane/secure/tls_pin.h"
 
 struct WOLFSSL_CTX;
+struct tls_identity;
 struct WOLFSSL_X509_STORE_CTX;
 
 /* What one context asks of a peer whose chain is good. */
@@ -38,6 +39,7 @@ struct tls_verification {
     int error; /* the library's, of the first certificate that it refused, from the CA down; 0: none */
     struct tls_refusal refusal; /* with TLS_VERIFY_NOTE_REFUSED */
     struct tls_peer *peer;
+    struct tls_identity *identity; /* that signs in it: a reference until it is over; NULL: the context's */
     struct tls_peer *resumed_peer; /* of the ticket that was offered; counts only when it was also accepted */
 };
 
@@ -60,6 +62,8 @@ bool tls_trust_status(const struct tls_trust *trust, const struct der shown[], u
 /* That of a context. */
 const struct tls_trust *tls_context_trust(const struct tls_context *context);
 
+/* The handshake is over: nobody signs any more. */
+void tls_verification_done(struct tls_verification *verification);
 /* Gives its references back. */
 void tls_verification_clear(struct tls_verification *verification);
 
