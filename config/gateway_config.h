@@ -115,6 +115,7 @@ struct config_listener {
     bool tls_1_2;                   /* min_version = "1.2" */
     bool min_version_set;           /* here, not in `tls` */
     enum config_dtls dtls;          /* versions of DTLS */
+    bool connection_ids;            /* of DTLS 1.3 */
     bool resumption;                /* tickets are given */
     uint32_t handshakes_per_source; /* TLS handshakes under way at once */
 };
@@ -165,6 +166,7 @@ struct config_upstream {
     struct config_ocsp ocsp;
     bool tls_1_2;          /* min_version = "1.2" */
     enum config_dtls dtls; /* not CONFIG_DTLS_BOTH */
+    bool connection_ids;   /* of DTLS 1.3 */
     bool resumption;
     uint64_t connect_timeout_us;
     enum cloud_profile profile;

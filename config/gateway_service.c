@@ -209,6 +209,16 @@ static void check_tls(struct schema_read *read, const struct config_upstream *ow
     check_identity(read, own, setting);
 }
 
+/* RFC 9147 s.9: this library has them in 1.3 alone. */
+static void check_connection_ids(struct schema_read *read, const config_setting_t *setting, const char *what,
+                                 const char *name, bool wanted, enum config_dtls dtls)
+{
+    if (wanted && dtls == CONFIG_DTLS_1_2)
+        schema_error(read, at(read, setting, "connection_ids"),
+                     "'connection_ids' in %s '%s' is of DTLS 1.3; write dtls = \"1.3\", or remove it", what,
+                     name);
+}
+
 static void check_dtls(struct schema_read *read, const struct config_upstream *own,
                        const config_setting_t *setting)
 {
@@ -230,6 +240,7 @@ static void check_dtls(struct schema_read *read, const struct config_upstream *o
         schema_error(read, at(read, setting, "ocsp_ask"),
                      "upstream '%s' has a PSK, and no certificate to ask about; remove 'ocsp_ask'",
                      own->name);
+    check_connection_ids(read, setting, "upstream", own->name, own->connection_ids, own->dtls);
     if (!psk)
         check_tls(read, own, setting);
 }
@@ -427,6 +438,7 @@ static void check_listener_dtls(struct schema_read *read, struct config_listener
                      "remove it, or add \"cert\" there",
                      own->name);
     check_listener_file(read, own, setting, "psk_file", own->psk_file, psk, true);
+    check_connection_ids(read, setting, "listener", own->name, own->connection_ids, own->dtls);
 }
 
 static void check_listener_security(struct schema_read *read, struct config_listener *own,

@@ -53,6 +53,7 @@
     EVENT(CANDIDATE_DIFFERENCE, "candidate", "candidate-difference", "network", "info")                      \
     EVENT(STATUS_UNCHECKED, "tls", "certificate-unchecked", "network", "info")                               \
     EVENT(COAP_SESSION_LOST, "session", "coap-disconnect", "session", "end")                                 \
+    EVENT(ADDRESS_CHANGED, "session", "address-changed", "session", "change")                                \
     EVENT(LEARN, "learn", "learn", "configuration", "info")
 
 #define EVENT_ENUM(name, dataset, action, category, type) EVENT_##name,

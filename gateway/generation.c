@@ -81,13 +81,16 @@ static struct dtls_context *make_dtls_context(const struct config_upstream *upst
     struct ocsp_policy ocsp = listener_context_ocsp(&upstream->ocsp);
     struct dtls_settings settings = {.psk_file = upstream->psk_file,
                                      .psk_id = psk_id,
-                                     .version = upstream->dtls == CONFIG_DTLS_1_3 ? DTLS_1_3 : DTLS_1_2};
+                                     .version = upstream->dtls == CONFIG_DTLS_1_3 ? DTLS_1_3 : DTLS_1_2,
+                                     .connection_ids = upstream->connection_ids};
     struct dtls_context *context = NULL;
     if (upstream->psk_file == NULL) {
         if (!fill_settings(upstream, &paths, &certificates, d))
             return NULL;
         certificates.ocsp = &ocsp;
-        settings = (struct dtls_settings){.certificates = &certificates, .version = settings.version};
+        settings = (struct dtls_settings){.certificates = &certificates,
+                                          .version = settings.version,
+                                          .connection_ids = upstream->connection_ids};
         context = dtls_context_create(&settings, &error);
     } else if (upstream->psk_id == NULL || strchr(upstream->psk_id, '%') != NULL ||
                !path_pattern(upstream->psk_id, psk_id, sizeof(psk_id))) {
@@ -116,7 +119,8 @@ static struct dtls_context *make_listener_dtls(const struct config_listener *lis
         .ocsp = &ocsp,
         .versions = listener->dtls == CONFIG_DTLS_1_2   ? DTLS_1_2
                     : listener->dtls == CONFIG_DTLS_1_3 ? DTLS_1_3
-                                                        : DTLS_1_2 | DTLS_1_3};
+                                                        : DTLS_1_2 | DTLS_1_3,
+        .connection_ids = listener->connection_ids};
     if (!generation_check_listener(listener, d))
         return NULL;
     struct dtls_context *context = dtls_server_context_create(&settings, &error);

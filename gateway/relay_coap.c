@@ -254,6 +254,18 @@ void coap_client_free(struct coap_relays *r, struct coap_client *client)
     slab_free(r->clients, client);
 }
 
+void coap_client_move(struct coap_relays *r, struct coap_client *client, const struct flow_key *key)
+{
+    if (flow_table_insert(r->by_client, key, flow_table_hash(r->by_client, key),
+                          slab_handle_of(r->clients, client).index) != 0) {
+        coap_client_free(r, client);
+        return;
+    }
+    flow_table_remove(r->by_client, &client->key, flow_table_hash(r->by_client, &client->key));
+    client->key = *key;
+    client->generation = 0;
+}
+
 struct coap_client *coap_client_find(struct coap_relays *r, const struct flow_key *key)
 {
     uint32_t index = flow_table_find(r->by_client, key, flow_table_hash(r->by_client, key));

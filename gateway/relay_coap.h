@@ -70,7 +70,8 @@ struct coap_relays_config {
     bool (*admit)(void *worker, const struct flow_key *key, uint16_t listener);
     void (*session)(void *worker, const struct flow_key *key, bool begins);
     void *worker;
-    uint32_t worker_index;                 /* for counters that generations keep by worker */
+    uint32_t worker_index; /* for counters that generations keep by worker, and connection ids */
+    uint32_t workers;      /* how many there are; 0: one */
     const struct judged_observers *judged; /* of the worker, borrowed; NULL: nobody looks */
 };
 

@@ -177,10 +177,13 @@ static void take_echo(struct coap_relays *r, struct coap_request *q)
     if (echo == COAP_ECHO_FRESH) {
         coap_count(r, COAP_COUNT_PROOFS);
         coap_ledger_prove(&source->ledger, coap_now(r));
+        if (q->client->secure != NULL)
+            dtls_endpoint_prove(q->client->secure);
     }
     if (q->client->pinned)
         coap_ledger_prove(&source->ledger, coap_now(r));
-    q->proved = q->client->secure != NULL || coap_ledger_proved(&source->ledger, coap_now(r));
+    q->proved = (q->client->secure != NULL && !dtls_endpoint_moved(q->client->secure)) ||
+                coap_ledger_proved(&source->ledger, coap_now(r));
     q->echo = echo == COAP_ECHO_FOREIGN ? q->verdict.echo : bytes_of(NULL, 0);
 }
 

@@ -206,6 +206,8 @@ uint64_t coap_random(struct coap_relays *r);
 void coap_client_free(struct coap_relays *r, struct coap_client *client);
 /* NULL when there is no room; an endpoint that is known is brought up to date. */
 struct coap_client *coap_client_get(struct coap_relays *r, const struct coap_arrival *arrival);
+/* Its address is another; who it is there is found out anew. Freed when there is no room for it. */
+void coap_client_move(struct coap_relays *r, struct coap_client *client, const struct flow_key *key);
 struct coap_client *coap_client_find(struct coap_relays *r, const struct flow_key *key);
 /* Its entry among those shut out by command, or NULL. */
 const struct quarantine_entry *coap_client_quarantined(const struct coap_relays *r,

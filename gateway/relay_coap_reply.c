@@ -19,13 +19,24 @@ uint32_t coap_packet_bytes(const struct flow_key *key, size_t n)
     return (uint32_t)n + (ip_address_is_v4(&key->remote) ? IP4_UDP_BYTES : IP6_UDP_BYTES);
 }
 
-/* A session has proved its address before it was one. */
+/* A session has proved its address before it was one, unless it has come to another with it. */
+static bool counted(const struct dtls_endpoint *secure)
+{
+    return secure == NULL || dtls_endpoint_moved(secure);
+}
+
+static size_t record_bytes(struct coap_way way)
+{
+    return way.secure == NULL ? 0 : DTLS_RECORD_OVERHEAD;
+}
+
 static bool affordable(struct coap_relays *r, struct coap_way way, size_t n)
 {
-    if (way.secure != NULL)
+    if (!counted(way.secure))
         return true;
     struct coap_source *source = coap_proofs_get(r->proofs, &way.key->remote, coap_now(r));
-    return coap_ledger_allows(&source->ledger, coap_packet_bytes(way.key, n), coap_now(r));
+    return coap_ledger_allows(&source->ledger, coap_packet_bytes(way.key, n + record_bytes(way)),
+                              coap_now(r));
 }
 
 bool coap_send_down(struct coap_relays *r, struct coap_way way, const uint8_t *bytes, size_t n)
@@ -36,11 +47,12 @@ bool coap_send_down(struct coap_relays *r, struct coap_way way, const uint8_t *b
     }
     coap_count(r, COAP_COUNT_DATAGRAMS_DOWN);
     r->counters.count[COAP_COUNT_BYTES_DOWN] += n;
-    if (way.secure != NULL)
+    if (!counted(way.secure))
         return true;
     struct coap_source *source = coap_proofs_get(r->proofs, &way.key->remote, coap_now(r));
-    coap_ledger_sent(&source->ledger, coap_packet_bytes(way.key, n), coap_now(r));
-    r->config.send(r->config.worker, way.path, way.key, bytes, n);
+    coap_ledger_sent(&source->ledger, coap_packet_bytes(way.key, n + record_bytes(way)), coap_now(r));
+    if (way.secure == NULL)
+        r->config.send(r->config.worker, way.path, way.key, bytes, n);
     return true;
 }
 
@@ -140,7 +152,7 @@ static void reply_challenge(struct coap_flight *flight)
 static bool proof_ends(struct coap_flight *flight)
 {
     struct coap_relays *r = flight->relays;
-    if (flight->client->secure != NULL)
+    if (!counted(flight->client->secure))
         return false;
     struct coap_source *source = coap_proofs_get(r->proofs, &flight->client->key.remote, coap_now(r));
     if (flight->client->pinned)

@@ -57,6 +57,35 @@ static void on_opened(void *owner, struct dtls_endpoint *endpoint)
         r->config.session(r->config.worker, &arrival.key, true);
 }
 
+/* The client goes on from another address: what is kept of it goes along, and who it is there is asked anew
+ * with its next message, for its device may be bound to a place. */
+static void on_moved(void *owner, struct dtls_endpoint *endpoint, const struct flow_key *old)
+{
+    struct coap_relays *r = owner;
+    struct coap_client *client = coap_client_find(r, old);
+    struct coap_arrival arrival;
+    char from[IP_ADDRESS_TEXT], detail[EVENT_DETAIL_MAX];
+    struct coap_report report = {
+        .kind = EVENT_ADDRESS_CHANGED, .outcome = OUTCOME_ALLOWED, .enforced = true, .detail = detail};
+    place_of(endpoint, &arrival);
+    snprintf(detail, sizeof(detail), "it was at %s, port %u, before", ip_address_format(&old->remote, from),
+             old->remote_port);
+    if (client != NULL && client->secure == endpoint)
+        coap_client_move(r, client, &arrival.key);
+    coap_tell_arrival(r, &arrival, &report);
+    if (r->config.session != NULL) {
+        r->config.session(r->config.worker, old, false);
+        r->config.session(r->config.worker, &arrival.key, true);
+    }
+}
+
+/* What comes from an address that has not been proved is what may be said there. */
+static void credit(struct coap_relays *r, const struct coap_arrival *arrival, size_t n)
+{
+    struct coap_source *source = coap_proofs_get(r->proofs, &arrival->key.remote, coap_now(r));
+    coap_ledger_received(&source->ledger, coap_packet_bytes(&arrival->key, n), coap_now(r));
+}
+
 static void on_received(void *owner, struct dtls_endpoint *endpoint, const uint8_t *message, size_t n)
 {
     struct coap_relays *r = owner;
@@ -64,6 +93,8 @@ static void on_received(void *owner, struct dtls_endpoint *endpoint, const uint8
     place_of(endpoint, &arrival);
     arrival.secure = endpoint;
     arrival.payload = bytes_of(message, n);
+    if (dtls_endpoint_moved(endpoint))
+        credit(r, &arrival, n);
     coap_take(r, &arrival);
 }
 
@@ -164,6 +195,7 @@ static const struct dtls_server_handler server_handler = {.send = on_send,
                                                           .admit = on_admit,
                                                           .opened = on_opened,
                                                           .received = on_received,
+                                                          .moved = on_moved,
                                                           .closed = on_closed,
                                                           .lost = on_lost,
                                                           .failed = on_failed,
@@ -176,6 +208,8 @@ bool coap_secure_create(struct coap_relays *r, const uint8_t secret[48])
                                         .handshakes = r->config.dtls_handshakes,
                                         .handshakes_per_source = r->config.dtls_handshakes_per_source,
                                         .idle_us = r->config.dtls_idle_us,
+                                        .worker_index = r->config.worker_index,
+                                        .workers = r->config.workers,
                                         .worker = r->dtls,
                                         .timers = r->config.timers,
                                         .now_us = r->config.now_us,

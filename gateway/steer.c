@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "gateway/steer.h"
 
+#include "dataplane/secure/dtls13_record.h"
+#include "dataplane/secure/dtls_ids.h"
 #include "gateway/upstream.h"
 
 #include <netinet/in.h>
@@ -9,6 +11,7 @@
 #define ETHERTYPE_VLAN 0x8100
 #define ETHERTYPE_V4 0x0800
 #define ETHERTYPE_V6 0x86DD
+#define UDP_BYTES 8
 
 struct headers {
     const uint8_t *source;
@@ -77,6 +80,15 @@ static uint32_t by_quote(const struct listener_table *listeners, uint32_t worker
     return by_port(local_port, workers);
 }
 
+/* A record of DTLS 1.3 under a connection id says whose it is, wherever it comes from. Nothing else that a
+ * listener takes over UDP begins so: CoAP has a version there that is none. */
+static const uint8_t *connection_id(const struct headers *h)
+{
+    return h->protocol == IPPROTO_UDP && h->transport_len > UDP_BYTES
+               ? dtls13_connection_id(h->transport + UDP_BYTES, h->transport_len - UDP_BYTES, DTLS_ID_BYTES)
+               : NULL;
+}
+
 uint32_t steer_worker(const struct listener_table *listeners, uint32_t workers, const uint8_t *frame,
                       size_t len)
 {
@@ -98,7 +110,9 @@ uint32_t steer_worker(const struct listener_table *listeners, uint32_t workers, 
     if (h.fragment || (h.protocol != IPPROTO_TCP && h.protocol != IPPROTO_UDP) || h.transport_len < 4)
         return by_address(h.source, h.address_len, workers);
     uint16_t port = be16_at(h.transport + 2);
-    if (listener_table_has_port(listeners, port))
-        return by_address(h.source, h.address_len, workers);
+    if (listener_table_has_port(listeners, port)) {
+        const uint8_t *id = connection_id(&h);
+        return id != NULL ? dtls_id_worker(id, workers) : by_address(h.source, h.address_len, workers);
+    }
     return by_port(port, workers);
 }

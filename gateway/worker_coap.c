@@ -123,6 +123,7 @@ struct coap_relays *worker_coap_create(struct worker *w, const uint8_t secret[CO
                                         .session = on_coap_session,
                                         .worker = w,
                                         .worker_index = w->index,
+                                        .workers = w->shared->workers,
                                         .judged = &w->judged};
     memcpy(config.secret, secret, sizeof(config.secret));
     struct coap_relays *relays = coap_relays_create(&config);

@@ -175,9 +175,12 @@ struct dtls_context *dtls_context_create(const struct dtls_settings *settings, s
     }
     atomic_init(&context->refs, 1);
     context->versions = settings->version == 0 ? DTLS_1_2 : settings->version;
+    context->connection_ids = settings->connection_ids && context->versions == DTLS_1_3;
     bool good;
     if (context->versions == DTLS_1_3 && !tls_library_has_dtls13()) {
         good = tls_error_set(error, DTLS_NO_1_3);
+    } else if (settings->connection_ids && !tls_library_has_connection_ids()) {
+        good = tls_error_set(error, DTLS_NO_IDS);
     } else if (settings->certificates != NULL) {
         struct tls_settings own = *settings->certificates;
         const char *const texts[] = {own.server_name, own.certificate_file, own.key_file, own.alpn};
@@ -232,6 +235,11 @@ bool dtls_context_same(const struct dtls_context *a, const struct dtls_context *
     return key_a != NULL && key_b != NULL && dtls_key_equal(key_a, key_b);
 }
 
+bool dtls_context_gives_ids(const struct dtls_context *context)
+{
+    return context->connection_ids;
+}
+
 bool dtls_context_speaks(const struct dtls_context *context, enum dtls_versions version)
 {
     return (context->versions & version) != 0;
@@ -261,12 +269,27 @@ bool dtls_context_name(const struct dtls_context *context, struct dtls_session *
            tls_error_set(error, "no key for PSK identity %.100s", session->name);
 }
 
+/* Asks for an id of the server's to be known by, and for none of ours: our address is where we are. */
+static WOLFSSL *offer_ids(const struct dtls_context *context, WOLFSSL *ssl)
+{
+#ifdef WOLFSSL_DTLS_CID
+    if (ssl != NULL && context->connection_ids && wolfSSL_dtls_cid_use(ssl) != WOLFSSL_SUCCESS) {
+        wolfSSL_free(ssl);
+        return NULL;
+    }
+#else
+    (void)context;
+#endif
+    return ssl;
+}
+
 struct WOLFSSL *dtls_context_session(struct dtls_context *context, struct dtls_session *session,
                                      struct tls_failure *failure)
 {
     if (context->certificates != NULL)
-        return tls_context_session(context->certificates, session->name, &session->verification, failure);
-    WOLFSSL *ssl = wolfSSL_new(context->ctx);
+        return offer_ids(context, tls_context_session(context->certificates, session->name,
+                                                      &session->verification, failure));
+    WOLFSSL *ssl = offer_ids(context, wolfSSL_new(context->ctx));
     if (ssl == NULL) {
         snprintf(failure->reason, sizeof(failure->reason), "out of memory");
         return NULL;

@@ -46,6 +46,9 @@ void dtls_seat_leave(struct dtls_endpoint *e, int8_t index, bool polite)
     struct seat *seat = &e->seats[index];
     struct dtls_session *session = seat->session;
     seat->session = NULL;
+    if (seat->has_id)
+        dtls_ids_drop(e->server->ids, seat->id);
+    seat->has_id = false;
     timer_stop(e->server->config.timers, &seat->timer);
     if (index == e->coming)
         arrived(e);
@@ -122,6 +125,7 @@ static void on_received(void *owner, const uint8_t *message, size_t n)
 {
     struct dtls_endpoint *e = ((struct seat *)owner)->endpoint;
     heard(e);
+    dtls_move(e);
     e->server->config.handler->received(e->server->config.owner, e, message, n);
 }
 
@@ -195,6 +199,11 @@ void dtls_server_input(struct dtls_server *s, struct dtls_context *context,
                        const struct dtls_arrival *arrival)
 {
     struct dtls_hello hello;
+    const uint8_t *id = dtls13_connection_id(arrival->datagram, arrival->n, DTLS_ID_BYTES);
+    if (id != NULL) {
+        dtls_take_by_id(s, arrival, id);
+        return;
+    }
     uint32_t index = flow_table_find(s->by_key, &arrival->key, flow_table_hash(s->by_key, &arrival->key));
     struct dtls_endpoint *e = index == FLOW_TABLE_NONE ? NULL : slab_at(s->endpoints, index);
     switch (dtls_hello_parse(arrival->datagram, arrival->n, &hello)) {
@@ -289,7 +298,8 @@ struct dtls_server *dtls_server_create(const struct dtls_server_config *config)
     s->endpoints = slab_create(config->endpoints, sizeof(struct dtls_endpoint));
     s->by_key = flow_table_create(config->endpoints, config->secret + DTLS_SECRET_BYTES);
     s->fragments = dtls_reassembly_create();
-    if (s->endpoints == NULL || s->by_key == NULL || s->fragments == NULL) {
+    s->ids = dtls_ids_create(2 * config->endpoints, config->worker_index, config->workers);
+    if (s->ids == NULL || s->endpoints == NULL || s->by_key == NULL || s->fragments == NULL) {
         dtls_server_destroy(s);
         return NULL;
     }
@@ -313,6 +323,7 @@ void dtls_server_destroy(struct dtls_server *s)
     dtls_server_close_all(s);
     timer_stop(s->config.timers, &s->housekeeping);
     dtls_reassembly_destroy(s->fragments);
+    dtls_ids_destroy(s->ids);
     if (s->by_key != NULL)
         flow_table_destroy(s->by_key);
     if (s->endpoints != NULL)

@@ -17,6 +17,11 @@
  * stays in force until the new handshake is done (RFC 6347 s.4.2.8), and is then closed: what was asked in it
  * is not answered in the other (RFC 7252 s.9.1.2).
  *
+ * A client of 1.3 that has a connection id of ours (dtls_ids.h) keeps its session when its address is
+ * another (RFC 9146 s.6): after a record that is authentic and the newest so far, to the same listener, if
+ * nobody else has that address, once a second at most. Until the owner says that the client has shown itself
+ * there (dtls_endpoint_prove), what is sent to it is his to bound (dtls_endpoint_moved).
+ *
  * Bounds: endpoints; handshakes under way in all, and per source address (counted in 4,096 places by a keyed
  * hash, IPv6 by /64, so that many addresses may share a place but no address escapes); 31 s for a handshake.
  * A full table makes room by closing the session that was silent longest, if for a minute at least; sessions
@@ -40,6 +45,9 @@ struct dtls_endpoint;
     DTLS_SERVER_COUNTER(VERSION, "other-version")                                                            \
     DTLS_SERVER_COUNTER(NOTHING, "nothing-in-common")                                                        \
     DTLS_SERVER_COUNTER(NOBODY, "records-of-nobody")                                                         \
+    DTLS_SERVER_COUNTER(UNKNOWN_ID, "unknown-connection-ids")                                                \
+    DTLS_SERVER_COUNTER(MOVED, "address-changes")                                                            \
+    DTLS_SERVER_COUNTER(STAYED, "address-changes-refused")                                                   \
     DTLS_SERVER_COUNTER(BEGUN, "handshakes-begun")                                                           \
     DTLS_SERVER_COUNTER(OPENED, "sessions-opened")                                                           \
     DTLS_SERVER_COUNTER(CAME_BACK, "came-back")                                                              \
@@ -74,6 +82,8 @@ struct dtls_server_handler {
     void (*lost)(void *owner, const struct dtls_endpoint *endpoint, const char *why);
     /* A handshake came to nothing; to be told. */
     void (*failed)(void *owner, const struct dtls_endpoint *endpoint, enum dtls_end why, const char *reason);
+    /* Its session goes on from another address than `old`; `received` follows. May be NULL. */
+    void (*moved)(void *owner, struct dtls_endpoint *endpoint, const struct flow_key *old);
     /* A cap was met, by a client that has proved its address. */
     void (*capped)(void *owner, const struct flow_key *key, uint32_t listener, enum dtls_server_limit limit);
     /* What the endpoint's listener takes clients with now: asked when a handshake is done that was begun
@@ -87,6 +97,7 @@ struct dtls_server_config {
     uint32_t handshakes;            /* under way in all; 0: 1,024 */
     uint32_t handshakes_per_source; /* 0: 16 */
     uint64_t idle_us;               /* 0: an hour */
+    uint32_t worker_index, workers; /* for connection ids; 0, 0: the only one */
     struct dtls_worker *worker;     /* borrowed */
     struct timer_wheel *timers;     /* borrowed */
     const uint64_t *now_us;         /* borrowed */
@@ -129,6 +140,9 @@ bool dtls_endpoint_write(struct dtls_endpoint *endpoint, const uint8_t *message,
  * called from within a handler. */
 void dtls_endpoint_close(struct dtls_endpoint *endpoint);
 const struct flow_key *dtls_endpoint_key(const struct dtls_endpoint *endpoint);
+/* It has come to its address (the port apart) with its session, and has not shown that it is there. */
+bool dtls_endpoint_moved(const struct dtls_endpoint *endpoint);
+void dtls_endpoint_prove(struct dtls_endpoint *endpoint);
 /* Path, listener and MAC as of the last datagram. */
 uint32_t dtls_endpoint_path(const struct dtls_endpoint *endpoint);
 uint32_t dtls_endpoint_listener(const struct dtls_endpoint *endpoint);

@@ -109,10 +109,24 @@ static bool set_1_3(struct dtls_context *context, bool certificates, struct tls_
     return true;
 }
 
+static bool offer_id(WOLFSSL *ssl, const struct dtls_birth *birth)
+{
+#ifdef WOLFSSL_DTLS_CID
+    uint8_t id[DTLS_ID_BYTES];
+    memcpy(id, birth->id, sizeof(id));
+    return !birth->has_id || (wolfSSL_dtls_cid_use(ssl) == WOLFSSL_SUCCESS &&
+                              wolfSSL_dtls_cid_set(ssl, id, sizeof(id)) == WOLFSSL_SUCCESS);
+#else
+    (void)ssl;
+    return !birth->has_id;
+#endif
+}
+
 static bool make_session_1_3(struct dtls_session *session, WOLFSSL *ssl)
 {
     const struct dtls_birth *birth = session->birth;
-    return wolfSSL_send_hrr_cookie(ssl, birth->secret, sizeof(birth->secret)) == WOLFSSL_SUCCESS &&
+    return offer_id(ssl, birth) &&
+           wolfSSL_send_hrr_cookie(ssl, birth->secret, sizeof(birth->secret)) == WOLFSSL_SUCCESS &&
            wolfSSL_set_cipher_list(ssl, dtls13_suite_name(birth->suite)) == WOLFSSL_SUCCESS;
 }
 #else
@@ -195,9 +209,11 @@ struct dtls_context *dtls_server_context_create(const struct dtls_server_setting
     atomic_init(&context->refs, 1);
     context->server = true;
     context->versions = settings->versions == 0 ? DTLS_1_2 : settings->versions;
+    context->connection_ids = settings->connection_ids;
     bool keys = settings->psk_file != NULL, certificates = settings->certificate_file != NULL;
-    bool good = keys || certificates ? set_protocol(context, keys, certificates, error)
-                                     : say(error, "a PSK file or a certificate is needed");
+    bool good = settings->connection_ids && !tls_library_has_connection_ids() ? say(error, DTLS_NO_IDS)
+                : keys || certificates ? set_protocol(context, keys, certificates, error)
+                                       : say(error, "a PSK file or a certificate is needed");
     if (good && keys)
         good = (context->keys = dtls_keys_load(settings->psk_file, error)) != NULL;
     if (good && set_certificates(context, settings, error))

@@ -65,6 +65,18 @@ static struct dtls_endpoint *endpoint_new(struct dtls_server *s, const struct dt
     return e;
 }
 
+/* What the client may call its session by. */
+static void give_id(const struct dtls_context *context, struct seat *seat, struct dtls_birth *birth)
+{
+    struct dtls_server *s = seat->endpoint->server;
+    uint32_t index = slab_handle_of(s->endpoints, seat->endpoint).index;
+    if (birth->suite == 0 || !dtls_context_gives_ids(context))
+        return;
+    seat->has_id = birth->has_id =
+        dtls_ids_give(s->ids, 2 * index + (dtls_seat_index(seat) == 0 ? 0u : 1u), seat->id);
+    memcpy(birth->id, seat->id, sizeof(birth->id));
+}
+
 /* A ClientHello with a cookie of ours. */
 static void begin(struct dtls_server *s, struct dtls_context *context, const struct dtls_arrival *arrival,
                   struct dtls_endpoint *e, const struct dtls_hello *hello, const uint8_t *secret,
@@ -92,9 +104,14 @@ static void begin(struct dtls_server *s, struct dtls_context *context, const str
         struct dtls_birth birth = {.suite = suite};
         dtls_peer_bytes(&e->key, birth.peer);
         memcpy(birth.secret, secret, sizeof(birth.secret));
+        give_id(context, seat, &birth);
         seat->session = dtls_accept(s->config.worker, context, &e->key.remote, &birth, arrival->datagram_max,
                                     &dtls_seat_handler, seat);
         explicit_bzero(&birth, sizeof(birth));
+        if (seat->session == NULL && seat->has_id) {
+            dtls_ids_drop(s->ids, seat->id);
+            seat->has_id = false;
+        }
         if (seat->session != NULL) {
             memcpy(seat->random, hello->random, DTLS_RANDOM_BYTES);
             e->coming = dtls_seat_index(seat);

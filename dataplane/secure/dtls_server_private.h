@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The inside of dtls_server.h. dtls_server.c has endpoints with their sessions, datagrams and time;
- * dtls_server_gate.c decides who may begin; dtls_endpoint.c answers the owner.
+ * dtls_server_gate.c decides who may begin, dtls_server_move.c who goes on from elsewhere; dtls_endpoint.c
+ * answers the owner.
  */
 #ifndef DATAPLANE_SECURE_DTLS_SERVER_PRIVATE_H
 #define DATAPLANE_SECURE_DTLS_SERVER_PRIVATE_H
 
 #include "dataplane/flow_table.h"
+#include "dataplane/secure/dtls_ids.h"
 #include "dataplane/secure/dtls_reassembly.h"
 #include "dataplane/secure/dtls_server.h"
 #include "dataplane/siphash.h"
@@ -24,6 +26,8 @@ struct seat {
     struct dtls_session *session; /* NULL: empty */
     struct timer timer;
     uint8_t random[DTLS_RANDOM_BYTES]; /* of the ClientHello */
+    uint8_t id[DTLS_ID_BYTES];         /* that the client may use */
+    bool has_id;
 };
 
 struct dtls_endpoint {
@@ -33,8 +37,12 @@ struct dtls_endpoint {
     uint32_t listener;
     uint8_t mac[6];
     bool has_mac;
-    int8_t open;   /* the seat whose session is open, or SEAT_NONE */
-    int8_t coming; /* the one whose handshake is under way, or SEAT_NONE */
+    bool moved;  /* it has had another address */
+    bool proved; /* and has shown that it is at this one */
+    uint64_t moved_us;
+    const struct dtls_arrival *elsewhere; /* the datagram that is read now is from another address */
+    int8_t open;                          /* the seat whose session is open, or SEAT_NONE */
+    int8_t coming;                        /* the one whose handshake is under way, or SEAT_NONE */
     uint64_t heard_us;
     TAILQ_ENTRY(dtls_endpoint) by_silence;
     struct seat seats[2];
@@ -44,6 +52,7 @@ struct dtls_server {
     struct dtls_server_config config;
     struct slab *endpoints;
     struct flow_table *by_key;
+    struct dtls_ids *ids; /* index of the endpoint, and seat */
     struct dtls_cookies cookies;
     struct siphash_key source_key;
     struct dtls_reassembly *fragments;
@@ -93,5 +102,13 @@ void dtls_gate_hello(struct dtls_server *s, struct dtls_context *context, const 
                      struct dtls_endpoint *e, const struct dtls_hello *hello);
 void dtls_gate_fragment(struct dtls_server *s, struct dtls_context *context,
                         const struct dtls_arrival *arrival, struct dtls_endpoint *e);
+
+/* ---- dtls_server_move.c -----------------------------------------------------------------------------------
+ */
+
+/* A datagram under the id of a session, whatever its address. */
+void dtls_take_by_id(struct dtls_server *s, const struct dtls_arrival *arrival, const uint8_t *id);
+/* A record of the open session has shown itself authentic. */
+void dtls_move(struct dtls_endpoint *e);
 
 #endif

@@ -5,7 +5,7 @@
  *
  * Sessions wait in `queue` for a thread to be free, sources in turn (fair_queue.h). While a thread has a
  * session (`away`) the worker touches nothing of it but waiting, ended and doomed, and the thread nothing of
- * it but ssl, birth, flight, name, psk_used, peer and verification.
+ * it but ssl, birth, flight, id_bytes, name, psk_used, peer and verification.
  */
 #ifndef DATAPLANE_SECURE_DTLS_SESSION_H
 #define DATAPLANE_SECURE_DTLS_SESSION_H
@@ -33,9 +33,14 @@ struct WOLFSSL_CTX;
     "this wolfSSL has no DTLS 1.3; build it with deploy/wolfssl, or another one for -Dwolfssl, or write "    \
     "dtls = \"1.2\""
 
+#define DTLS_NO_IDS                                                                                          \
+    "this wolfSSL has no connection ids, or does not tell which record is the newest; build it with "        \
+    "deploy/wolfssl, or write connection_ids = false"
+
 struct dtls_context {
     atomic_uint refs;
     bool server;
+    bool connection_ids;
     unsigned versions;           /* enum dtls_versions */
     struct WOLFSSL_CTX *ctx;     /* NULL for a client with certificates, and where no 1.2 is spoken */
     struct WOLFSSL_CTX *ctx_1_3; /* of a server; NULL: no 1.3 */
@@ -119,9 +124,11 @@ struct dtls_session {
     uint8_t depth; /* calls under way on it */
     bool server;
     bool version_1_3;
-    bool fresh;    /* of a client of ours: nothing has come for it yet */
-    bool threaded; /* handshakes on threads */
-    bool away;     /* a thread has it */
+    bool newest;      /* see dtls_session_newest */
+    uint8_t id_bytes; /* of the connection id in what comes; 0: none */
+    bool fresh;       /* of a client of ours: nothing has come for it yet */
+    bool threaded;    /* handshakes on threads */
+    bool away;        /* a thread has it */
     bool open;
     bool resumed;
     bool ended;   /* closed was told, or is not wanted */

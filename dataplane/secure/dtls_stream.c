@@ -210,6 +210,35 @@ static void flight_again(struct dtls_session *session)
     session->handler->send(session->owner, flight->at, flight->n);
 }
 
+/* Whether the client has asked for the id that was kept for it: known once its hello is read. */
+static void note_id(struct dtls_session *session)
+{
+#ifdef WOLFSSL_DTLS_CID
+    unsigned int bytes = 0;
+    if (session->server && session->version_1_3 && wolfSSL_dtls_cid_is_enabled(session->ssl) != 0 &&
+        wolfSSL_dtls_cid_get_rx_size(session->ssl, &bytes) == WOLFSSL_SUCCESS)
+        session->id_bytes = (uint8_t)bytes;
+#else
+    (void)session;
+#endif
+}
+
+/* How often an authentic record was the newest. */
+static unsigned int advances(const struct dtls_session *session)
+{
+#ifdef WOLFSSL_DTLS13_ADVANCES
+    return wolfSSL_dtls13_advances(session->ssl);
+#else
+    (void)session;
+    return 0;
+#endif
+}
+
+bool dtls_session_newest(const struct dtls_session *session)
+{
+    return session->newest;
+}
+
 int dtls_session_step(struct dtls_session *session)
 {
     if (session->flight == NULL && !session->version_1_3) /* there the last flight is acknowledged */
@@ -217,6 +246,7 @@ int dtls_session_step(struct dtls_session *session)
     if (session->flight != NULL)
         memset(session->flight, 0, offsetof(struct dtls_flight, at));
     int result = session->server ? wolfSSL_accept(session->ssl) : wolfSSL_connect(session->ssl);
+    note_id(session);
     if (result == WOLFSSL_SUCCESS && session->server && !dtls_server_identify(session))
         return NO_PEER_CERT;
     if (result == WOLFSSL_SUCCESS && !session->server && session->context->certificates != NULL)
@@ -284,9 +314,11 @@ static void read_messages(struct dtls_session *session, uint32_t records)
     uint8_t message[MESSAGE_MAX];
     for (uint32_t i = 0; i < records && session->open && !session->doomed; i++) {
         crypto_offload_use(session->worker->keys, session->index);
+        unsigned int before = advances(session);
         int n = wolfSSL_read(session->ssl, message, sizeof(message));
         if (n > 0) {
             flight_drop(session);
+            session->newest = advances(session) != before;
             session->handler->received(session->owner, message, (size_t)n);
             continue;
         }
@@ -412,7 +444,8 @@ static enum dtls_verdict judge(const struct dtls_session *session, const uint8_t
     /* the second ClientHello that it begins with has been looked at */
     if (session->server && !session->open && session->fresh)
         return DTLS_DATAGRAM_GOOD;
-    struct dtls13_view view = {.server = session->server, .open = session->open || session->asking};
+    struct dtls13_view view = {
+        .server = session->server, .open = session->open || session->asking, .id_bytes = session->id_bytes};
     return dtls13_datagram_good(datagram, n, &view, records) ? DTLS_DATAGRAM_GOOD : DTLS_DATAGRAM_DROP;
 }
 

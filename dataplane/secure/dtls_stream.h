@@ -27,6 +27,7 @@
 #define DATAPLANE_SECURE_DTLS_STREAM_H
 
 #include "dataplane/secure/dtls_cookie.h"
+#include "dataplane/secure/dtls_ids.h"
 #include "dataplane/secure/dtls_keys.h"
 #include "dataplane/secure/tls_context.h"
 #include "dataplane/secure/tls_peer.h"
@@ -51,6 +52,7 @@ struct dtls_settings {
     const char *psk_id; /* template: "%s" once is replaced by the identity of the client, or none */
     const struct tls_settings *certificates; /* instead of the two */
     enum dtls_versions version;              /* one of them; 0: 1.2 */
+    bool connection_ids; /* 1.3: offer to use an id of the server's, so that our address may change */
 };
 
 /* NULL when it cannot be used, with the reason (file and line for a bad line of the key file). */
@@ -65,6 +67,7 @@ struct dtls_server_settings {
     const char *pins;               /* of clients' keys, as tls_settings.pins; NULL: any */
     const struct ocsp_policy *ocsp; /* what is asked about clients' certificates; NULL: nothing */
     unsigned versions;              /* enum dtls_versions; 0: 1.2 alone */
+    bool connection_ids;            /* 1.3: clients that ask for one get one */
 };
 
 /* What a listener takes clients with: keys, certificates, or both. Otherwise as dtls_context_create. */
@@ -81,6 +84,7 @@ bool dtls_context_same(const struct dtls_context *a, const struct dtls_context *
  * other issuers, a version that is not spoken any more, or a certificate that is revoked or whose status is
  * not good any more. NULL when it may, or a static sentence. */
 const char *dtls_context_refuses(const struct dtls_context *next, const struct dtls_session *session);
+bool dtls_context_gives_ids(const struct dtls_context *context);
 bool dtls_context_speaks(const struct dtls_context *context, enum dtls_versions version);
 uint32_t dtls_context_keys(const struct dtls_context *context);
 
@@ -130,6 +134,8 @@ struct dtls_birth {
     uint8_t peer[DTLS_PEER_BYTES];
     uint8_t secret[DTLS_SECRET_BYTES]; /* that its cookie was made with */
     uint16_t suite;                    /* the one that its cookie says, of 1.3; 0: DTLS 1.2 */
+    bool has_id;
+    uint8_t id[DTLS_ID_BYTES]; /* connection id, if the client asks for one */
 };
 
 /*
@@ -150,6 +156,8 @@ bool dtls_session_write(struct dtls_session *session, const uint8_t *message, si
 /* Retransmits what is due; UINT64_MAX: nothing is. */
 void dtls_session_fire(struct dtls_session *session, uint64_t now_us);
 uint64_t dtls_session_due_us(const struct dtls_session *session);
+/* Within `received`: whether the message came in the newest record so far (RFC 9146 s.6). */
+bool dtls_session_newest(const struct dtls_session *session);
 bool dtls_session_open(const struct dtls_session *session);
 /* The suite, and whether it was resumed. */
 const char *dtls_session_cipher(const struct dtls_session *session);

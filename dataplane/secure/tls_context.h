@@ -86,7 +86,8 @@ const char *tls_library_facts(void);
 /* Whether it has the suites with a key and nothing else that CoAP devices speak (RFC 7252 s.9.1.3.1):
  * Debian's binary has not. */
 bool tls_library_has_psk(void);
-/* Whether it has DTLS 1.3, and its connection ids. */
+/* Whether it has DTLS 1.3, and its connection ids, of which it must tell when a client may have moved:
+ * deploy/wolfssl.d/dtls13-newest.patch. */
 bool tls_library_has_dtls13(void);
 bool tls_library_has_connection_ids(void);
 

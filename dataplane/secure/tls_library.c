@@ -88,7 +88,7 @@ bool tls_library_has_dtls13(void)
 
 bool tls_library_has_connection_ids(void)
 {
-#if defined(WOLFSSL_DTLS13) && defined(WOLFSSL_DTLS_CID)
+#if defined(WOLFSSL_DTLS13) && defined(WOLFSSL_DTLS_CID) && defined(WOLFSSL_DTLS13_ADVANCES)
     return true;
 #else
     return false;

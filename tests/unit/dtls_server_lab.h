@@ -51,6 +51,9 @@ static struct lab_state {
     char reason[200];
     char keys[128];
     const char *pins;
+    bool ids;                /* connection ids, of both */
+    uint32_t shift[CLIENTS]; /* a client's address is another */
+    uint32_t moved;
     unsigned versions;                 /* of the server; 0: its default */
     enum dtls_versions client_version; /* 0: likewise */
     size_t longest;                    /* datagram of anybody */
@@ -73,7 +76,7 @@ static inline struct flow_key key_of(uint32_t client)
 {
     struct flow_key key = {.local_port = 5684, .remote_port = (uint16_t)(40000 + client), .protocol = 17};
     key.local = ip_address_v4(0x0a140001);
-    key.remote = ip_address_v4(0x0a140011);
+    key.remote = ip_address_v4(0x0a140011 + lab_now.shift[client]);
     return key;
 }
 
@@ -158,6 +161,13 @@ static inline void client_closed(void *owner, enum dtls_end why, const char *rea
 static const struct dtls_handler client_handler = {
     .send = client_sends, .opened = client_opened, .received = client_received, .closed = client_closed};
 
+static inline void server_moved(void *owner, struct dtls_endpoint *endpoint, const struct flow_key *old)
+{
+    (void)owner;
+    CU_ASSERT_NOT_EQUAL(memcmp(dtls_endpoint_key(endpoint), old, sizeof(*old)), 0);
+    lab_now.moved++;
+}
+
 static inline void server_sends(void *owner, uint32_t *path, const struct flow_key *key, const uint8_t *at,
                                 size_t n)
 {
@@ -237,6 +247,7 @@ static const struct dtls_server_handler server_handler = {.send = server_sends,
                                                           .admit = server_admits,
                                                           .opened = server_opened,
                                                           .received = server_received,
+                                                          .moved = server_moved,
                                                           .closed = server_closed,
                                                           .failed = server_failed,
                                                           .capped = server_capped,
@@ -246,7 +257,8 @@ static inline struct dtls_context *server_context(bool keys, bool certificates, 
 {
     struct tls_error error = {.text = ""};
     struct dtls_server_settings settings = {.psk_file = keys && tls_library_has_psk() ? lab_now.keys : NULL,
-                                            .versions = lab_now.versions};
+                                            .versions = lab_now.versions,
+                                            .connection_ids = lab_now.ids};
     if (certificates) {
         settings.certificate_file = lab_path("server.pem");
         settings.key_file = lab_path("server.key");
@@ -291,7 +303,9 @@ static inline void begin_lab(void)
 {
     unsigned versions = lab_now.versions;
     enum dtls_versions client_version = lab_now.client_version;
+    bool ids = lab_now.ids;
     memset(&lab_now, 0, sizeof(lab_now));
+    lab_now.ids = ids;
     lab_now.versions = versions;
     lab_now.client_version = client_version;
     CU_ASSERT_TRUE_FATAL(lab_pki());
@@ -305,8 +319,10 @@ static inline void open_psk(void)
     struct tls_error error;
     begin_lab();
     open_server(NULL, server_context(true, false, NULL), 32);
-    struct dtls_settings settings = {
-        .psk_file = lab_now.keys, .psk_id = "%s", .version = lab_now.client_version};
+    struct dtls_settings settings = {.psk_file = lab_now.keys,
+                                     .psk_id = "%s",
+                                     .version = lab_now.client_version,
+                                     .connection_ids = lab_now.ids};
     lab_now.client_context = dtls_context_create(&settings, &error);
 }
 
@@ -321,7 +337,8 @@ static inline void client_certificates(const char *name)
                                .certificate_file = certificate,
                                .key_file = key,
                                .resumption = true};
-    struct dtls_settings settings = {.certificates = &tls, .version = lab_now.client_version};
+    struct dtls_settings settings = {
+        .certificates = &tls, .version = lab_now.client_version, .connection_ids = lab_now.ids};
     dtls_context_unref(lab_now.client_context);
     lab_now.client_context = dtls_context_create(&settings, &error);
     if (lab_now.client_context == NULL)

@@ -871,6 +871,11 @@ static void dtls_listeners(void)
         {DATAPLANE LISTENERS UPSTREAMS_COAP(
              "security = \"dtls\"; psk_id = \"x\"; psk_file = \"tls/probes.psk\"; dtls = \"1.2-1.3\";"),
          "'dtls' in upstream 'broker' is \"1.2-1.3\", which it cannot be; "},
+        {COAPS("psk_file = \"tls/probes.psk\"; connection_ids = true;"),
+         "'connection_ids' in listener 'coaps' is of DTLS 1.3; write dtls = \"1.3\", or remove it\n"},
+        {DATAPLANE LISTENERS UPSTREAMS_COAP(
+             "security = \"dtls\"; psk_id = \"x\"; psk_file = \"tls/probes.psk\"; connection_ids = true;"),
+         "'connection_ids' in upstream 'broker' is of DTLS 1.3; "},
         {DATAPLANE LISTENERS UPSTREAMS_COAP("security = \"none\"; dtls = \"1.3\";"),
          "'dtls' in upstream 'broker' has no use with security = \"none\"; remove "},
         {COAPS("psk_file = \"tls/probes.psk\"; auth = \"pks\";"),
@@ -885,7 +890,7 @@ static void dtls_listeners(void)
         "sallyport.conf",
         COAPS("psk_file = \"tls/probes.psk\"; certificate = \"tls/ca.pem\"; "
               "key = \"tls/ca.pem\"; client_ca = \"tls/ca.pem\"; crl = \"tls/ca.pem\"; pin = [ \"" SOME_PIN
-              "\", \"" SOME_PIN "\" ]; dtls = \"1.2-1.3\";"));
+              "\", \"" SOME_PIN "\" ]; dtls = \"1.2-1.3\"; connection_ids = true;"));
     struct diagnostics *d = diagnostics_create();
     struct gateway_config *c = gateway_config_load(rig_path("sallyport.conf"), d);
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
@@ -894,7 +899,9 @@ static void dtls_listeners(void)
     CU_ASSERT_STRING_EQUAL(c->listeners[0].client_ca, rig_path("tls/ca.pem"));
     CU_ASSERT_STRING_EQUAL(c->listeners[0].pins, SOME_PIN "," SOME_PIN);
     CU_ASSERT_EQUAL(c->listeners[0].dtls, CONFIG_DTLS_BOTH);
+    CU_ASSERT_TRUE(c->listeners[0].connection_ids);
     CU_ASSERT_EQUAL(c->upstreams[0].dtls, CONFIG_DTLS_1_2);
+    CU_ASSERT_FALSE(c->upstreams[0].connection_ids);
     gateway_config_destroy(c);
     diagnostics_destroy(d);
     rig_end();

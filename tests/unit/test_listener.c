@@ -150,6 +150,32 @@ static void fragments_and_quotes_find_their_worker(void)
     CU_ASSERT_EQUAL(steer(&icmp), 0);
 }
 
+/* RFC 9147 s.9: by the first byte of the id, wherever the record comes from; what is too short by its source.
+ */
+static void connection_ids_say_whose_worker(void)
+{
+    for (uint32_t first = 0; first < 256; first++) {
+        struct packet p = ipv4(true, IPPROTO_UDP, 0x0a140000 + first, 0x0a140001, 0, 40000, 5683);
+        struct packet plain = p;
+        uint8_t *record = p.bytes + 18 + 20 + 8;
+        record[0] = 0x3f;
+        record[1] = (uint8_t)first;
+        CU_ASSERT_EQUAL(steer(&p), first % 4);
+        struct packet cut = p;
+        cut.len = 18 + 20 + 8 + 8;
+        CU_ASSERT_EQUAL(steer(&cut), steer(&plain));
+        struct packet fragment = p;
+        put16(fragment.bytes + 18 + 6, 0x2000);
+        CU_ASSERT_EQUAL(steer(&fragment), steer(&plain));
+        record[0] = 0x2f; /* no id */
+        CU_ASSERT_EQUAL(steer(&p), steer(&plain));
+        struct packet tcp = ipv4(true, IPPROTO_TCP, 0x0a140000 + first, 0x0a140001, 0, 40000, 1883);
+        struct packet as_it_was = tcp;
+        tcp.bytes[18 + 20 + 8] = 0x3f;
+        CU_ASSERT_EQUAL(steer(&tcp), steer(&as_it_was));
+    }
+}
+
 static void nonsense_goes_to_worker_0(void)
 {
     struct packet p = ipv4(true, IPPROTO_TCP, 0x0a140017, 0x0a140001, 0, 40000, 1883);
@@ -206,6 +232,7 @@ int main(void)
         {"A2, A4: the most particular listener wins", the_most_particular_listener_wins},
         {"A6: clients by source, answers by port", clients_go_by_source_and_answers_by_our_port},
         {"A6: fragments and quoted packets", fragments_and_quotes_find_their_worker},
+        {"connection ids (A6, B2)", connection_ids_say_whose_worker},
         {"A6: nonsense goes to worker 0", nonsense_goes_to_worker_0},
         {"RFC 6056: local ports are not foretold", local_ports_are_not_foretold},
     };
