@@ -9,6 +9,7 @@
 
 #include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/tls_context.h"
+#include "dataplane/secure/verified_signatures.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -58,6 +59,8 @@ int tls_library_init(void)
     if (wolfSSL_Init() != WOLFSSL_SUCCESS)
         return -ENOMEM;
     int bad = choose_code() ? crypto_offload_init() : -ENOMEM;
+    if (bad == 0 && (bad = verified_signatures_init()) != 0)
+        crypto_offload_fini();
     if (bad != 0)
         wolfSSL_Cleanup();
     return bad;
@@ -65,6 +68,7 @@ int tls_library_init(void)
 
 void tls_library_fini(void)
 {
+    verified_signatures_fini();
     crypto_offload_fini();
     wolfSSL_Cleanup();
 }

@@ -16,6 +16,7 @@
 #include <wolfssl/wolfcrypt/aes.h>
 #include <wolfssl/wolfcrypt/cryptocb.h>
 #include <wolfssl/wolfcrypt/pwdbased.h>
+#include <wolfssl/wolfcrypt/sha256.h>
 
 #if !defined(NO_RC4) || defined(WOLFSSL_MD2) || !defined(NO_MD4) || !defined(NO_MD5) || !defined(NO_DES3)
 #error "an obsolete cipher or hash is compiled in"
@@ -45,6 +46,9 @@
 #endif
 #ifndef WOLFSSL_RESUMES_TLSV1_2
 #error "a client that cannot resume TLS 1.2"
+#endif
+#ifndef WC_CRYPTOCB_CERT_DEVICE
+#error "no device is asked to verify certificates"
 #endif
 #ifndef WC_CRYPTOCB_CHACHAPOLY
 #error "a device is not asked for ChaCha20-Poly1305"
@@ -91,6 +95,35 @@ static void check_aes_gcm(void)
     if (calls_to_device == 0)
         fail("the crypto callback device was not asked");
     wc_CryptoCb_UnRegisterDevice(DEVICE_ID);
+}
+
+/* SHA-256 by whatever this processor has (sha-extensions.patch), in one piece and in odd ones: the examples
+ * of FIPS 180-2, appendix B. */
+static void check_sha256(void)
+{
+    static const unsigned char abc[32] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,
+                                          0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17,
+                                          0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad};
+    static const unsigned char million[32] = {
+        0xcd, 0xc7, 0x6e, 0x5c, 0x99, 0x14, 0xfb, 0x92, 0x81, 0xa1, 0xc7, 0xe2, 0x84, 0xd7, 0x3e, 0x67,
+        0xf1, 0x80, 0x9a, 0x48, 0xa4, 0x97, 0x20, 0x0e, 0x04, 0x6d, 0x39, 0xcc, 0xc7, 0x11, 0x2c, 0xd0};
+    static unsigned char text[1000000];
+    unsigned char out[32];
+    wc_Sha256 sha;
+
+    if (wc_Sha256Hash((const unsigned char *)"abc", 3, out) != 0 || memcmp(out, abc, sizeof(abc)) != 0)
+        fail("SHA-256 of \"abc\"");
+    memset(text, 'a', sizeof(text));
+    for (unsigned piece = 1000000; piece > 0; piece = piece == 1000000 ? 999 : piece / 7) {
+        if (wc_InitSha256(&sha) != 0)
+            fail("SHA-256");
+        for (unsigned at = 0; at < sizeof(text); at += piece)
+            if (wc_Sha256Update(&sha, text + at,
+                                at + piece > sizeof(text) ? (word32)sizeof(text) - at : piece) != 0)
+                fail("SHA-256");
+        if (wc_Sha256Final(&sha, out) != 0 || memcmp(out, million, sizeof(million)) != 0)
+            fail("SHA-256 of a million letters");
+    }
 }
 
 /* PBKDF2-HMAC-SHA-512 of "password", "salt", one round; the first bytes as Python's hashlib gives them. */
@@ -150,6 +183,7 @@ int main(void)
         fail("wolfSSL_Init");
     check_aes_gcm();
     check_pbkdf2();
+    check_sha256();
     printf("wolfssl: self-check of %s: %d suites, all AEAD; DTLS 1.3 %s, its connection ids %s\n",
            LIBWOLFSSL_VERSION_STRING, check_suites(), yes_no(dtls13), yes_no(cid));
     wolfSSL_Cleanup();
