@@ -179,7 +179,7 @@ struct config_upstream {
     uint64_t check_interval_us;
     uint32_t check_fall, check_rise; /* checks in a row */
     const char *check_id;            /* whose certificate is shown, and the MQTT client identifier */
-    const char *psk_id;              /* DTLS */
+    const char *psk_id;              /* instead of all certificates; may hold ${id}; NULL: none */
     const char *psk_file;
     uint64_t cache_bytes; /* CoAP: what a worker keeps of its responses; 0: nothing (E5) */
     uint32_t nstart;      /* CoAP: outstanding requests of an identity (RFC 7252 s.4.7) */

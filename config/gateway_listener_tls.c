@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a TLS listener needs, from its own settings or those of `tls` for all of them (A5, B4). */
+/* What a TLS listener needs, from its own settings or those of `tls` for all of them (A5, B4, C1). */
 #include "config/gateway_draft.h"
 #include "config/text.h"
 
@@ -52,9 +52,9 @@ static void missing(struct schema_read *read, const struct config_listener *own,
 }
 
 /* Certificate and key come together from one place; a list belongs to the CAs beside it. */
-static void take_defaults(struct config_listener *own, const struct config_tls *all)
+static void take_defaults(struct config_listener *own, const struct config_tls *all, bool keys)
 {
-    if (own->certificate == NULL && own->key == NULL) {
+    if (own->certificate == NULL && own->key == NULL && !keys) {
         own->certificate = all->certificate;
         own->key = all->key;
     }
@@ -67,21 +67,51 @@ static void take_defaults(struct config_listener *own, const struct config_tls *
         own->tls_1_2 = all->tls_1_2;
 }
 
+/* Clients are told by their keys alone: then there are no certificates, and nothing of `tls` but the version.
+ */
+static bool keys_only(const struct config_listener *own)
+{
+    return (own->auth & CONFIG_AUTH_PSK) != 0 && (own->auth & CONFIG_AUTH_CERT) == 0 &&
+           own->certificate == NULL && own->key == NULL;
+}
+
+static void check_keys(struct schema_read *read, const struct config_listener *own,
+                       const config_setting_t *setting)
+{
+    bool psk = (own->auth & CONFIG_AUTH_PSK) != 0;
+    if (!psk && own->psk_file != NULL)
+        schema_error(
+            read, schema_origin(read->load, setting, "psk_file"),
+            "'psk_file' in listener '%s' is of no use with its 'auth'; remove it, or add \"psk\" there",
+            own->name);
+    if (!psk)
+        return;
+    if (own->psk_file == NULL)
+        schema_error(
+            read, schema_origin(read->load, setting, NULL),
+            "'psk_file' is missing in listener '%s'; it holds the clients' keys; add psk_file = \"FILE\";",
+            own->name);
+    if (own->auth == CONFIG_AUTH_PSK && !keys_only(own))
+        schema_error(
+            read, schema_origin(read->load, setting, own->certificate != NULL ? "certificate" : "key"),
+            "listener '%s' has a certificate, but its 'auth' tells clients by their keys alone; remove it, "
+            "or add \"cert\" or \"password\" there",
+            own->name);
+    check_one(read, own, setting, "psk_file", own->psk_file, true);
+}
+
 void gateway_check_listener_tls(struct schema_read *read, const struct gateway_draft *draft,
                                 struct config_listener *own, const config_setting_t *setting)
 {
-    if (own->auth == 0 && own->client_ca != NULL)
-        own->auth = CONFIG_AUTH_CERT;
-    bool cert = (own->auth & CONFIG_AUTH_CERT) != 0;
-    if ((own->auth & CONFIG_AUTH_PSK) != 0)
-        schema_error(
-            read, schema_origin(read->load, setting, "auth"),
-            "listener '%s' speaks MQTT over TLS, where no PSK is taken in this version; remove \"psk\"",
-            own->name);
-    take_defaults(own, &draft->config->tls);
-    if (own->certificate == NULL)
+    if (own->auth == 0)
+        own->auth = (uint8_t)((own->client_ca != NULL ? CONFIG_AUTH_CERT : 0) |
+                              (own->psk_file != NULL ? CONFIG_AUTH_PSK : 0));
+    bool cert = (own->auth & CONFIG_AUTH_CERT) != 0, keys = keys_only(own);
+    check_keys(read, own, setting);
+    take_defaults(own, &draft->config->tls, keys);
+    if (own->certificate == NULL && !keys)
         missing(read, own, setting, "certificate", "clients verify the gateway by it");
-    if (own->key == NULL)
+    if (own->key == NULL && !keys)
         missing(read, own, setting, "key", "a certificate is of no use without its key");
     if (cert && own->client_ca == NULL)
         missing(read, own, setting, "client_ca", "clients are verified by it");

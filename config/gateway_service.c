@@ -219,30 +219,58 @@ static void check_connection_ids(struct schema_read *read, const config_setting_
                      name);
 }
 
-static void check_dtls(struct schema_read *read, const struct config_upstream *own,
-                       const config_setting_t *setting)
+/* What belongs to certificates, beside a PSK; NULL: nothing. */
+static const char *beside_psk(const struct config_upstream *own)
 {
-    bool psk = own->psk_id != NULL || own->psk_file != NULL;
-    if (psk && (own->psk_id == NULL || own->psk_file == NULL))
+    return own->ca != NULL            ? "ca"
+           : own->certificate != NULL ? "certificate"
+           : own->key != NULL         ? "key"
+           : own->bundle != NULL      ? "bundle"
+           : own->crl != NULL         ? "crl"
+           : own->stapling != 0       ? "ocsp"
+           : own->ocsp.mode != 0      ? "ocsp_ask"
+                                      : NULL;
+}
+
+static void check_psk_id(struct schema_read *read, const struct config_upstream *own,
+                         const config_setting_t *setting)
+{
+    struct config_origin origin = at(read, setting, "psk_id");
+    const char *variable = strstr(own->psk_id, "${");
+    if (variable == NULL)
+        diagnostics_add(
+            read->d, DIAGNOSTIC_WARNING, origin.file, origin.line,
+            "upstream '%s' shows one PSK for all devices; none can be revoked alone; write ${id} in "
+            "'psk_id'",
+            own->name);
+    else if (strncmp(variable, "${id}", 5) != 0 || strstr(variable + 1, "${") != NULL)
+        schema_error(read, origin, "'psk_id' is \"%s\"; the only variable here is ${id}, once", own->psk_id);
+}
+
+static bool has_psk(const struct config_upstream *own)
+{
+    return own->psk_id != NULL || own->psk_file != NULL;
+}
+
+static void check_psk(struct schema_read *read, const struct config_upstream *own,
+                      const config_setting_t *setting)
+{
+    const char *beside = beside_psk(own);
+    if (own->psk_id == NULL || own->psk_file == NULL)
         schema_error(read, at(read, setting, NULL),
                      "'%s' is missing in upstream '%s'; a PSK needs both 'psk_id' and "
                      "'psk_file'",
                      own->psk_id == NULL ? "psk_id" : "psk_file", own->name);
-    if (psk && (own->certificate != NULL || own->ca != NULL))
-        schema_error(read, at(read, setting, own->ca != NULL ? "ca" : "certificate"),
-                     "upstream '%s' has a PSK and certificates; keep one", own->name);
+    if (own->psk_id != NULL)
+        check_psk_id(read, own, setting);
+    if (beside != NULL)
+        schema_error(read, at(read, setting, beside), "upstream '%s' has a PSK and certificates; keep one",
+                     own->name);
     if (own->psk_file != NULL)
         check_secret(read, at(read, setting, "psk_file"), "psk_file", own->psk_file);
-    if (psk && own->pins != NULL)
+    if (own->pins != NULL)
         schema_error(read, at(read, setting, "pin"),
                      "upstream '%s' has a PSK, and no certificate to pin; remove 'pin'", own->name);
-    if (psk && own->ocsp.mode != 0)
-        schema_error(read, at(read, setting, "ocsp_ask"),
-                     "upstream '%s' has a PSK, and no certificate to ask about; remove 'ocsp_ask'",
-                     own->name);
-    check_connection_ids(read, setting, "upstream", own->name, own->connection_ids, own->dtls);
-    if (!psk)
-        check_tls(read, own, setting);
 }
 
 static void check_servers(struct schema_read *read, const struct gateway_draft *draft,
@@ -329,10 +357,12 @@ static void check_upstream(struct schema_read *read, struct gateway_draft *draft
                      "security = \"%s\"",
                      own->name, protocol_text(own->protocol), own->protocol == CONFIG_COAP ? "DTLS" : "TLS",
                      own->protocol == CONFIG_COAP ? "dtls" : "tls");
-    if (!wrong && own->security == CONFIG_SECURITY_TLS)
+    if (!wrong && own->security != CONFIG_SECURITY_NONE && has_psk(own))
+        check_psk(read, own, setting);
+    else if (!wrong && own->security != CONFIG_SECURITY_NONE)
         check_tls(read, own, setting);
     if (!wrong && own->security == CONFIG_SECURITY_DTLS)
-        check_dtls(read, own, setting);
+        check_connection_ids(read, setting, "upstream", own->name, own->connection_ids, own->dtls);
     check_checks(read, own, setting);
     check_servers(read, draft, own, setting);
     if (own->password_file != NULL)

@@ -36,7 +36,8 @@ enum stream_end {
     STREAM_END_TLS_VERIFY,   /* certificate or name not accepted; stream_reason tells */
     STREAM_END_TLS_ALERT,    /* the peer sent a fatal alert */
     STREAM_END_TLS_PROTOCOL, /* the peer broke TLS, or no common parameters */
-    STREAM_END_TLS_IDENTITY  /* our own certificate or key for it is not to be had */
+    STREAM_END_TLS_IDENTITY  /* our own certificate or key for it is not to be had; a client's PSK identity is
+                                unknown */
 };
 
 struct stream_handler {

@@ -56,12 +56,52 @@ static bool fill_settings(const struct config_upstream *upstream, struct pair_pa
     return false;
 }
 
+/* The identity as psk_identity_fill takes it; false when it is none, with `error`. */
+static bool psk_pattern(const struct config_upstream *upstream, char out[PSK_IDENTITY_MAX],
+                        struct tls_error *error)
+{
+    return (upstream->psk_id != NULL && strchr(upstream->psk_id, '%') == NULL &&
+            path_pattern(upstream->psk_id, out, PSK_IDENTITY_MAX)) ||
+           tls_error_set(error, "psk_id is too long or holds '%%'; shorten it");
+}
+
+/* The keys of an upstream; false when told. */
+static bool check_keys(const struct config_upstream *upstream, const char *pattern,
+                       const struct psk_keys *keys, struct diagnostics *d)
+{
+    return keys == NULL || (generation_check_keys("upstream", upstream->name, &upstream->origin, keys, d) &&
+                            generation_check_check_id(upstream, pattern, keys, d));
+}
+
+static struct tls_context *make_psk_context(const struct config_upstream *upstream, struct diagnostics *d)
+{
+    char psk_id[PSK_IDENTITY_MAX];
+    struct tls_error error = {.text = ""};
+    struct tls_settings settings = {.min_version = upstream->tls_1_2 ? TLS_VERSION_1_2 : TLS_VERSION_1_3,
+                                    .server_name = upstream->server_name,
+                                    .alpn = upstream->alpn,
+                                    .psk_file = upstream->psk_file,
+                                    .psk_id = psk_id};
+    struct tls_context *context =
+        psk_pattern(upstream, psk_id, &error) ? tls_context_create(&settings, &error) : NULL;
+    if (context == NULL) {
+        diagnostics_add(d, DIAGNOSTIC_ERROR, upstream->origin.file, upstream->origin.line,
+                        "upstream '%s': %s", upstream->name, error.text);
+    } else if (!check_keys(upstream, psk_id, tls_context_keys(context), d)) {
+        tls_context_unref(context);
+        context = NULL;
+    }
+    return context;
+}
+
 static struct tls_context *make_context(const struct config_upstream *upstream, struct diagnostics *d)
 {
     struct pair_paths paths;
     struct tls_settings settings;
     struct tls_error error = {.text = ""};
     struct ocsp_policy ocsp = listener_context_ocsp(&upstream->ocsp);
+    if (upstream->psk_file != NULL)
+        return make_psk_context(upstream, d);
     if (!fill_settings(upstream, &paths, &settings, d))
         return NULL;
     settings.ocsp = &ocsp;
@@ -74,7 +114,7 @@ static struct tls_context *make_context(const struct config_upstream *upstream, 
 
 static struct dtls_context *make_dtls_context(const struct config_upstream *upstream, struct diagnostics *d)
 {
-    char psk_id[DTLS_IDENTITY_MAX];
+    char psk_id[PSK_IDENTITY_MAX];
     struct pair_paths paths;
     struct tls_settings certificates;
     struct tls_error error = {.text = ""};
@@ -92,10 +132,7 @@ static struct dtls_context *make_dtls_context(const struct config_upstream *upst
                                           .version = settings.version,
                                           .connection_ids = upstream->connection_ids};
         context = dtls_context_create(&settings, &error);
-    } else if (upstream->psk_id == NULL || strchr(upstream->psk_id, '%') != NULL ||
-               !path_pattern(upstream->psk_id, psk_id, sizeof(psk_id))) {
-        snprintf(error.text, sizeof(error.text), "psk_id is too long or holds '%%'; shorten it");
-    } else {
+    } else if (psk_pattern(upstream, psk_id, &error)) {
         context = dtls_context_create(&settings, &error);
     }
     if (context == NULL)

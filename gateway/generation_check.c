@@ -3,6 +3,7 @@
 
 #include "dataplane/secure/tls_authorities.h"
 #include "dataplane/secure/tls_context.h"
+#include "policy/utf8.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -65,6 +66,53 @@ void generation_check_authorities(const char *what, const char *name, const stru
                         "%s '%s': certificate %u of %s ends in %d days; nothing that it signed is believed "
                         "then; renew it",
                         what, name, which, file, days_left);
+}
+
+static bool one_byte(const struct psk_key *key)
+{
+    uint8_t differs = 0;
+    for (uint32_t i = 1; i < key->key_len; i++)
+        differs |= key->key[i] ^ key->key[0];
+    return differs == 0;
+}
+
+bool generation_check_keys(const char *what, const char *name, const struct config_origin *at,
+                           const struct psk_keys *keys, struct diagnostics *d)
+{
+    uint32_t bad = 0;
+    for (uint32_t i = 0; keys != NULL && i < psk_keys_count(keys); i++) {
+        const struct psk_key *key = psk_keys_at(keys, i);
+        const char *problem = !utf8_check(bytes_of_text(key->identity), UTF8_STRICT)
+                                  ? "the identity is not UTF-8 or holds control characters"
+                              : one_byte(key) ? "the key is one byte over and over; make another"
+                                              : NULL;
+        if (problem != NULL && bad++ < TOLD_MAX)
+            diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line, "%s '%s': line %u of its psk_file: %s",
+                            what, name, key->line, problem);
+    }
+    if (bad > TOLD_MAX)
+        diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line,
+                        "%s '%s': %u more lines of its psk_file have such an error", what, name,
+                        bad - TOLD_MAX);
+    return bad == 0;
+}
+
+bool generation_check_check_id(const struct config_upstream *upstream, const char *pattern,
+                               const struct psk_keys *keys, struct diagnostics *d)
+{
+    char identity[PSK_IDENTITY_MAX];
+    const struct config_origin *at = &upstream->origin;
+    bool asked = upstream->security == CONFIG_SECURITY_TLS &&
+                 (upstream->check == CONFIG_CHECK_TLS || upstream->check == CONFIG_CHECK_MQTT_PING);
+    if (!asked ||
+        (psk_identity_fill(pattern, upstream->check_id, identity) && psk_keys_find(keys, identity) != NULL))
+        return true;
+    diagnostics_add(
+        d, DIAGNOSTIC_ERROR, at->file, at->line,
+        "upstream '%s': there is no key for its checks, whose 'check_id' is '%s'; add one to the psk_file, "
+        "name another 'check_id', or write check = \"tcp\"",
+        upstream->name, upstream->check_id == NULL ? "" : upstream->check_id);
+    return false;
 }
 
 bool generation_check_pair(const struct config_upstream *upstream, struct diagnostics *d)

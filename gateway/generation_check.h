@@ -8,6 +8,7 @@
 #define GATEWAY_GENERATION_CHECK_H
 
 #include "config/gateway_config.h"
+#include "dataplane/secure/psk_keys.h"
 
 /* An expiry nearer than this is worth a warning. */
 #define GENERATION_EXPIRY_DAYS 30
@@ -23,6 +24,16 @@ void generation_check_authorities(const char *what, const char *name, const stru
                                   const char *file, struct diagnostics *d);
 /* The same two of a DTLS listener. */
 bool generation_check_listener(const struct config_listener *listener, struct diagnostics *d);
+/*
+ * Pre-shared keys, NULL for none: identities that roles could not name, because they are not UTF-8 or hold
+ * control characters, and keys of one byte over and over, are errors, told, and false (C1).
+ */
+bool generation_check_keys(const char *what, const char *name, const struct config_origin *at,
+                           const struct psk_keys *keys, struct diagnostics *d);
+/* Active checks of an upstream with keys have one: else an error, told, and false. `pattern`:
+ * psk_identity_fill. */
+bool generation_check_check_id(const struct config_upstream *upstream, const char *pattern,
+                               const struct psk_keys *keys, struct diagnostics *d);
 /* The pairs of devices: one that does not fit is an error, as any other pair's (G1), and an expiry that is
  * near a warning. What goes wrong with files after that keeps only their device out. */
 void generation_check_devices(const struct config_upstream *upstream, struct diagnostics *d);

@@ -60,8 +60,8 @@ static int print_version(void)
     printf("tls        %s\n", tls_library_facts());
     printf("sanitizers %s\n", SANITIZERS);
     printf("listeners  mqtt (tcp, or tls 1.3, tls 1.2 by option), coap (udp)\n");
-    printf(
-        "upstreams  mqtt over tls 1.3, tls 1.2 by option, or plain; coap over dtls 1.2 with psk, or plain\n");
+    printf("upstreams  mqtt over tls 1.3, tls 1.2 by option, or plain; coap over dtls 1.2, or plain; "
+           "certificates or psk\n");
     printf("confined   %s\n", CONFINE_BUILD == 0
                                   ? "not in a sanitizer build"
                                   : "capabilities, files (Landlock), system calls (seccomp), core dumps");

@@ -14,13 +14,16 @@ static const struct users *users_of(const struct relay *r)
     return snapshot_users(relay_generation(r)->policy);
 }
 
-/* Where a certificate is enough it proves who the client is, but not a user name that is given beside it. */
-static bool proved_by_certificate(const struct relay *r, const struct config_listener *listener)
+/* Where a certificate or a key is enough it proves who the client is, but not a user name that is given
+ * beside it. */
+static bool proved_by_tls(const struct relay *r, const struct config_listener *listener)
 {
     const struct tls_peer *peer =
         r->origin.tls && r->device.stream != NULL ? tls_stream_peer(r->device.stream) : NULL;
-    return (listener->auth & CONFIG_AUTH_CERT) != 0 && peer != NULL && peer->has_certificate &&
-           relay_user(r).at == NULL;
+    if (peer == NULL || relay_user(r).at != NULL)
+        return false;
+    return peer->psk_id != NULL ? (listener->auth & CONFIG_AUTH_PSK) != 0
+                                : (listener->auth & CONFIG_AUTH_CERT) != 0 && peer->has_certificate;
 }
 
 /* Clients without a user name are let in where the listener says so, and are judged by a role that asks for
@@ -30,7 +33,7 @@ static bool asked(const struct relay *r)
     const struct config_listener *listener = &relay_generation(r)->config->listeners[r->origin.listener];
     if ((listener->auth & CONFIG_AUTH_ANONYMOUS) != 0 && relay_user(r).at == NULL)
         return false;
-    return (listener->auth & CONFIG_AUTH_PASSWORD) != 0 && !proved_by_certificate(r, listener);
+    return (listener->auth & CONFIG_AUTH_PASSWORD) != 0 && !proved_by_tls(r, listener);
 }
 
 static uint64_t current_digest(const struct relay *r, struct bytes user)

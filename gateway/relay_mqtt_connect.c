@@ -366,8 +366,7 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
 
 static const char *peer_refused(const struct tls_context *context, const struct stream *stream)
 {
-    const struct tls_peer *peer = stream == NULL ? NULL : tls_stream_peer(stream);
-    return context == NULL || peer == NULL ? NULL : tls_context_refuses(context, peer);
+    return context == NULL || stream == NULL ? NULL : tls_context_refuses(context, tls_stream_peer(stream));
 }
 
 static enum outcome check_device_transport(const struct relay *r, const struct generation *generation,
@@ -381,12 +380,11 @@ static enum outcome check_device_transport(const struct relay *r, const struct g
     }
     if (!r->origin.tls || r->device.stream == NULL)
         return OUTCOME_ALLOWED;
-    if (context != NULL && tls_context_needs_certificate(context) &&
-        tls_stream_peer(r->device.stream) == NULL)
-        *detail = "the listener wants a certificate now";
-    else
-        *detail = peer_refused(context, r->device.stream);
-    return *detail == NULL ? OUTCOME_ALLOWED : OUTCOME_CERTIFICATE_LOST;
+    *detail = peer_refused(context, r->device.stream);
+    if (*detail == NULL)
+        return OUTCOME_ALLOWED;
+    const struct tls_peer *peer = tls_stream_peer(r->device.stream);
+    return peer != NULL && peer->psk_id != NULL ? OUTCOME_PSK_LOST : OUTCOME_CERTIFICATE_LOST;
 }
 
 enum outcome relay_check_transport(const struct relay *r, const struct generation *generation,

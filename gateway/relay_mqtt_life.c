@@ -24,6 +24,7 @@ static enum outcome why_lost(enum outcome outcome)
     case OUTCOME_QUARANTINED:
     case OUTCOME_NO_LISTENER:
     case OUTCOME_CERTIFICATE_LOST:
+    case OUTCOME_PSK_LOST:
     case OUTCOME_UPSTREAM_TLS:
         return outcome;
     default:

@@ -272,7 +272,7 @@ void relay_opened(struct relay *r);
 void relay_dialled(struct relay *r, bool good);
 /* Whether both sides' transport still is what a generation wants, in which the listener is `listener`: the
  * listener has TLS or not as the stream has, the peers' certificates are not refused. ALLOWED, or
- * CERTIFICATE_LOST, UPSTREAM_TLS or RIGHTS_LOST with the sentence. */
+ * CERTIFICATE_LOST, PSK_LOST, UPSTREAM_TLS or RIGHTS_LOST with the sentence. */
 enum outcome relay_check_transport(const struct relay *r, const struct generation *generation,
                                    uint16_t listener, const char **detail);
 /* What is known of the client, as `generation` names the places; `listener` is an index of it. */

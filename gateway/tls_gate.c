@@ -98,9 +98,7 @@ static const char *changed(struct place *place)
     if (i == config->listeners_n || generation->listener_tls[i] == NULL)
         return "the listener is not in the new configuration";
     place->origin.listener = (uint16_t)i;
-    if (peer == NULL && tls_context_needs_certificate(generation->listener_tls[i]))
-        return "client sent no certificate";
-    return peer == NULL ? NULL : tls_context_refuses(generation->listener_tls[i], peer);
+    return tls_context_refuses(generation->listener_tls[i], peer);
 }
 
 static void on_opened(void *owner)
@@ -120,6 +118,13 @@ static void on_opened(void *owner)
     fail(gate, &origin, OUTCOME_CLIENT_TLS, reason);
 }
 
+static enum outcome outcome_of(enum stream_end why)
+{
+    return why == STREAM_END_ABORTED        ? OUTCOME_NO_RESOURCES
+           : why == STREAM_END_TLS_IDENTITY ? OUTCOME_PSK_UNKNOWN
+                                            : OUTCOME_CLIENT_TLS;
+}
+
 static void on_closed(void *owner, enum stream_end why)
 {
     struct place *place = owner;
@@ -129,7 +134,7 @@ static void on_closed(void *owner, enum stream_end why)
     if (reason == NULL)
         reason = why == STREAM_END_RESET ? "client reset the connection during the TLS handshake"
                                          : "connection was lost during the TLS handshake";
-    fail(gate, &origin, why == STREAM_END_ABORTED ? OUTCOME_NO_RESOURCES : OUTCOME_CLIENT_TLS, reason);
+    fail(gate, &origin, outcome_of(why), reason);
 }
 
 /* Before `opened` none of these comes. */

@@ -170,10 +170,10 @@ static struct stream *dial_server(struct worker *w, uint32_t upstream, uint8_t s
     struct stream *lower = tcp_connect(w->tcp, &key, path, handler, user, w->now_us);
     if (lower == NULL || !secure)
         return lower;
-    struct stream *upper =
-        tls_connect(w->tls, w->generation->upstream_tls[upstream],
-                    config->certificate == NULL && config->bundle == NULL ? NULL : identity, source, lower,
-                    handler, user, w->now_us);
+    struct stream *upper = tls_connect(
+        w->tls, w->generation->upstream_tls[upstream],
+        config->certificate == NULL && config->bundle == NULL && config->psk_id == NULL ? NULL : identity,
+        source, lower, handler, user, w->now_us);
     if (upper == NULL)
         stream_abort(lower);
     return upper;

@@ -108,7 +108,9 @@
     OUTCOME(CLIENT_LOST, "client-lost", "the client's connection ended without DISCONNECT", 0x00)            \
     OUTCOME(CLIENT_TLS, "client-tls", "the client's TLS or DTLS handshake failed", 0x87)                     \
     OUTCOME(HANDSHAKE_CAP, "handshake-cap", "too many handshakes are under way", 0x97)                       \
+    OUTCOME(PSK_UNKNOWN, "psk-unknown", "there is no key for the client's PSK identity", 0x87)               \
     OUTCOME(CERTIFICATE_LOST, "certificate-lost", "the certificate is no longer accepted", 0x87)             \
+    OUTCOME(PSK_LOST, "psk-lost", "the pre-shared key is no longer accepted", 0x87)                          \
     OUTCOME(UPSTREAM_REFUSED, "upstream-refused", "the upstream refused the connection", 0x88)               \
     OUTCOME(UPSTREAM_TLS, "upstream-tls", "the TLS handshake with the upstream failed", 0x88)                \
     OUTCOME(UPSTREAM_TIMEOUT, "upstream-timeout", "the upstream did not answer in time", 0x88)               \

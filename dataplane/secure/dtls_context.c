@@ -20,17 +20,6 @@
     "PSK-AES128-GCM-SHA256:PSK-AES256-GCM-SHA384:PSK-AES128-CCM:PSK-AES256-CCM:PSK-AES128-CCM-8:"            \
     "PSK-AES256-CCM-8"
 
-/* The PSK identity of a client; false when it does not fit. */
-static bool psk_identity(const struct dtls_context *context, const char *identity,
-                         char out[DTLS_IDENTITY_MAX])
-{
-    const char *at = strstr(context->psk_id, "%s");
-    int n = at == NULL ? snprintf(out, DTLS_IDENTITY_MAX, "%s", context->psk_id)
-                       : snprintf(out, DTLS_IDENTITY_MAX, "%.*s%s%s", (int)(at - context->psk_id),
-                                  context->psk_id, identity, at + 2);
-    return n > 0 && n < DTLS_IDENTITY_MAX;
-}
-
 /* Digest of a file's contents after what is in `out`. */
 static bool add_file(const char *path, uint8_t out[32], struct tls_error *error)
 {
@@ -73,8 +62,7 @@ static unsigned int on_psk(WOLFSSL *ssl, const char *hint, char *identity, unsig
 {
     struct dtls_session *session = wolfSSL_get_psk_callback_ctx(ssl);
     (void)hint;
-    const struct dtls_key *psk =
-        session == NULL ? NULL : dtls_keys_find(session->context->keys, session->name);
+    const struct psk_key *psk = session == NULL ? NULL : psk_keys_find(session->context->keys, session->name);
     if (psk == NULL || strlen(psk->identity) >= identity_room || psk->key_len > key_room)
         return 0;
     memcpy(identity, psk->identity, strlen(psk->identity) + 1);
@@ -154,10 +142,10 @@ static bool set_keys(struct dtls_context *context, const struct dtls_settings *s
         return tls_error_set(error, "out of memory");
     if (!set_protocol(context, error))
         return false;
-    context->keys = dtls_keys_load(settings->psk_file, error);
+    context->keys = psk_keys_load(settings->psk_file, error);
     if (context->keys == NULL)
         return false;
-    uint32_t kept = dtls_keys_count(context->keys);
+    uint32_t kept = psk_keys_count(context->keys);
     kept = kept < SESSIONS_KEPT_LEAST  ? SESSIONS_KEPT_LEAST
            : kept > SESSIONS_KEPT_MOST ? SESSIONS_KEPT_MOST
                                        : kept;
@@ -211,7 +199,7 @@ void dtls_context_unref(struct dtls_context *context)
     name_cache_destroy(context->sessions);
     wolfSSL_CTX_free(context->ctx);
     wolfSSL_CTX_free(context->ctx_1_3);
-    dtls_keys_destroy(context->keys);
+    psk_keys_destroy(context->keys);
     tls_identity_unref(context->identity);
     tls_trust_clear(&context->own);
     tls_context_unref(context->certificates);
@@ -221,7 +209,7 @@ void dtls_context_unref(struct dtls_context *context)
 
 bool dtls_context_same(const struct dtls_context *a, const struct dtls_context *b, const char *identity)
 {
-    char name_a[DTLS_IDENTITY_MAX], name_b[DTLS_IDENTITY_MAX];
+    char name_a[PSK_IDENTITY_MAX], name_b[PSK_IDENTITY_MAX];
     if (a == b)
         return true;
     if (a != NULL && b != NULL && a->versions != b->versions)
@@ -229,10 +217,10 @@ bool dtls_context_same(const struct dtls_context *a, const struct dtls_context *
     if (a != NULL && b != NULL && a->certificates != NULL && b->certificates != NULL)
         return memcmp(a->trust, b->trust, sizeof(a->trust)) == 0;
     if (a == NULL || b == NULL || a->psk_id == NULL || b->psk_id == NULL ||
-        !psk_identity(a, identity, name_a) || !psk_identity(b, identity, name_b))
+        !psk_identity_fill(a->psk_id, identity, name_a) || !psk_identity_fill(b->psk_id, identity, name_b))
         return false;
-    const struct dtls_key *key_a = dtls_keys_find(a->keys, name_a), *key_b = dtls_keys_find(b->keys, name_b);
-    return key_a != NULL && key_b != NULL && dtls_key_equal(key_a, key_b);
+    const struct psk_key *key_a = psk_keys_find(a->keys, name_a), *key_b = psk_keys_find(b->keys, name_b);
+    return key_a != NULL && key_b != NULL && psk_key_equal(key_a, key_b);
 }
 
 bool dtls_context_gives_ids(const struct dtls_context *context)
@@ -247,7 +235,7 @@ bool dtls_context_speaks(const struct dtls_context *context, enum dtls_versions 
 
 uint32_t dtls_context_keys(const struct dtls_context *context)
 {
-    return context->keys == NULL ? 0 : dtls_keys_count(context->keys);
+    return context->keys == NULL ? 0 : psk_keys_count(context->keys);
 }
 
 /* ---- for sessions ----------------------------------------------------------------------------------------
@@ -263,9 +251,9 @@ bool dtls_context_name(const struct dtls_context *context, struct dtls_session *
         memcpy(session->name, identity, strlen(identity) + 1);
         return true;
     }
-    if (!psk_identity(context, identity, session->name))
+    if (!psk_identity_fill(context->psk_id, identity, session->name))
         return tls_error_set(error, "the PSK identity of %.60s is too long", identity);
-    return dtls_keys_find(context->keys, session->name) != NULL ||
+    return psk_keys_find(context->keys, session->name) != NULL ||
            tls_error_set(error, "no key for PSK identity %.100s", session->name);
 }
 
@@ -319,7 +307,7 @@ const char *dtls_session_refused(const struct dtls_session *session, const struc
                                  const char *identity)
 {
     const struct dtls_context *own = session->context;
-    char name[DTLS_IDENTITY_MAX];
+    char name[PSK_IDENTITY_MAX];
     if (next == NULL || (next->certificates == NULL) != (own->certificates == NULL))
         return NULL; /* another kind of upstream is for the caller to see */
     if (next->certificates != NULL)
@@ -328,7 +316,7 @@ const char *dtls_session_refused(const struct dtls_session *session, const struc
                    : tls_context_refuses(next->certificates, session->verification.peer);
     if (next == own)
         return NULL;
-    if (!psk_identity(next, identity, name) || dtls_keys_find(next->keys, name) == NULL)
+    if (!psk_identity_fill(next->psk_id, identity, name) || psk_keys_find(next->keys, name) == NULL)
         return "there is no key for it any more";
     return dtls_context_same(own, next, identity) ? NULL : "its key is another now";
 }

@@ -29,8 +29,8 @@ static unsigned int on_psk(WOLFSSL *ssl, const char *identity, unsigned char *ou
     if (session == NULL || session->context->keys == NULL)
         return 0;
     snprintf(session->name, sizeof(session->name), "%s", identity);
-    const struct dtls_key *key =
-        strlen(identity) < sizeof(session->name) ? dtls_keys_find(session->context->keys, identity) : NULL;
+    const struct psk_key *key =
+        strlen(identity) < sizeof(session->name) ? psk_keys_find(session->context->keys, identity) : NULL;
     if (key == NULL || key->key_len > room)
         return 0;
     memcpy(out, key->key, key->key_len);
@@ -215,7 +215,7 @@ struct dtls_context *dtls_server_context_create(const struct dtls_server_setting
                 : keys || certificates ? set_protocol(context, keys, certificates, error)
                                        : say(error, "a PSK file or a certificate is needed");
     if (good && keys)
-        good = (context->keys = dtls_keys_load(settings->psk_file, error)) != NULL;
+        good = (context->keys = psk_keys_load(settings->psk_file, error)) != NULL;
     if (good && set_certificates(context, settings, error))
         return context;
     dtls_context_unref(context);
@@ -251,6 +251,10 @@ struct WOLFSSL *dtls_server_context_session(struct dtls_context *context, struct
 bool dtls_server_identify(struct dtls_session *session)
 {
     tls_peer_unref(session->peer);
+#ifdef WOLFSSL_PSK_DHE_ONLY
+    /* That a key was found is no proof yet: a second ClientHello may have come without it. */
+    session->psk_used = session->psk_used && wolfSSL_psk_proved(session->ssl) == 1;
+#endif
     if (session->psk_used) {
         session->peer = tls_peer_of_psk(session->name);
     } else {
@@ -275,9 +279,9 @@ const char *dtls_context_refuses(const struct dtls_context *next, const struct d
     if (!dtls_context_speaks(next, session->version_1_3 ? DTLS_1_3 : DTLS_1_2))
         return "its version is not spoken any more";
     if (session->psk_used) {
-        const struct dtls_key *was = dtls_keys_find(own->keys, session->name);
-        const struct dtls_key *is = next->keys == NULL ? NULL : dtls_keys_find(next->keys, session->name);
-        return next == own || (was != NULL && is != NULL && dtls_key_equal(was, is))
+        const struct psk_key *was = psk_keys_find(own->keys, session->name);
+        const struct psk_key *is = next->keys == NULL ? NULL : psk_keys_find(next->keys, session->name);
+        return next == own || (was != NULL && is != NULL && psk_key_equal(was, is))
                    ? NULL
                    : "its key is not there any more, or is another";
     }

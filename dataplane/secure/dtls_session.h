@@ -44,7 +44,7 @@ struct dtls_context {
     unsigned versions;           /* enum dtls_versions */
     struct WOLFSSL_CTX *ctx;     /* NULL for a client with certificates, and where no 1.2 is spoken */
     struct WOLFSSL_CTX *ctx_1_3; /* of a server; NULL: no 1.3 */
-    struct dtls_keys *keys;      /* NULL: none */
+    struct psk_keys *keys;       /* NULL: none */
     char *psk_id;
     struct name_cache *sessions;      /* of a client with keys */
     struct tls_context *certificates; /* of a client */
@@ -138,7 +138,7 @@ struct dtls_session {
     bool psk_used;
     bool keep; /* it was open: the next one may be resumed from it */
     struct tls_verification verification;
-    char name[DTLS_IDENTITY_MAX]; /* PSK identity; toward a server with certificates, the device's */
+    char name[PSK_IDENTITY_MAX]; /* PSK identity; toward a server with certificates, the device's */
 };
 
 /* ---- dtls_context.c, dtls_server_context.c ---------------------------------------------------------------

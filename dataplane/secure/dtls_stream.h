@@ -28,7 +28,7 @@
 
 #include "dataplane/secure/dtls_cookie.h"
 #include "dataplane/secure/dtls_ids.h"
-#include "dataplane/secure/dtls_keys.h"
+#include "dataplane/secure/psk_keys.h"
 #include "dataplane/secure/tls_context.h"
 #include "dataplane/secure/tls_peer.h"
 

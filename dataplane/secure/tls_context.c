@@ -6,6 +6,7 @@
 #include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/name_cache.h"
 #include "dataplane/secure/tls_context_private.h"
+#include "dataplane/secure/tls_psk.h"
 #include "dataplane/secure/tls_trust.h"
 
 #include <arpa/inet.h>
@@ -76,9 +77,11 @@ bool tls_context_set_protocol(struct tls_context *context, bool only_1_3, struct
     int groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1}; /* the share that is sent is of the first */
     WOLFSSL_CTX *ctx = context->ctx;
     bool datagrams_1_2 = context->datagrams && !only_1_3;
-    const char *suites = datagrams_1_2 ? TLS_SUITES_DTLS
-                         : only_1_3    ? TLS_SUITES_1_3
-                                       : TLS_SUITES_1_3 TLS_SUITES_1_2;
+    const char *suites = context->psk != NULL
+                             ? tls_psk_suites(context->server, !context->trust.keys_only, only_1_3)
+                         : datagrams_1_2 ? TLS_SUITES_DTLS
+                         : only_1_3      ? TLS_SUITES_1_3
+                                         : TLS_SUITES_1_3 TLS_SUITES_1_2;
     if ((!only_1_3 && !context->datagrams &&
          wolfSSL_CTX_SetMinVersion(ctx, WOLFSSL_TLSV1_2) != WOLFSSL_SUCCESS) ||
         wolfSSL_CTX_set_cipher_list(ctx, suites) != WOLFSSL_SUCCESS ||
@@ -114,7 +117,7 @@ bool tls_context_load_crl(struct tls_context *context, const char *path, struct 
 static bool resumes(const struct tls_settings *settings)
 {
     bool only_1_3 = settings->min_version == TLS_VERSION_1_3;
-    return settings->resumption &&
+    return settings->resumption && settings->psk_file == NULL &&
            (settings->datagrams ? !only_1_3 : RESUMES_1_2 || only_1_3); /* nothing of DTLS 1.3 is */
 }
 
@@ -129,6 +132,20 @@ static WOLFSSL_METHOD *client_method(bool datagrams, bool only_1_3)
                       : wolfSSLv23_client_method();
 }
 
+static bool set_name(struct tls_context *context, const char *name, struct tls_error *error)
+{
+    bool is_address;
+    if (name == NULL) /* with a PSK nothing is compared */
+        return true;
+    context->checked_name = name_to_check(name, &is_address);
+    size_t bytes = strlen(name);
+    /* RFC 6066 section 3: names only, no addresses. */
+    bool good = context->checked_name != NULL && bytes > 0 && bytes <= 253 &&
+                (is_address || wolfSSL_CTX_UseSNI(context->ctx, WOLFSSL_SNI_HOST_NAME, name,
+                                                  (unsigned short)bytes) == WOLFSSL_SUCCESS);
+    return good || tls_error_set(error, "server name '%.60s' cannot be used", name);
+}
+
 static bool set_client(struct tls_context *context, const struct tls_settings *settings,
                        struct tls_error *error)
 {
@@ -137,17 +154,11 @@ static bool set_client(struct tls_context *context, const struct tls_settings *s
     context->ctx = ctx;
     if (ctx == NULL)
         return tls_error_set(error, "out of memory");
-    bool is_address;
-    context->checked_name = name_to_check(settings->server_name, &is_address);
-    size_t name_bytes = strlen(settings->server_name);
-    if (context->checked_name == NULL || name_bytes == 0 || name_bytes > 253)
-        return tls_error_set(error, "server name '%.60s' cannot be used", settings->server_name);
-    if (!tls_context_set_protocol(context, only_1_3, error))
+    if (!tls_context_set_protocol(context, only_1_3, error) ||
+        !set_name(context, settings->server_name, error))
         return false;
-    /* RFC 6066 section 3: names only, no addresses. */
-    if (!is_address && wolfSSL_CTX_UseSNI(ctx, WOLFSSL_SNI_HOST_NAME, settings->server_name,
-                                          (unsigned short)name_bytes) != WOLFSSL_SUCCESS)
-        return tls_error_set(error, "server name '%.60s' cannot be used", settings->server_name);
+    if (context->psk != NULL)
+        tls_psk_install(ctx, false);
     context->stapling = settings->stapling != TLS_STAPLING_NONE;
     if ((context->stapling && wolfSSL_CTX_EnableOCSPStapling(ctx) != WOLFSSL_SUCCESS) ||
         (settings->stapling == TLS_STAPLING_HARD && wolfSSL_CTX_EnableOCSPMustStaple(ctx) != WOLFSSL_SUCCESS))
@@ -214,14 +225,26 @@ struct tls_context *tls_context_create(const struct tls_settings *settings, stru
     }
     atomic_init(&context->refs, 1);
     context->datagrams = settings->datagrams;
-    if (settings->ca_file == NULL || settings->server_name == NULL) {
-        tls_error_set(error, "a CA file and a server name are needed");
+    context->trust.keys_only = settings->psk_file != NULL;
+    bool told = context->trust.keys_only
+                    ? settings->psk_id != NULL && settings->ca_file == NULL &&
+                          settings->certificate_file == NULL && settings->bundle_file == NULL &&
+                          settings->crl_file == NULL && settings->pins == NULL &&
+                          settings->stapling == TLS_STAPLING_NONE
+                    : settings->ca_file != NULL && settings->server_name != NULL;
+    if (!told) {
+        tls_error_set(error,
+                      "a CA file and a server name are needed, or a PSK file and a PSK identity alone");
     } else if (!copy_string(&context->server_name, settings->server_name) ||
                !copy_string(&context->alpn, settings->alpn) ||
                !copy_string(&context->certificate_file, settings->certificate_file) ||
                !copy_string(&context->key_file, settings->key_file) ||
                !copy_string(&context->key_password_file, settings->key_password_file)) {
         tls_error_set(error, "out of memory");
+    } else if (context->trust.keys_only) {
+        context->psk = tls_psk_create(settings->psk_file, settings->psk_id, error);
+        if (context->psk != NULL && set_client(context, settings, error))
+            return context;
     } else if (set_client(context, settings, error) &&
                tls_trust_load_ca(context->ctx, settings->ca_file, error) &&
                (settings->crl_file == NULL || tls_context_load_crl(context, settings->crl_file, error)) &&
@@ -248,6 +271,7 @@ void tls_context_unref(struct tls_context *context)
     name_cache_destroy(context->tickets);
     tls_tickets_destroy(context->given);
     tls_trust_clear(&context->trust);
+    tls_psk_destroy(context->psk);
     tls_identity_unref(context->shared_identity);
     wolfSSL_CTX_free(context->ctx);
     free(context->server_name);
@@ -279,8 +303,30 @@ int tls_check_pair_with(const char *certificate_file, const char *key_file, cons
     return 0;
 }
 
+/* Why who has shown neither certificate nor key may not go on; or NULL. */
+static const char *shown_nothing(const struct tls_context *context)
+{
+    if (context->trust.keys_only)
+        return context->server ? "client has proved no key" : "server has proved no key";
+    if (!context->needs_certificate)
+        return NULL;
+    return context->psk != NULL ? "client has shown neither a certificate nor a key"
+                                : "client sent no certificate";
+}
+
+const struct psk_keys *tls_context_keys(const struct tls_context *context)
+{
+    return context->psk == NULL ? NULL : tls_psk_keys(context->psk);
+}
+
 const char *tls_context_refuses(const struct tls_context *context, const struct tls_peer *peer)
 {
+    if (peer == NULL)
+        return shown_nothing(context);
+    if (peer->psk_id != NULL)
+        return tls_psk_refuses(context->psk, peer);
+    if (context->trust.keys_only)
+        return "certificates are not taken any more";
     return tls_trust_judge(&context->trust, peer).why;
 }
 
@@ -349,6 +395,8 @@ static bool present_identity(struct tls_context *context, const char *name, WOLF
                              struct tls_verification *verification, struct tls_failure *failure)
 {
     struct tls_error error = {""};
+    if (context->psk != NULL)
+        return tls_psk_has(context->psk, name, failure);
     if (context->certificate_file == NULL && context->bundle == NULL)
         return true;
     struct tls_identity *identity = find_identity(context, name, &error);
@@ -409,7 +457,8 @@ WOLFSSL *tls_context_session(struct tls_context *context, const char *identity,
     WOLFSSL *ssl = wolfSSL_new(context->ctx);
     if (ssl == NULL ||
         (context->stapling && wolfSSL_UseOCSPStapling(ssl, WOLFSSL_CSR_OCSP, 0) != WOLFSSL_SUCCESS) ||
-        wolfSSL_check_domain_name(ssl, context->checked_name) != WOLFSSL_SUCCESS ||
+        (context->checked_name != NULL &&
+         wolfSSL_check_domain_name(ssl, context->checked_name) != WOLFSSL_SUCCESS) ||
         (context->alpn != NULL && wolfSSL_UseALPN(ssl, context->alpn, (unsigned int)strlen(context->alpn),
                                                   WOLFSSL_ALPN_FAILED_ON_MISMATCH) != WOLFSSL_SUCCESS)) {
         failure->why = STREAM_END_ABORTED;

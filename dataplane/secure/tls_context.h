@@ -40,8 +40,8 @@ enum tls_stapling {
  * them. */
 struct tls_settings {
     enum tls_version min_version;
-    const char *ca_file;     /* PEM bundle; needed */
-    const char *server_name; /* SNI and the name that the certificate must carry; needed for a client */
+    const char *ca_file;     /* PEM bundle; needed, unless there is a psk_file */
+    const char *server_name; /* SNI and the name that the certificate must carry; likewise */
     const char *alpn;        /* comma-separated, or NULL */
     const char
         *certificate_file; /* may hold "%s", which the identity name replaces; NULL: no client certificate */
@@ -49,7 +49,9 @@ struct tls_settings {
     const char *key_password_file; /* opens encrypted keys; or NULL */
     const char *bundle_file;       /* instead of both: all devices in one file, see tls_bundle.h; or NULL */
     const char *crl_file;          /* or NULL */
-    const char *pins;        /* "sha256/BASE64" of SubjectPublicKeyInfo, comma-separated; NULL: any key */
+    const char *psk_file; /* instead of all certificates, the server's too: keys, see psk_keys.h; or NULL */
+    const char *psk_id;   /* with it: the identity; may hold "%s" */
+    const char *pins;     /* "sha256/BASE64" of SubjectPublicKeyInfo, comma-separated; NULL: any key */
     uint32_t identity_cache; /* entries; 0: 1024 */
     enum tls_stapling stapling;
     const struct ocsp_policy *ocsp; /* what is asked of the issuer's responder; NULL: nothing */
@@ -64,15 +66,16 @@ struct tls_settings {
  */
 struct tls_server_settings {
     enum tls_version min_version;
-    const char *certificate_file;  /* the listener's own chain; needed */
-    const char *key_file;          /* needed */
+    const char *certificate_file;  /* the listener's own chain; needed, unless there is a psk_file */
+    const char *key_file;          /* likewise */
     const char *key_password_file; /* or NULL */
     const char *client_ca_file;    /* PEM bundle; NULL: clients are not asked for a certificate */
     const char *crl_file;          /* of client certificates; or NULL */
+    const char *psk_file;          /* keys of clients, see psk_keys.h; or NULL */
     const struct ocsp_policy
         *ocsp;              /* of client certificates: asked of the issuer's responder; NULL: nothing */
-    bool needs_certificate; /* a client without one is refused */
-    bool resumption;        /* give session tickets; never early data */
+    bool needs_certificate; /* a client without one is refused; not one with a key */
+    bool resumption;        /* give session tickets; never early data; not where there are keys */
     uint32_t ticket_peers;  /* clients whose certificate is remembered for their tickets; 0: 4096 */
 };
 
@@ -90,6 +93,9 @@ bool tls_library_has_psk(void);
  * deploy/wolfssl.d/dtls13-newest.patch. */
 bool tls_library_has_dtls13(void);
 bool tls_library_has_connection_ids(void);
+/* Whether it takes a PSK of TLS 1.3 with a key share only, and says what was proved (tls_psk.h): ours does.
+ */
+bool tls_library_has_tls_psk(void);
 
 /* A client context. NULL with `error` when a file cannot be read or does not hold what it should. */
 struct tls_context *tls_context_create(const struct tls_settings *settings, struct tls_error *error);
@@ -99,17 +105,19 @@ struct tls_context *tls_server_context_create(const struct tls_server_settings *
 struct tls_context *tls_context_ref(struct tls_context *context);
 void tls_context_unref(struct tls_context *context);
 
+struct psk_keys;
 struct tls_peer;
 /*
  * Whether a peer that was verified before, perhaps by an older context, is good for this one: its chain is
- * not revoked here, its key is one that is pinned, and nothing that is known of its status speaks against it.
+ * not revoked here, its key is one that is pinned, and nothing that is known of its status speaks against it;
+ * its PSK is the one that is known here. `peer` may be NULL: one that has shown nothing.
  * NULL when it is, or a static sentence. Any thread, packet workers too: neither locks nor allocates.
  */
 const char *tls_context_refuses(const struct tls_context *context, const struct tls_peer *peer);
 /* What is asked of responders about its peers. */
 enum ocsp_mode tls_context_ocsp(const struct tls_context *context);
-/* A listener's: no client without a certificate. */
-bool tls_context_needs_certificate(const struct tls_context *context);
+/* NULL: none. */
+const struct psk_keys *tls_context_keys(const struct tls_context *context);
 
 /*
  * Checks certificate and key files for use with this configuration: both readable, the key belongs to the

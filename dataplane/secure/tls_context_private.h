@@ -24,6 +24,7 @@ struct tls_context {
     bool datagrams;                       /* DTLS 1.2 */
     struct tls_identity *shared_identity; /* a listener's; a client's, when the files are not a pattern */
     struct tls_trust trust;
+    struct tls_psk *psk; /* NULL: no pre-shared keys */
     /* a client */
     char *server_name;
     char *checked_name; /* as wolfSSL writes it: IPv6 addresses are spelled out */
@@ -37,7 +38,7 @@ struct tls_context {
     struct name_cache *tickets;    /* NULL: no resumption */
     /* a server */
     bool wants_certificate;    /* asks the client for one */
-    bool needs_certificate;    /* and does not go on without */
+    bool needs_certificate;    /* and does not go on without, unless with a key */
     struct tls_tickets *given; /* NULL: no resumption */
 };
 

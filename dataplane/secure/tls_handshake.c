@@ -7,6 +7,7 @@
 #include <wolfssl/wolfio.h>
 
 #include "dataplane/secure/tls_handshake.h"
+#include "dataplane/secure/tls_psk.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,13 +39,15 @@ static int on_send(WOLFSSL *ssl, char *p, int n, void *context)
 }
 
 /*
- * Whose session it is: of a ticket's holder when the ticket was accepted, which takes the secret that belongs
- * to it; else of whom the chain names. A ticket that was merely shown says nothing: tickets are seen by
- * anybody on the wire.
+ * Whose session it is: of a PSK's holder when that was proved (tls_psk.h); of a ticket's holder when the
+ * ticket was accepted, which takes the secret that belongs to it; else of whom the chain names. A ticket that
+ * was merely shown says nothing: tickets are seen by anybody on the wire.
  */
 static bool settle_peer(struct tls_job *job)
 {
     struct tls_verification *verification = &job->verification;
+    if (tls_psk_settle(job))
+        return true;
     if (wolfSSL_session_reused(job->ssl)) {
         tls_peer_unref(verification->peer);
         verification->peer = verification->resumed_peer;
@@ -52,10 +55,11 @@ static bool settle_peer(struct tls_job *job)
         tls_peer_unref(verification->resumed_peer);
     }
     verification->resumed_peer = NULL;
-    if (verification->peer != NULL || !tls_context_needs_certificate(job->context))
+    const char *refusal = verification->peer == NULL ? tls_context_refuses(job->context, NULL) : NULL;
+    if (refusal == NULL)
         return true;
     job->failure = (struct tls_failure){.why = STREAM_END_TLS_VERIFY, .counter = TLS_FAILED_VERIFY};
-    snprintf(job->failure.reason, sizeof(job->failure.reason), "client sent no certificate");
+    snprintf(job->failure.reason, sizeof(job->failure.reason), "%s", refusal);
     tls_alert_send(job->ssl, tls_alert_of(job->ssl, NO_PEER_CERT));
     return false;
 }
@@ -86,6 +90,7 @@ void tls_job_run(struct tls_job *job)
     wolfSSL_SetIOWriteCtx(job->ssl, job);
     wolfSSL_SetCertCbCtx(job->ssl, &job->verification);
     wolfSSL_set_ex_data(job->ssl, TLS_VERIFICATION_INDEX, &job->verification);
+    tls_psk_begin_step(job);
     int result = tls_context_is_server(job->context) ? wolfSSL_accept(job->ssl) : wolfSSL_connect(job->ssl);
     int error = wolfSSL_get_error(job->ssl, result);
     if (result == WOLFSSL_SUCCESS)
@@ -94,9 +99,12 @@ void tls_job_run(struct tls_job *job)
         job->result = TLS_STEP_WANT_INPUT;
     else if (error == WOLFSSL_ERROR_WANT_WRITE)
         job->result = TLS_STEP_WANT_OUTPUT;
-    else
+    else {
         tls_failure_from(&job->failure, job->ssl, cause_of(job, error), &job->verification,
                          tls_context_server_name(job->context));
+        tls_psk_explain(job, error);
+    }
+    tls_psk_end_step(job);
     if (job->result == TLS_STEP_DONE || job->result == TLS_STEP_FAILED)
         tls_verification_done(&job->verification);
     wolfSSL_SetCertCbCtx(job->ssl, NULL);

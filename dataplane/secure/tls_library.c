@@ -99,14 +99,24 @@ bool tls_library_has_connection_ids(void)
 #endif
 }
 
+bool tls_library_has_tls_psk(void)
+{
+#ifdef WOLFSSL_PSK_DHE_ONLY
+    return true;
+#else
+    return false;
+#endif
+}
+
 const char *tls_library_facts(void)
 {
-    static char facts[320];
+    static char facts[400];
     snprintf(facts, sizeof(facts),
              "wolfSSL %s (built with %s), TLS 1.3 yes, DTLS 1.3 %s, connection ids %s, DTLS 1.2 with PSK %s, "
+             "TLS with PSK %s, "
              "TLS 1.3 key log %s, CRL %s, OCSP %s, records by %s",
              wolfSSL_lib_version(), LIBWOLFSSL_VERSION_STRING, tls_library_has_dtls13() ? "yes" : "no",
              tls_library_has_connection_ids() ? "yes" : "no", tls_library_has_psk() ? "yes" : "no",
-             HAS_KEY_LOG, HAS_CRL, HAS_OCSP, crypto_offload_text());
+             tls_library_has_tls_psk() ? "yes" : "no", HAS_KEY_LOG, HAS_CRL, HAS_OCSP, crypto_offload_text());
     return facts;
 }

@@ -32,7 +32,8 @@ struct tls_peer {
     uint32_t sans_n;
     const char *serial;                         /* hexadecimal, lower case, without leading zeros */
     const char *psk_id;                         /* NULL: it has shown a certificate, or nothing */
-    uint8_t fingerprint[TLS_PEER_DIGEST_BYTES]; /* SHA-256 of the certificate */
+    uint8_t fingerprint[TLS_PEER_DIGEST_BYTES]; /* SHA-256 of the certificate; of a TLS PSK its mark
+                                                   (psk_keys.h) */
     uint8_t public_key[TLS_PEER_DIGEST_BYTES]; /* SHA-256 of its SubjectPublicKeyInfo: RFC 7469 section 2.4 */
     int64_t not_after_s;                       /* UNIX time: the first certificate of the chain to expire */
     /* Issuer and serial number of each certificate that was shown, leaf first: certificate_key(). */

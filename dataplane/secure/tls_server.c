@@ -5,6 +5,7 @@
 #include <wolfssl/ssl.h>
 
 #include "dataplane/secure/tls_context_private.h"
+#include "dataplane/secure/tls_psk.h"
 #include "dataplane/secure/tls_trust.h"
 
 #include <stdio.h>
@@ -81,7 +82,7 @@ static bool set_tickets(struct tls_context *context, const struct tls_server_set
     WOLFSSL_CTX *ctx = context->ctx;
     uint32_t peers = settings->ticket_peers == 0 ? PEERS_DEFAULT : settings->ticket_peers;
     wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
-    if (!settings->resumption) {
+    if (!settings->resumption || context->psk != NULL) {
         wolfSSL_CTX_no_ticket_TLSv13(ctx);
         wolfSSL_CTX_set_TicketEncCb(ctx, NULL);
         return true;
@@ -107,6 +108,18 @@ static bool set_identity(struct tls_context *context, const struct tls_server_se
             fail(error, "certificate cannot be used"));
 }
 
+static bool set_keys(struct tls_context *context, const struct tls_server_settings *settings,
+                     struct tls_error *error)
+{
+    if (settings->psk_file == NULL)
+        return true;
+    context->psk = tls_psk_create(settings->psk_file, NULL, error);
+    if (context->psk == NULL)
+        return false;
+    tls_psk_install(context->ctx, true);
+    return true;
+}
+
 static bool set_clients(struct tls_context *context, const struct tls_server_settings *settings,
                         struct tls_error *error)
 {
@@ -119,11 +132,12 @@ static bool set_clients(struct tls_context *context, const struct tls_server_set
     }
     context->wants_certificate = true;
     context->needs_certificate = settings->needs_certificate;
-    wolfSSL_CTX_set_verify(
-        ctx, WOLFSSL_VERIFY_PEER | (settings->needs_certificate ? WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
-        tls_verify);
+    int without = !settings->needs_certificate ? 0
+                  : context->psk != NULL       ? WOLFSSL_VERIFY_FAIL_EXCEPT_PSK
+                                               : WOLFSSL_VERIFY_FAIL_IF_NO_PEER_CERT;
+    wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER | without, tls_verify);
     /* In TLS 1.2 an empty list of certificates is refused with an alert only when told so. */
-    if (settings->needs_certificate && wolfSSL_CTX_mutual_auth(ctx, 1) != 0)
+    if (settings->needs_certificate && context->psk == NULL && wolfSSL_CTX_mutual_auth(ctx, 1) != 0)
         return fail(error, "this wolfSSL refuses the TLS parameters");
     return tls_trust_load_ca(ctx, settings->client_ca_file, error) &&
            (settings->crl_file == NULL || tls_context_load_crl(context, settings->crl_file, error)) &&
@@ -143,19 +157,17 @@ struct tls_context *tls_server_context_create(const struct tls_server_settings *
     atomic_init(&context->refs, 1);
     context->server = true;
     context->ctx = wolfSSL_CTX_new(only_1_3 ? wolfTLSv1_3_server_method() : wolfSSLv23_server_method());
+    context->trust.keys_only = settings->psk_file != NULL && settings->certificate_file == NULL;
     if (context->ctx == NULL) {
         fail(error, "out of memory");
-    } else if (settings->certificate_file == NULL || settings->key_file == NULL) {
-        fail(error, "a listener needs a certificate and its key");
-    } else if (tls_context_set_protocol(context, only_1_3, error) && set_identity(context, settings, error) &&
+    } else if (!context->trust.keys_only &&
+               (settings->certificate_file == NULL || settings->key_file == NULL)) {
+        fail(error, "a listener needs a certificate and its key, or a PSK file");
+    } else if (set_keys(context, settings, error) && tls_context_set_protocol(context, only_1_3, error) &&
+               (context->trust.keys_only || set_identity(context, settings, error)) &&
                set_clients(context, settings, error) && set_tickets(context, settings, error)) {
         return context;
     }
     tls_context_unref(context);
     return NULL;
-}
-
-bool tls_context_needs_certificate(const struct tls_context *context)
-{
-    return context->needs_certificate;
 }

@@ -50,6 +50,8 @@ struct tls_worker_config {
     TLS_COUNTER(FAILED_STATUS, "failed-status")                                                              \
     TLS_COUNTER(STATUS_UNCHECKED, "status-unchecked")                                                        \
     TLS_COUNTER(FAILED_IDENTITY, "failed-identity")                                                          \
+    TLS_COUNTER(FAILED_PSK_UNKNOWN, "failed-psk-unknown")                                                    \
+    TLS_COUNTER(FAILED_PSK_KEY, "failed-psk-key")                                                            \
     TLS_COUNTER(TABLE_FULL, "table-full")                                                                    \
     TLS_COUNTER(TRUNCATED, "truncated")                                                                      \
     TLS_COUNTER(RECORDS_IN, "records-in")                                                                    \

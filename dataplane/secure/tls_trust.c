@@ -171,6 +171,7 @@ void tls_verification_clear(struct tls_verification *verification)
     tls_verification_done(verification);
     tls_peer_unref(verification->peer);
     tls_peer_unref(verification->resumed_peer);
+    tls_peer_unref(verification->psk_peer);
     *verification = (struct tls_verification){.trust = NULL};
 }
 
@@ -182,6 +183,12 @@ int tls_verify(int accepted, WOLFSSL_X509_STORE_CTX *store)
     /* An empty list of TLS 1.2: whether that will do is asked elsewhere. */
     if (accepted && store->totalCerts == 0)
         return 1;
+    if (verification != NULL && verification->trust != NULL && verification->trust->keys_only) {
+        verification->note = TLS_VERIFY_NOTE_REFUSED;
+        verification->refusal =
+            (struct tls_refusal){"certificate shown where a pre-shared key is agreed", TLS_ALERT_HANDSHAKE};
+        return 0;
+    }
     if (!accepted && verification != NULL && verification->error == 0)
         verification->error = store->error;
     if (!accepted || at < 0 || at >= store->totalCerts)

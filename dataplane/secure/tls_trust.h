@@ -18,6 +18,7 @@ struct WOLFSSL_X509_STORE_CTX;
 
 /* What one context asks of a peer whose chain is good. */
 struct tls_trust {
+    bool keys_only;              /* no certificate is good: pre-shared keys are what is agreed */
     struct revocations *revoked; /* NULL: no lists */
     struct tls_pins pins;
     struct ocsp_policy ocsp; /* its text is the trust's */
@@ -41,6 +42,8 @@ struct tls_verification {
     struct tls_peer *peer;
     struct tls_identity *identity; /* that signs in it: a reference until it is over; NULL: the context's */
     struct tls_peer *resumed_peer; /* of the ticket that was offered; counts only when it was also accepted */
+    struct tls_peer *psk_peer; /* whom the PSK identity names that was shown last; counts once it is proved */
+    bool psk_known;            /* there is a key for it */
 };
 
 /* Where a session that is in the hands of a handshake keeps it: wolfSSL_set_ex_data. */

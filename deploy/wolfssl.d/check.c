@@ -37,6 +37,9 @@
 #if !defined(WOLFSSL_APP_CERT_ALERT) || !defined(WOLFSSL_HAS_SEND_FATAL_ALERT)
 #error "the library would tell a peer itself why it is refused"
 #endif
+#if !defined(WOLFSSL_PSK_DHE_ONLY) || defined(WOLFSSL_PSK_ONE_ID)
+#error "TLS 1.3 would take a PSK without a key share"
+#endif
 #if defined(WOLFSSL_SESSION_EXPORT) || defined(OPENSSL_EXTRA) || defined(IGNORE_NAME_CONSTRAINTS)
 #error "session export, the OpenSSL layer or lax name constraints are compiled in"
 #endif
@@ -181,6 +184,8 @@ int main(void)
 #endif
     if (wolfSSL_Init() != WOLFSSL_SUCCESS)
         fail("wolfSSL_Init");
+    if (wolfSSL_psk_proved(NULL) != 0)
+        fail("wolfSSL_psk_proved");
     check_aes_gcm();
     check_pbkdf2();
     check_sha256();

@@ -836,6 +836,34 @@ static void coap(void)
     rig_end();
 }
 
+/* B3: toward brokers too, a key for each device. */
+static void psk_upstream(void)
+{
+    static const char one[] =
+        "sallyport.conf:4: warning: upstream 'broker' shows one PSK for all devices; none can "
+        "be revoked alone; write ${id} in 'psk_id'\n";
+    static const struct mistake cases[] = {
+        {UPSTREAM("security = \"tls\"; psk_id = \"${id}\"; psk_file = \"tls/gw.key\";"), ""},
+        {UPSTREAM(
+             "security = \"tls\"; psk_id = \"gw-${id}\"; psk_file = \"tls/gw.key\"; min_version = \"1.2\"; "
+             "server_name = \"b\"; resumption = false;"),
+         ""},
+        {UPSTREAM("security = \"tls\"; psk_id = \"gw\"; psk_file = \"tls/gw.key\";"), one},
+        {UPSTREAM("security = \"tls\"; psk_id = \"${user}\"; psk_file = \"tls/gw.key\";"),
+         "sallyport.conf:4: error: 'psk_id' is \"${user}\"; the only variable here is ${id}, once\n"},
+        {UPSTREAM("security = \"tls\"; psk_id = \"${id}${id}\"; psk_file = \"tls/gw.key\";"),
+         "sallyport.conf:4: error: 'psk_id' is \"${id}${id}\"; the only variable here is ${id}, once\n"},
+        {UPSTREAM("security = \"tls\"; psk_id = \"${id}\";"),
+         "sallyport.conf:4: error: 'psk_file' is missing in upstream 'broker'; a PSK needs both 'psk_id' and "
+         "'psk_file'\n"},
+        {UPSTREAM("security = \"tls\"; psk_id = \"${id}\"; psk_file = \"tls/gw.key\"; crl = \"tls/ca.pem\";"),
+         "sallyport.conf:4: error: upstream 'broker' has a PSK and certificates; keep one\n"},
+        {UPSTREAM("security = \"tls\"; psk_id = \"${id}\"; psk_file = \"tls/gw.key\"; ocsp = \"required\";"),
+         "sallyport.conf:4: error: upstream 'broker' has a PSK and certificates; keep one\n"},
+    };
+    TRY(cases);
+}
+
 #define COAPS(rest)                                                                                          \
     DATAPLANE "listeners = ( { name = \"coaps\"; port = \"iot\"; protocol = \"coap\"; security = \"dtls\"; " \
               "listen = \":5684\"; upstream = \"broker\"; " rest " } );\n" UPSTREAMS_COAP("security = "      \
@@ -1182,9 +1210,30 @@ static void secure_listeners(void)
          "sallyport.conf:4: error: 'certificate' is missing in listener 'a'; clients verify the gateway by "
          "it; add "
          "certificate = \"FILE\"; there or in 'tls'\n"},
-        {SECURE(OWN_PAIR "auth = \"psk\";"), "sallyport.conf:4: error: listener 'a' speaks MQTT over TLS, "
-                                             "where no PSK is taken in this version; remove "
-                                             "\"psk\"\n"},
+        /* C1: keys alone, beside certificates, and what makes no sense with them. */
+        {SECURE("psk_file = \"tls/gw.key\";") "\ntls = { " OWN_PAIR "};", ""},
+        {SECURE("auth = \"psk\"; psk_file = \"tls/gw.key\"; min_version = \"1.2\";"), ""},
+        {SECURE("psk_file = \"tls/gw.key\"; client_ca = \"tls/ca.pem\";") "\ntls = { " OWN_PAIR "};", ""},
+        {SECURE("auth = [ \"psk\", \"password\" ]; psk_file = \"tls/gw.key\";"), ""},
+        {SECURE(OWN_PAIR "auth = [ \"psk\", \"password\" ]; psk_file = \"tls/gw.key\";"), ""},
+        {SECURE("auth = \"psk\";"),
+         "sallyport.conf:4: error: 'psk_file' is missing in listener 'a'; it holds "
+         "the clients' keys; add psk_file = \"FILE\";\n"},
+        {SECURE(OWN_PAIR "auth = \"psk\"; psk_file = \"tls/gw.key\";"),
+         "sallyport.conf:4: error: listener 'a' has a certificate, but its 'auth' tells clients by their "
+         "keys "
+         "alone; remove it, or add \"cert\" or \"password\" there\n"},
+        {SECURE(OWN_PAIR "auth = \"password\"; psk_file = \"tls/gw.key\";"),
+         "sallyport.conf:4: error: 'psk_file' in listener 'a' is of no use with its 'auth'; remove it, or "
+         "add "
+         "\"psk\" there\n"},
+        {SECURE("psk_file = \"tls/open.key\";"), "sallyport.conf:4: warning: 'psk_file' names tls/open.key, "
+                                                 "which every user of this machine can reach; "
+                                                 "chmod o= it\n"},
+        {SECURE("psk_file = \"tls/absent.psk\";"),
+         "sallyport.conf:4: error: 'psk_file' names tls/absent.psk; it cannot be read: No such file or "
+         "directory; "
+         "create it or correct its name\n"},
         {SECURE("certificate = \"tls/${id}.pem\"; key = \"tls/open.key\";"),
          "sallyport.conf:4: error: 'certificate' of listener 'a' holds a variable; write one file\n"
          "sallyport.conf:4: warning: 'key' names tls/open.key, which every user of this machine can reach; "
@@ -1247,6 +1296,7 @@ int main(void)
         {"keys, pins and status of upstreams (B1, B3, B4)", identities},
         {"keys of devices (C5)", keys_of_devices},
         {"CoAP", coap},
+        {"keys toward brokers (B1, B3)", psk_upstream},
         {"CoAP settings (E)", coap_settings},
         {"events (H2)", events},
         {"DTLS listeners (B2, B4)", dtls_listeners},

@@ -1,21 +1,62 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "dataplane/secure/dtls_keys.h"
+#include <wolfssl/options.h>
+
+#include <wolfssl/wolfcrypt/hmac.h>
+
+#include "dataplane/secure/psk_keys.h"
 
 #include "dataplane/secure/secret_memory.h"
 #include "dataplane/secure/tls_identity.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #define KEY_FILE_MAX (64u * 1024 * 1024)
 #define KEY_MIN 16
 
-struct dtls_keys {
-    struct dtls_key *keys; /* in order of identities, in secret memory */
+struct psk_keys {
+    struct psk_key *keys; /* in order of identities, in secret memory */
     uint32_t n;
     size_t bytes;
 };
+
+/* ---- marks -----------------------------------------------------------------------------------------------
+ */
+
+#define SECRET_BYTES 32
+
+static pthread_once_t secret_once = PTHREAD_ONCE_INIT;
+static uint8_t *secret; /* of the process; NULL: none could be made */
+
+static void make_secret(void)
+{
+    secret = secret_memory_alloc(SECRET_BYTES);
+    if (secret == NULL || getrandom(secret, SECRET_BYTES, 0) == SECRET_BYTES)
+        return;
+    secret_memory_free(secret, SECRET_BYTES);
+    secret = NULL;
+}
+
+static bool set_mark(struct psk_key *psk)
+{
+    uint8_t digest[WC_SHA256_DIGEST_SIZE];
+    Hmac state;
+    if (wc_HmacInit(&state, NULL, INVALID_DEVID) != 0)
+        return false;
+    bool good =
+        wc_HmacSetKey(&state, WC_SHA256, secret, SECRET_BYTES) == 0 &&
+        wc_HmacUpdate(&state, (const uint8_t *)psk->identity, (word32)strlen(psk->identity) + 1) == 0 &&
+        wc_HmacUpdate(&state, psk->key, psk->key_len) == 0 && wc_HmacFinal(&state, digest) == 0;
+    wc_HmacFree(&state);
+    memcpy(psk->mark, digest, sizeof(psk->mark));
+    return good;
+}
+
+/* ---- the file --------------------------------------------------------------------------------------------
+ */
 
 static int hex_digit(char c)
 {
@@ -27,16 +68,16 @@ static int hex_digit(char c)
 }
 
 /* What is wrong with a line, or NULL. */
-static const char *read_line(const char *line, size_t n, struct dtls_key *out)
+static const char *read_line(const char *line, size_t n, struct psk_key *out)
 {
     const char *colon = memchr(line, ':', n);
     size_t name = colon == NULL ? 0 : (size_t)(colon - line);
     size_t digits = colon == NULL ? 0 : n - name - 1;
     if (colon == NULL)
         return "it is not 'identity:key in hex'";
-    if (name == 0 || name >= DTLS_IDENTITY_MAX || memchr(line, '\0', n) != NULL)
+    if (name == 0 || name >= PSK_IDENTITY_MAX || memchr(line, '\0', n) != NULL)
         return "the identity is empty or longer than 127 bytes";
-    if (digits % 2 != 0 || digits < 2 * KEY_MIN || digits > 2 * DTLS_KEY_MAX)
+    if (digits % 2 != 0 || digits < 2 * KEY_MIN || digits > 2 * PSK_KEY_MAX)
         return "the key is not of 32 to 128 hex digits";
     for (size_t i = 0; i < digits / 2; i++) {
         int high = hex_digit(colon[1 + 2 * i]), low = hex_digit(colon[2 + 2 * i]);
@@ -52,10 +93,10 @@ static const char *read_line(const char *line, size_t n, struct dtls_key *out)
 
 static int by_identity(const void *a, const void *b)
 {
-    return strcmp(((const struct dtls_key *)a)->identity, ((const struct dtls_key *)b)->identity);
+    return strcmp(((const struct psk_key *)a)->identity, ((const struct psk_key *)b)->identity);
 }
 
-static bool parse(struct dtls_keys *keys, const char *path, const char *file, size_t n,
+static bool parse(struct psk_keys *keys, const char *path, const char *file, size_t n,
                   struct tls_error *error)
 {
     uint32_t number = 0;
@@ -69,10 +110,12 @@ static bool parse(struct dtls_keys *keys, const char *path, const char *file, si
             len--;
         if (len == 0 || line[0] == '#')
             continue;
-        struct dtls_key *psk = &keys->keys[keys->n];
+        struct psk_key *psk = &keys->keys[keys->n];
         const char *problem = read_line(line, len, psk);
         if (problem != NULL)
             return tls_error_set(error, "%.160s line %u: %s", path, number, problem);
+        if (!set_mark(psk))
+            return tls_error_set(error, "out of memory");
         psk->line = number;
         keys->n++;
     }
@@ -84,7 +127,7 @@ static bool parse(struct dtls_keys *keys, const char *path, const char *file, si
     return keys->n > 0 || tls_error_set(error, "%.160s holds no key", path);
 }
 
-static bool load(struct dtls_keys *keys, const char *path, struct tls_error *error)
+static bool load(struct psk_keys *keys, const char *path, struct tls_error *error)
 {
     size_t n, lines = 1;
     uint8_t *file = tls_read_file(path, KEY_FILE_MAX, &n, error);
@@ -94,14 +137,15 @@ static bool load(struct dtls_keys *keys, const char *path, struct tls_error *err
         lines += file[i] == '\n';
     keys->bytes = lines * sizeof(*keys->keys);
     keys->keys = secret_memory_alloc(keys->bytes);
-    bool good = keys->keys != NULL ? parse(keys, path, (const char *)file, n, error)
-                                   : tls_error_set(error, "out of memory");
+    pthread_once(&secret_once, make_secret);
+    bool good = keys->keys != NULL && secret != NULL ? parse(keys, path, (const char *)file, n, error)
+                                                     : tls_error_set(error, "out of memory");
     explicit_bzero(file, n);
     free(file);
     return good;
 }
 
-const struct dtls_key *dtls_keys_find(const struct dtls_keys *keys, const char *identity)
+const struct psk_key *psk_keys_find(const struct psk_keys *keys, const char *identity)
 {
     uint32_t low = 0, high = keys->n;
     while (low < high) {
@@ -117,20 +161,20 @@ const struct dtls_key *dtls_keys_find(const struct dtls_keys *keys, const char *
     return NULL;
 }
 
-struct dtls_keys *dtls_keys_load(const char *path, struct tls_error *error)
+struct psk_keys *psk_keys_load(const char *path, struct tls_error *error)
 {
-    struct dtls_keys *keys = calloc(1, sizeof(*keys));
+    struct psk_keys *keys = calloc(1, sizeof(*keys));
     if (keys == NULL) {
         tls_error_set(error, "out of memory");
         return NULL;
     }
     if (load(keys, path, error))
         return keys;
-    dtls_keys_destroy(keys);
+    psk_keys_destroy(keys);
     return NULL;
 }
 
-void dtls_keys_destroy(struct dtls_keys *keys)
+void psk_keys_destroy(struct psk_keys *keys)
 {
     if (keys == NULL)
         return;
@@ -138,12 +182,28 @@ void dtls_keys_destroy(struct dtls_keys *keys)
     free(keys);
 }
 
-uint32_t dtls_keys_count(const struct dtls_keys *keys)
+uint32_t psk_keys_count(const struct psk_keys *keys)
 {
     return keys->n;
 }
 
-bool dtls_key_equal(const struct dtls_key *a, const struct dtls_key *b)
+const struct psk_key *psk_keys_at(const struct psk_keys *keys, uint32_t index)
+{
+    return &keys->keys[index];
+}
+
+bool psk_identity_fill(const char *pattern, const char *identity, char out[PSK_IDENTITY_MAX])
+{
+    const char *at = strstr(pattern, "%s");
+    if (at != NULL && identity == NULL)
+        return false;
+    int n = at == NULL
+                ? snprintf(out, PSK_IDENTITY_MAX, "%s", pattern)
+                : snprintf(out, PSK_IDENTITY_MAX, "%.*s%s%s", (int)(at - pattern), pattern, identity, at + 2);
+    return n > 0 && n < PSK_IDENTITY_MAX;
+}
+
+bool psk_key_equal(const struct psk_key *a, const struct psk_key *b)
 {
     return strcmp(a->identity, b->identity) == 0 && a->key_len == b->key_len &&
            memcmp(a->key, b->key, a->key_len) == 0;
