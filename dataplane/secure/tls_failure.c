@@ -157,7 +157,12 @@ void tls_failure_from(struct tls_failure *failure, WOLFSSL *ssl, int error,
         return;
     }
     failure->alert = tls_alert_of(ssl, error);
-    if (!describe_refusal(failure, error, server, server_name, verification)) {
+    if (error == ALERT_COUNT_E || error == HANDSHAKE_SIZE_ERROR) {
+        failure->why = STREAM_END_TLS_PROTOCOL;
+        failure->counter = TLS_FAILED_FLOOD;
+        snprintf(failure->reason, sizeof(failure->reason), "%s sends %s", server ? "client" : "server",
+                 error == ALERT_COUNT_E ? "too many alerts" : "a handshake message that is too large");
+    } else if (!describe_refusal(failure, error, server, server_name, verification)) {
         failure->why = STREAM_END_TLS_PROTOCOL;
         failure->counter = TLS_FAILED_PROTOCOL;
         snprintf(failure->reason, sizeof(failure->reason), "TLS failed: %.128s",

@@ -17,12 +17,15 @@
 #include "dataplane/secure/byte_queue.h"
 #include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/fair_queue.h"
+#include "dataplane/secure/record_meter.h"
 #include "dataplane/secure/tls_handshake.h"
 
 #include <sys/queue.h>
 
 #define TLS_RECORD_BYTES 16384u
 #define TLS_CIPHER_LIMIT (32u * 1024) /* waiting input before the lower side must keep it */
+/* What all of one side's handshake takes at most: the longest chain is 18 KiB. */
+#define TLS_HANDSHAKE_LIMIT (64u * 1024)
 #define TLS_STAGE_LIMIT TLS_RECORD_BYTES
 #define TLS_PLAIN_LIMIT TLS_RECORD_BYTES
 
@@ -51,6 +54,8 @@ struct tls_session {
     uint64_t look_us;                 /* when it is looked at next */
     uint64_t own_us;                  /* that it has waited for us, up to own_since_us; more when own_turn */
     uint64_t own_since_us;
+    struct record_meter meter;
+    uint32_t handshake_bytes; /* that were taken in it */
     struct byte_queue cipher;
     struct byte_queue plain;
     struct byte_queue stage;
@@ -192,6 +197,8 @@ void tls_session_linger(struct tls_session *session);
 void tls_session_close(struct tls_session *session, enum stream_end why, const char *reason, bool linger);
 /* Ends it without telling anybody. */
 void tls_session_abort(struct tls_session *session);
+/* It sends too much of what is of no use: `what` it does. The peer is told. */
+void tls_session_flooded(struct tls_session *session, const char *what, enum tls_alert alert);
 /* A failure that the peer has been told of by an alert: counted, closed, lingers. */
 void tls_session_fail(struct tls_session *session, const struct tls_failure *failure);
 

@@ -31,10 +31,12 @@ static int on_receive(WOLFSSL *ssl, char *out, int n, void *context)
 {
     struct tls_session *session = context;
     (void)ssl;
-    size_t take = session->spill.bytes > 0 ? 0 : smaller((size_t)n, session->wire_bytes);
+    bool waits = session->spill.bytes > 0 || record_meter_flooded(&session->meter);
+    size_t take = waits ? 0 : smaller((size_t)n, session->wire_bytes);
     if (take == 0)
         return WOLFSSL_CBIO_ERR_WANT_READ;
     memcpy(out, session->wire, take);
+    record_meter_take(&session->meter, session->wire, take, session->worker->now_us);
     session->wire += take;
     session->wire_bytes -= take;
     return (int)take;
@@ -231,9 +233,13 @@ static bool read_record(struct tls_session *session)
     use_keys(session);
     int n = wolfSSL_read(session->ssl, worker->scratch + old, (int)room);
     if (n <= 0) {
-        read_failed(session, n);
+        if (record_meter_flooded(&session->meter))
+            tls_session_flooded(session, "sends records without data", TLS_ALERT_UNEXPECTED);
+        else
+            read_failed(session, n);
         return false;
     }
+    record_meter_useful(&session->meter);
     worker->counters[TLS_RECORDS_IN]++;
     offer(session, old, old + (size_t)n);
     return true;

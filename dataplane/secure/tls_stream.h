@@ -46,6 +46,7 @@ struct tls_worker_config {
     TLS_COUNTER(FAILED_PROTOCOL, "failed-protocol")                                                          \
     TLS_COUNTER(FAILED_TIMEOUT, "failed-timeout")                                                            \
     TLS_COUNTER(FAILED_CROWD, "failed-crowd")                                                                \
+    TLS_COUNTER(FAILED_FLOOD, "failed-flood")                                                                \
     TLS_COUNTER(NOT_TLS, "not-tls")                                                                          \
     TLS_COUNTER(FAILED_STATUS, "failed-status")                                                              \
     TLS_COUNTER(STATUS_UNCHECKED, "status-unchecked")                                                        \

@@ -7,6 +7,7 @@
 #include "dataplane/secure/tls_session.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -119,6 +120,15 @@ void tls_session_fail(struct tls_session *session, const struct tls_failure *fai
     tls_session_close(session, failure->why, failure->reason, true);
 }
 
+void tls_session_flooded(struct tls_session *session, const char *what, enum tls_alert alert)
+{
+    struct tls_failure failure = {.why = STREAM_END_TLS_PROTOCOL, .counter = TLS_FAILED_FLOOD};
+    snprintf(failure.reason, sizeof(failure.reason), "%s %s", session->server ? "client" : "server", what);
+    if (session->ssl != NULL)
+        tls_stream_refuse(session, alert);
+    tls_session_fail(session, &failure);
+}
+
 static const char *closed_early(const struct tls_session *session)
 {
     return session->server ? "client closed the connection during the TLS handshake"
@@ -215,11 +225,15 @@ static void settle(struct tls_session *session, struct tls_job *job)
     session->verification = job->verification;
     job->verification = (struct tls_verification){.trust = NULL};
     byte_queue_drop(&session->cipher, session->worker->config.chunks, job->in_at);
+    session->handshake_bytes += job->in_at;
     tls_stream_send(session, job->out, job->out_bytes);
     if (session->state == TLS_STATE_AWAY) {
         switch (job->result) {
         case TLS_STEP_WANT_INPUT:
-            tls_session_want_input(session);
+            if (session->handshake_bytes > TLS_HANDSHAKE_LIMIT)
+                tls_session_flooded(session, "sends a handshake that does not end", TLS_ALERT_HANDSHAKE);
+            else
+                tls_session_want_input(session);
             break;
         case TLS_STEP_WANT_OUTPUT:
             tls_session_advance(session);
