@@ -2,11 +2,14 @@
 /*
  * What a relay tells the event ring. A session that repeats itself is told of a few times a second; the rest
  * is counted and comes with the next event of its kind, or at the session's end, so that a flood of refusals
- * costs little (H2).
+ * costs little (H2). Sessions that come to nothing cost whoever makes them nothing, and addresses on a
+ * segment can be had by the thousand: of each kind of their events so many are told a second of all together,
+ * and the rest is counted in the next one.
  */
 #include "gateway/relay_mqtt_private.h"
 
 #define TOLD_PER_SECOND 3
+#define STRANGERS_PER_SECOND 100
 #define SECOND_US UINT64_C(1000000)
 
 static bool folds(enum event_kind kind)
@@ -40,6 +43,32 @@ static void turn_second(struct relay *r)
     r->fold_second = second;
     for (uint32_t i = 0; i < RELAY_FOLDS; i++)
         r->folds[i].told = 0;
+}
+
+/* What ends a session that never began, whoever's fault it is. */
+static bool of_strangers(enum event_kind kind)
+{
+    return kind == EVENT_MQTT_CONNECT_REFUSED || kind == EVENT_MQTT_WILL_DENIED ||
+           kind == EVENT_IDENTITY_VIOLATION || kind == EVENT_LIMIT_EXCEEDED || kind == EVENT_PROTOCOL_ERROR ||
+           kind == EVENT_TLS_FAILED || kind == EVENT_UPSTREAM_FAILED;
+}
+
+/* False: it is counted, for the next one. */
+static bool tell_stranger(const struct relay *r, enum event_kind kind, uint32_t *repeats)
+{
+    struct relay_strangers *strangers = &r->all->strangers[kind];
+    uint64_t second = relay_now(r) / SECOND_US;
+    if (strangers->second != second)
+        strangers->told = 0;
+    strangers->second = second;
+    if (strangers->told == STRANGERS_PER_SECOND) {
+        strangers->untold++;
+        return false;
+    }
+    strangers->told++;
+    *repeats += strangers->untold;
+    strangers->untold = 0;
+    return true;
 }
 
 /* Who and where. */
@@ -119,6 +148,8 @@ void relay_report(struct relay *r, const struct relay_report *report)
         repeats = fold->folded;
         fold->folded = 0;
     }
+    if (!r->connected_told && of_strangers(report->kind) && !tell_stranger(r, report->kind, &repeats))
+        return;
     send(r, report, repeats);
 }
 

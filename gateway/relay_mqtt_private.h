@@ -156,6 +156,13 @@ struct relay {
     struct identity identity;
 };
 
+/* What was told, and what was not, of sessions that came to nothing, of one kind. */
+struct relay_strangers {
+    uint64_t second;
+    uint32_t told;
+    uint32_t untold;
+};
+
 struct mqtt_relays {
     struct mqtt_workspace workspace; /* first: get and put find the rest from it */
     struct mqtt_relays_config config;
@@ -173,6 +180,7 @@ struct mqtt_relays {
     uint8_t *shape_scratch; /* RELAY_SHAPE_SCRATCH_BYTES: names as the upstream knows them */
     uint32_t contests;      /* of claims, as far as they were seen */
     char detail[EVENT_DETAIL_MAX];
+    struct relay_strangers strangers[EVENT_KIND_COUNT];
 };
 
 /* Asks for all that the next packet will touch at once, instead of one cache miss after the other. */

@@ -242,6 +242,33 @@ static void claimed_addresses(void)
     }
 }
 
+/* H2: whoever has the addresses of a segment can make sessions that come to nothing by the thousand. What is
+ * told of them is bounded for all together, and what is not told is counted. */
+static void strangers_fill_no_disk(void)
+{
+    struct policy_role_spec role = office_role();
+    lab_open(&lab, &role, 1);
+    uint32_t told = 0, repeats = 0;
+    for (uint32_t i = 0; i <= 300; i++) {
+        if (i == 300)
+            lab_wait(&lab, SECOND);
+        struct lab_stream *device = lab_accept(&lab, (uint8_t)(1 + i % 200));
+        lab_feed(device, (const uint8_t *)"GET / HTTP/1.1\r\n\r\n", 18);
+        CU_ASSERT_TRUE_FATAL(device->finished);
+        lab_peer_closes(device, STREAM_END_DONE);
+        lab_flush(&lab);
+        for (const struct event *event; (event = lab_event_of(&lab, EVENT_PROTOCOL_ERROR)) != NULL;) {
+            told++;
+            repeats += event->repeats;
+        }
+        if (i == 299)
+            CU_ASSERT_TRUE(told == 100 && repeats == 0);
+    }
+    CU_ASSERT_EQUAL(told, 101);
+    CU_ASSERT_EQUAL(told + repeats, 301);
+    lab_close(&lab);
+}
+
 static const struct unit_test tests[] = {
     {"topics of the broker's own (CVE-2026-33217, CVE-2026-58214)", internal_topics},
     {"shared subscriptions under a deny (CVE-2022-29946, CVE-2026-58251, CVE-2026-85058)",
@@ -250,6 +277,7 @@ static const struct unit_test tests[] = {
     {"lengths that are not kept (CVE-2026-25627, CVE-2021-22116, CVE-2024-42646)", lengths_that_are_not_kept},
     {"clients that hold a place (CVE-2020-13849)", slow_clients},
     {"claimed addresses (CVE-2026-67411)", claimed_addresses},
+    {"strangers fill no disk (H2)", strangers_fill_no_disk},
 };
 
 int main(void)
