@@ -26,6 +26,7 @@ struct slot {
     uint64_t window_us; /* in which it was seen last */
     uint32_t in_window; /* and how often */
     bool known;         /* what follows was made out */
+    struct candidate_same same;
     enum outcome outcome;
     struct identity identity;
 };
@@ -40,6 +41,7 @@ struct candidate_worker {
     uint64_t window_us; /* end of it */
     uint32_t in_window;
     uint64_t told_us; /* any event: the next not before */
+    struct candidate_limits limits;
     struct candidate_counts counts;
     struct candidate_row rows[CANDIDATE_ROWS];
     struct candidate_client clients[CANDIDATE_CLIENTS];
@@ -60,7 +62,9 @@ static struct candidate_worker *create_worker(const struct candidate *of, uint32
     w->slots_bytes = slots * sizeof(struct slot);
     void *at = mmap(NULL, w->slots_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                     -1, 0);
-    if (at == MAP_FAILED) {
+    if (at == MAP_FAILED || !candidate_limits_init(&w->limits, slots)) {
+        if (at != MAP_FAILED)
+            munmap(at, w->slots_bytes);
         free(w);
         return NULL;
     }
@@ -76,6 +80,11 @@ struct candidate *candidate_create(struct generation *next, uint32_t workers, ui
         return NULL;
     candidate->sample = sample;
     candidate->workers_n = workers < CANDIDATE_WORKERS ? workers : CANDIDATE_WORKERS;
+    candidate->totals = rate_totals_create(next->policy, next->config, NULL);
+    if (candidate->totals == NULL) {
+        free(candidate);
+        return NULL;
+    }
     for (uint32_t i = 0; i < candidate->workers_n; i++) {
         candidate->worker[i] = create_worker(candidate, sessions);
         if (candidate->worker[i] == NULL) {
@@ -94,8 +103,10 @@ void candidate_destroy(struct candidate *candidate)
     for (uint32_t i = 0; i < candidate->workers_n; i++)
         if (candidate->worker[i] != NULL) {
             munmap(candidate->worker[i]->slots, candidate->worker[i]->slots_bytes);
+            candidate_limits_fini(&candidate->worker[i]->limits);
             free(candidate->worker[i]);
         }
+    rate_totals_destroy(candidate->totals);
     generation_destroy(candidate->next);
     free(candidate->file);
     free(candidate->policy);
@@ -172,13 +183,14 @@ static struct slot *slot_of(struct candidate_worker *w, const struct judged_subj
         slot->identity.role = NULL;
         slot->outcome = who->resolve(who->owner, w->of->next, &slot->identity);
         slot->known = true;
+        slot->same = (struct candidate_same){.known = 0};
     }
     return slot;
 }
 
 /* ---- what it would say --------------------------------------------------------------------------------- */
 
-/* Refusals by what the policy says of the action itself; all others depend on what came before. */
+/* Refusals that both can have an opinion of. */
 static bool comparable(enum outcome outcome)
 {
     switch (outcome) {
@@ -204,6 +216,15 @@ static bool comparable(enum outcome outcome)
     case OUTCOME_FILTER_TOO_WIDE:
     case OUTCOME_MALFORMED_PAYLOAD:
     case OUTCOME_NO_TOPIC:
+    case OUTCOME_RATE_CONNECTS:
+    case OUTCOME_RATE_PUBLISHES:
+    case OUTCOME_RATE_BYTES:
+    case OUTCOME_RATE_SUBSCRIBES:
+    case OUTCOME_RATE_PINGS:
+    case OUTCOME_RATE_REQUESTS:
+    case OUTCOME_SUBSCRIPTION_CAP:
+    case OUTCOME_INFLIGHT_CAP:
+    case OUTCOME_BAD_CREDENTIALS:
         return true;
     default:
         return false;
@@ -233,6 +254,43 @@ static struct candidate_side request_side(const struct policy_role *role, enum o
     return side_of(role, outcome, enforced, rule);
 }
 
+/* What the policy in force did: of CoAP's caps, what it is about to do. */
+static struct candidate_side live_side(const struct candidate_worker *w, const struct judged_action *action)
+{
+    const struct policy_role *role = action->who->identity->role;
+    const struct generation *live = *w->place.generation;
+    struct candidate_side side =
+        request_side(role, action->outcome, action->enforced, action->observe_denied, action->rule);
+    bool ends = action->over == POLICY_DISCONNECT || action->over == POLICY_QUARANTINE;
+    if (side.state == CANDIDATE_DENY && ends && !action->who->coap && action->kind != JUDGED_CONNECT &&
+        outcome_group(action->outcome) == OUTCOME_OF_LIMIT)
+        side.state = CANDIDATE_END;
+    if (side.state == CANDIDATE_ALLOW && action->waited_since_us != 0)
+        side.state = CANDIDATE_DELAY;
+    if (side.state != CANDIDATE_ALLOW || role == NULL)
+        return side;
+    struct candidate_view caps =
+        candidate_limits_caps(role, live->config->observe || role->mode == POLICY_OBSERVE, action);
+    if (caps.state != CANDIDATE_ALLOW)
+        side = (struct candidate_side){.role = role->index,
+                                       .rule = ACL_RULE_NONE,
+                                       .outcome = (uint8_t)caps.outcome,
+                                       .state = caps.state};
+    return side;
+}
+
+/* Whichever does more to it. */
+static struct candidate_side with_limits(struct candidate_side side, const struct candidate_view *view)
+{
+    if (view->outcome == OUTCOME_ALLOWED || view->state < side.state || side.outcome == OUTCOME_UNDECIDED)
+        return side;
+    side.rule = ACL_RULE_NONE;
+    side.outcome = (uint8_t)view->outcome;
+    side.state = view->state;
+    side.limit = view->limit;
+    return side;
+}
+
 static struct candidate_side ask_coap(const struct candidate_worker *w, const struct slot *slot,
                                       const struct judged_action *action)
 {
@@ -246,8 +304,8 @@ static struct candidate_side ask_coap(const struct candidate_worker *w, const st
     return request_side(role, v.outcome, v.enforced, v.observe_denied, v.rule);
 }
 
-static struct candidate_side ask(const struct candidate_worker *w, const struct slot *slot,
-                                 const struct judged_action *action)
+static struct candidate_side ask_rules(const struct candidate_worker *w, const struct slot *slot,
+                                       const struct judged_action *action)
 {
     const struct policy_role *role = slot->identity.role;
     struct opinion_of of = {.guard = action->guard,
@@ -258,6 +316,8 @@ static struct candidate_side ask(const struct candidate_worker *w, const struct 
     if (slot->outcome == OUTCOME_ALLOWED) {
         switch (action->kind) {
         case JUDGED_CONNECT:
+        case JUDGED_PING:
+            o.outcome = OUTCOME_ALLOWED;
             break;
         case JUDGED_WILL:
         case JUDGED_TERMS:
@@ -281,6 +341,34 @@ static struct candidate_side ask(const struct candidate_worker *w, const struct 
     return side_of(role, o.outcome, o.enforced, o.rule);
 }
 
+static struct candidate_side ask(struct candidate_worker *w, struct slot *slot,
+                                 const struct judged_action *action)
+{
+    const struct candidate *of = w->of;
+    struct candidate_view view = {.outcome = OUTCOME_ALLOWED};
+    struct candidate_side side = ask_rules(w, slot, action);
+    if (action->kind == JUDGED_CONNECT && action->packet != NULL) {
+        view = candidate_limits_user(*w->place.generation, of->next, action);
+        if (view.outcome == OUTCOME_UNDECIDED)
+            side.outcome = OUTCOME_UNDECIDED;
+        side = with_limits(side, &view);
+    }
+    if (slot->outcome != OUTCOME_ALLOWED || view.outcome != OUTCOME_ALLOWED)
+        return side;
+    bool all = of->sample == CANDIDATE_SAMPLE_ALL && w->counts.halved == 0;
+    const struct candidate_asked asked = {.live = *w->place.generation,
+                                          .next = of->next,
+                                          .totals = all ? of->totals : NULL,
+                                          .identity = &slot->identity,
+                                          .session = slot->session,
+                                          .same = &slot->same,
+                                          .action = action,
+                                          .now_us = *w->place.now_us};
+    view = candidate_limits_ask(&w->limits, &asked);
+    w->counts.displaced = w->limits.displaced;
+    return with_limits(side, &view);
+}
+
 /* ---- what differs -------------------------------------------------------------------------------------- */
 
 bool candidate_same(const struct candidate_row *a, const struct candidate_row *b)
@@ -288,7 +376,8 @@ bool candidate_same(const struct candidate_row *a, const struct candidate_row *b
     return a->kind == b->kind && a->action == b->action && a->live.role == b->live.role &&
            a->live.rule == b->live.rule && a->live.outcome == b->live.outcome &&
            a->live.state == b->live.state && a->next.role == b->next.role && a->next.rule == b->next.rule &&
-           a->next.outcome == b->next.outcome && a->next.state == b->next.state;
+           a->next.outcome == b->next.outcome && a->next.state == b->next.state &&
+           a->next.limit == b->next.limit;
 }
 
 static uint64_t row_hash(const struct candidate_row *row)
@@ -342,7 +431,24 @@ static void count_client(struct candidate_worker *w, const struct slot *slot, co
     w->counts.clients_left++;
 }
 
-static const char *const state_texts[] = {"allow", "observe", "deny"};
+/* "allow -> deny by rule truck.t, policy.d/10.conf:4", "... by rate-publishes of limits.publishes, ...:2". */
+static void set_detail(struct event *event, const struct candidate_row *row, const struct policy_role *next,
+                       const struct acl_rule *rule)
+{
+    char limit[CANDIDATE_LIMIT_TEXT];
+    const char *file = rule != NULL ? rule->file : next != NULL ? next->file : "the candidate";
+    uint32_t line = rule != NULL ? rule->line : next != NULL ? next->line : 0;
+    candidate_limit_text(row->next.limit, limit);
+    if (rule != NULL)
+        snprintf(event->detail, sizeof(event->detail), "%s -> %s by rule %.40s, %.60s:%u",
+                 candidate_state_text(row->live.state), candidate_state_text(row->next.state), rule->id, file,
+                 line);
+    else
+        snprintf(event->detail, sizeof(event->detail), "%s -> %s by %.30s of %s%s%.50s:%u",
+                 candidate_state_text(row->live.state), candidate_state_text(row->next.state),
+                 outcome_id((enum outcome)row->next.outcome), limit, limit[0] != '\0' ? ", " : "", file,
+                 line);
+}
 
 /* Once for each row at first, then of what went on once a minute; never a flood. */
 static void tell(struct candidate_worker *w, struct candidate_row *row, const struct judged_action *action)
@@ -382,16 +488,7 @@ static void tell(struct candidate_worker *w, struct candidate_row *row, const st
             event_set_name(event->rule, sizeof(event->rule),
                            bytes_of_text(acl_rule_at(live->acl, row->live.rule)->id));
     }
-    snprintf(event->detail, sizeof(event->detail), "%s -> %s by %s%.40s%s%.60s:%u",
-             state_texts[row->live.state], state_texts[row->next.state], rule == NULL ? "" : "rule ",
-             rule != NULL ? rule->id : outcome_id((enum outcome)row->next.outcome),
-             rule != NULL ? ", " : " of ",
-             rule != NULL   ? rule->file
-             : next != NULL ? next->file
-                            : "the candidate",
-             rule != NULL   ? rule->line
-             : next != NULL ? next->line
-                            : 0);
+    set_detail(event, row, next, rule);
     event_ring_commit(w->place.events);
     row->untold = 0;
     row->told_us = now_us;
@@ -444,8 +541,7 @@ void candidate_see(void *owner, const struct judged_action *action)
     }
     struct candidate_row row = {.kind = (uint8_t)action->kind,
                                 .action = (uint8_t)action->action,
-                                .live = request_side(action->who->identity->role, action->outcome,
-                                                     action->enforced, action->observe_denied, action->rule),
+                                .live = live_side(w, action),
                                 .next = ask(w, slot, action)};
     if (row.next.outcome == OUTCOME_UNDECIDED) {
         w->counts.undecided++;

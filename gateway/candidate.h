@@ -17,9 +17,10 @@
  * CANDIDATE_WINDOW_US. Of one session at most CANDIDATE_SESSION_MOST are judged in that time and count: who
  * floods does not take others out of the sample, nor hides what differs.
  *
- * States, not rules, are compared: allow, observe (it is refused and passes all the same), deny. Rates, caps
- * on what is under way, sessions and subscriptions, and passwords are not judged a second time, and an action
- * that was refused by one of these is passed over: nobody knows what would have become of it.
+ * States are compared, not rules: allow, observe (it is refused and passes all the same), delay, deny, and
+ * disconnect (for a rate). The candidate's limits run beside those in force (candidate_limits.h): rates,
+ * sizes, caps, users. Totals of roles and listeners are judged only while all clients are in the sample. What
+ * neither can judge is passed over, and named in reports (CANDIDATE_BEYOND).
  *
  * It is kept over a reload of the policy in force, with which it is compared from then on: what was counted
  * against the one before is forgotten. It is not kept over a restart.
@@ -27,8 +28,8 @@
 #ifndef GATEWAY_CANDIDATE_H
 #define GATEWAY_CANDIDATE_H
 
+#include "gateway/candidate_limits.h"
 #include "gateway/event.h"
-#include "gateway/judged.h"
 
 #define CANDIDATE_ROWS 256
 #define CANDIDATE_CLIENTS 256
@@ -41,7 +42,15 @@
 #define CANDIDATE_TOPIC_MAX 128
 #define CANDIDATE_ROLE_NONE UINT32_MAX
 
-enum candidate_state { CANDIDATE_ALLOW = 0, CANDIDATE_OBSERVE, CANDIDATE_DENY, CANDIDATE_STATES };
+/* CANDIDATE_BEYOND(text): what is not judged a second time. */
+#define CANDIDATE_BEYOND_TABLE(CANDIDATE_BEYOND)                                                             \
+    CANDIDATE_BEYOND("what the policy in force did not read: malformed, or above its packet limit")          \
+    CANDIDATE_BEYOND("bytes of acknowledgements and other small packets, in rates of bytes")                 \
+    CANDIDATE_BEYOND("a client's rates over several workers: each counts its own")                           \
+    CANDIDATE_BEYOND("sessions of an identity, takeovers and quarantine by rate or by hand")                 \
+    CANDIDATE_BEYOND("deliveries' queues and what is in flight toward clients")                              \
+    CANDIDATE_BEYOND("CoAP: block-wise transfers, caps of prefixes, and what an unproved address may get")   \
+    CANDIDATE_BEYOND("certificates, keys and upstreams")
 
 /* What one of the two policies says, by places in it. */
 struct candidate_side {
@@ -49,6 +58,7 @@ struct candidate_side {
     uint32_t rule; /* of the role, or ACL_RULE_NONE */
     uint8_t outcome;
     uint8_t state; /* enum candidate_state */
+    uint8_t limit; /* enum candidate_limit that decided; of the policy in force only its outcome is known */
 };
 
 struct candidate_example {
@@ -81,7 +91,8 @@ struct candidate_counts {
     uint64_t judged;       /* actions that both have judged */
     uint64_t differ;       /* of these */
     uint64_t passed_over;  /* the policy in force refused for a reason that depends on what came before */
-    uint64_t undecided;    /* the candidate would have had to read a payload that was not at hand */
+    uint64_t undecided;    /* the candidate would have had to read or compute what was not at hand */
+    uint64_t displaced;    /* buckets of the candidate that made room for others' */
     uint64_t not_sampled;  /* actions of clients that are not in the sample */
     uint64_t left_out;     /* differences that found no row */
     uint64_t clients_left; /* differences of clients that found no place */
@@ -101,7 +112,8 @@ struct candidate_worker;
 struct candidate {
     uint64_t number; /* how many there were */
     struct generation *next;
-    uint32_t sample; /* of CANDIDATE_SAMPLE_ALL */
+    struct rate_totals *totals; /* of its own: those of `next` are shared with the policy in force */
+    uint32_t sample;            /* of CANDIDATE_SAMPLE_ALL */
     uint64_t since_us;
     char *file, *policy; /* what it was loaded from */
     bool files;          /* these are the operator's own */

@@ -192,6 +192,7 @@ static void add_counts(struct candidate_counts *sum, const struct candidate_coun
     sum->undecided += one->undecided;
     sum->not_sampled += one->not_sampled;
     sum->left_out += one->left_out;
+    sum->displaced += one->displaced;
     sum->clients_left += one->clients_left;
     if (one->halved > sum->halved)
         sum->halved = one->halved;
@@ -284,17 +285,11 @@ const struct candidates_sum *candidates_collect(struct gateway *gateway)
     return &sum;
 }
 
-const char *candidates_state_text(uint8_t state)
-{
-    static const char *const texts[CANDIDATE_STATES] = {"allow", "observe", "deny"};
-    return state < CANDIDATE_STATES ? texts[state] : "?";
-}
-
 /* The place of a role's differences between two states, a new one if need be and below `room`, or NULL. */
 static struct metrics_difference *metric_of(struct metrics_candidate *m, uint32_t room, const char *role,
                                             const struct candidate_row *row)
 {
-    const char *from = candidates_state_text(row->live.state), *to = candidates_state_text(row->next.state);
+    const char *from = candidate_state_text(row->live.state), *to = candidate_state_text(row->next.state);
     for (uint32_t i = 0; i < m->differences_n; i++) {
         struct metrics_difference *d = &m->differences[i];
         if (strcmp(d->role, role) == 0 && d->from == from && d->to == to)

@@ -39,6 +39,5 @@ const struct candidates_sum *candidates_collect(struct gateway *gateway);
 void candidates_retire(struct gateway *gateway, bool wait);
 /* Refreshes what metrics.h tells. */
 void candidates_metrics(struct gateway *gateway);
-const char *candidates_state_text(uint8_t state); /* enum candidate_state */
 
 #endif

@@ -79,12 +79,14 @@ static int drop(struct command *command)
 /* One side of a row in words. */
 struct words {
     const char *role, *rule, *file, *why;
+    char limit[CANDIDATE_LIMIT_TEXT]; /* empty: no limit decided */
     uint32_t line;
 };
 
 static struct words words_of(const struct generation *generation, const struct candidate_side *side)
 {
     struct words w = {.role = "-", .rule = "-", .why = outcome_id((enum outcome)side->outcome)};
+    candidate_limit_text(side->limit, w.limit);
     if (side->role == CANDIDATE_ROLE_NONE)
         return w;
     const struct policy_role *role = snapshot_role(generation->policy, side->role);
@@ -112,6 +114,8 @@ static const char *what_text(uint8_t kind, uint8_t action)
         return "will";
     case JUDGED_DELIVERY:
         return "deliver";
+    case JUDGED_PING:
+        return "ping";
     case JUDGED_PUBLISH:
     case JUDGED_SUBSCRIBE:
     case JUDGED_REQUEST:
@@ -124,10 +128,12 @@ static const char *what_text(uint8_t kind, uint8_t action)
 static void json_side(struct json *j, const char *key, const struct words *w, uint8_t state)
 {
     json_open(j, key, '{');
-    json_text(j, "state", candidates_state_text(state));
+    json_text(j, "state", candidate_state_text(state));
     json_text(j, "cause", w->why);
     json_text(j, "role", w->role);
     json_text(j, "rule", w->rule);
+    if (w->limit[0] != '\0')
+        json_text(j, "limit", w->limit);
     if (w->file != NULL) {
         json_text(j, "file", w->file);
         json_number(j, "line", w->line);
@@ -135,7 +141,20 @@ static void json_side(struct json *j, const char *key, const struct words *w, ui
     json_close(j, '}');
 }
 
-static void json_example(struct json *j, const struct candidate_example *example)
+/* What a difference by rule and one by client have in common: its beginning in JSON_ROOM, and its end. */
+static void json_difference(struct json *j, char *text, const char *by, uint8_t kind, uint8_t action,
+                            uint8_t from, uint8_t to, uint64_t count)
+{
+    json_init(j, text, JSON_ROOM);
+    json_open(j, NULL, '{');
+    json_text(j, "difference", by);
+    json_text(j, "action", what_text(kind, action));
+    json_text(j, "from", candidate_state_text(from));
+    json_text(j, "to", candidate_state_text(to));
+    json_number(j, "count", count);
+}
+
+static void json_end(struct json *j, const struct candidate_example *example, FILE *out)
 {
     json_open(j, "example", '{');
     json_text(j, "client", example->client);
@@ -143,6 +162,9 @@ static void json_example(struct json *j, const struct candidate_example *example
     json_number(j, "qos", example->qos);
     json_boolean(j, "retain", example->retain);
     json_close(j, '}');
+    json_close(j, '}');
+    if (!j->full)
+        fprintf(out, "%s\n", j->at);
 }
 
 static void put_example(FILE *out, const struct candidate_example *example)
@@ -159,6 +181,8 @@ static void put_side(FILE *out, const char *what, const struct words *w)
     fprintf(out, "      %-9s %s, role %s", what, w->why, w->role);
     if (strcmp(w->rule, "-") != 0)
         fprintf(out, ", rule %s", w->rule);
+    if (w->limit[0] != '\0')
+        fprintf(out, ", %s", w->limit);
     if (w->file != NULL)
         fprintf(out, "  %s:%u", w->file, w->line);
     fputc('\n', out);
@@ -172,7 +196,7 @@ static void print_row(struct command *command, const struct candidate_row *row)
     uint32_t clients = candidate_clients_estimate(row->clients);
     if (!command->json) {
         fprintf(command->out, "  %s -> %s  %s  %llu times, about %u client%s\n",
-                candidates_state_text(row->live.state), candidates_state_text(row->next.state),
+                candidate_state_text(row->live.state), candidate_state_text(row->next.state),
                 what_text(row->kind, row->action), (unsigned long long)row->count, clients,
                 clients == 1 ? "" : "s");
         put_side(command->out, "now", &live);
@@ -183,44 +207,38 @@ static void print_row(struct command *command, const struct candidate_row *row)
     }
     char text[JSON_ROOM];
     struct json j;
-    json_init(&j, text, sizeof(text));
-    json_open(&j, NULL, '{');
-    json_text(&j, "difference", "rule");
-    json_text(&j, "action", what_text(row->kind, row->action));
-    json_text(&j, "from", candidates_state_text(row->live.state));
-    json_text(&j, "to", candidates_state_text(row->next.state));
-    json_number(&j, "count", row->count);
+    json_difference(&j, text, "rule", row->kind, row->action, row->live.state, row->next.state, row->count);
     json_number(&j, "clients", clients);
     json_side(&j, "now", &live, row->live.state);
     json_side(&j, "candidate", &next, row->next.state);
-    json_example(&j, &row->example);
-    json_close(&j, '}');
-    if (!j.full)
-        fprintf(command->out, "%s\n", text);
+    json_end(&j, &row->example, command->out);
 }
 
 static void print_client(struct command *command, const struct candidate_client *client)
 {
     if (!command->json) {
         fprintf(command->out, "  %llu times, first %s -> %s  %s  ", (unsigned long long)client->count,
-                candidates_state_text(client->from), candidates_state_text(client->to),
+                candidate_state_text(client->from), candidate_state_text(client->to),
                 what_text(client->kind, client->action));
         put_example(command->out, &client->example);
         return;
     }
     char text[JSON_ROOM];
     struct json j;
-    json_init(&j, text, sizeof(text));
-    json_open(&j, NULL, '{');
-    json_text(&j, "difference", "client");
-    json_text(&j, "action", what_text(client->kind, client->action));
-    json_text(&j, "from", candidates_state_text(client->from));
-    json_text(&j, "to", candidates_state_text(client->to));
-    json_number(&j, "count", client->count);
-    json_example(&j, &client->example);
-    json_close(&j, '}');
-    if (!j.full)
-        fprintf(command->out, "%s\n", text);
+    json_difference(&j, text, "client", client->kind, client->action, client->from, client->to,
+                    client->count);
+    json_end(&j, &client->example, command->out);
+}
+
+/* What the counts are not about. */
+#define BEYOND(text) text,
+static const char *const beyond[] = {CANDIDATE_BEYOND_TABLE(BEYOND)};
+#undef BEYOND
+
+/* Totals are those of all clients. */
+static bool judges_totals(const struct candidate *candidate, const struct candidate_counts *c)
+{
+    return candidate->sample == CANDIDATE_SAMPLE_ALL && c->halved == 0;
 }
 
 static void json_status(struct command *command, const struct candidates_sum *sum)
@@ -247,6 +265,12 @@ static void json_status(struct command *command, const struct candidates_sum *su
     json_number(&j, "differences_left_out", c->left_out);
     json_number(&j, "clients_left_out", c->clients_left);
     json_number(&j, "silent_workers", sum->silent);
+    json_number(&j, "buckets_displaced", c->displaced);
+    json_boolean(&j, "totals_judged", judges_totals(candidate, c));
+    json_open(&j, "beyond", '[');
+    for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++)
+        json_text(&j, NULL, beyond[i]);
+    json_close(&j, ']');
     json_close(&j, '}');
     fprintf(command->out, "%s\n", text);
 }
@@ -273,15 +297,30 @@ static void print_status(struct command *command, const struct candidates_sum *s
     if (c->not_sampled + c->passed_over + c->undecided != 0)
         fprintf(
             out,
-            "not judged: %llu of clients outside the sample, %llu over rates and caps, %llu with payloads "
-            "that were not at hand\n",
+            "not judged: %llu of clients outside the sample, %llu refused for what only the policy in force "
+            "knows, %llu with payloads or passwords that were not at hand\n",
             (unsigned long long)c->not_sampled, (unsigned long long)c->passed_over,
             (unsigned long long)c->undecided);
     if (c->left_out + c->clients_left != 0)
         fprintf(out, "%llu differences and %llu of further clients are counted and not told apart\n",
                 (unsigned long long)c->left_out, (unsigned long long)c->clients_left);
+    if (c->displaced != 0)
+        fprintf(out, "%llu times a bucket made room for another client's and began full again\n",
+                (unsigned long long)c->displaced);
     if (sum->silent != 0)
         fprintf(out, "%u worker%s did not answer\n", sum->silent, sum->silent == 1 ? "" : "s");
+}
+
+/* Said each time: a report without differences is not one of everything. */
+static void print_beyond(struct command *command, const struct candidates_sum *sum)
+{
+    if (command->json)
+        return;
+    fprintf(command->out, "not looked at\n");
+    for (size_t i = 0; i < sizeof(beyond) / sizeof(beyond[0]); i++)
+        fprintf(command->out, "  %s\n", beyond[i]);
+    if (!judges_totals(command->gateway->candidate, &sum->counts))
+        fprintf(command->out, "  totals of roles and listeners: not all clients are in the sample\n");
 }
 
 static int report(struct command *command, bool all)
@@ -301,6 +340,7 @@ static int report(struct command *command, bool all)
             fprintf(command->out, "by client\n");
         for (uint32_t i = 0; i < sum->clients_n; i++)
             print_client(command, &sum->clients[i]);
+        print_beyond(command, sum);
     }
     return sum->counts.differ == 0 ? 0 : 1;
 }

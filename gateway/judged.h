@@ -24,6 +24,7 @@ enum judged_kind {
     JUDGED_DELIVERY,    /* a message of the upstream: ACL_SUBSCRIBE with its topic */
     JUDGED_REQUEST,     /* CoAP: the method, or ACL_OBSERVE; the role may be NULL when the client has none */
     JUDGED_TERMS, /* what a CONNECT without a Will of its own is held to: keep-alive, properties, strings */
+    JUDGED_PING,  /* a PINGREQ, which only rates are about */
     JUDGED_KINDS,
 };
 
@@ -36,6 +37,8 @@ struct judged_subject {
     const void *owner;               /* for resolve */
     /* Who it would be under another generation; as identity_resolve, or NO_LISTENER. Takes microseconds. */
     enum outcome (*resolve)(const void *owner, const struct generation *other, struct identity *out);
+    /* Its listener under another generation, or NULL when it has none there. */
+    const struct config_listener *(*listener)(const void *owner, const struct generation *other);
     /* What `identity` was resolved from, borrowed likewise; false when it was not. */
     bool (*facts)(const void *owner, struct client_facts *out);
 };
@@ -46,8 +49,17 @@ struct judged_action {
     enum acl_action action; /* of all but JUDGED_CONNECT and JUDGED_TERMS */
     uint8_t qos;
     bool retain;
-    bool enforced;       /* with a refusal: false when it passed all the same (observe) */
-    bool observe_denied; /* CoAP: it asked to observe and gets a plain answer */
+    bool enforced;            /* with a refusal: false when it passed all the same (observe) */
+    bool observe_denied;      /* CoAP: it asked to observe and gets a plain answer */
+    bool again;               /* PUBLISH: it was passed on before */
+    bool password;            /* JUDGED_CONNECT: one was asked for */
+    bool observes;            /* CoAP: it asks to observe and may */
+    uint8_t over;             /* with a rate's outcome: enum policy_over_limit */
+    uint64_t waited_since_us; /* for a rate, before it was judged; 0: it did not */
+    uint32_t part;            /* JUDGED_SUBSCRIBE: which filter of its packet, from 0 */
+    uint32_t bytes;           /* of the packet or datagram; 0: not told */
+    uint32_t exchanges;       /* CoAP: under way for its identity before this one, */
+    uint32_t observations;    /* and observations */
     enum outcome outcome;
     uint32_t rule; /* of the role that decided, or ACL_RULE_NONE */
     uint32_t payload_bytes;

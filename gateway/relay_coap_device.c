@@ -374,15 +374,16 @@ static void judge(struct coap_relays *r, struct coap_request *q)
     if (q->broker && coap_verdict_passes(v))
         coap_publish_judge(client->identity.role, &client->identity.values,
                            coap_generation(r)->config->observe, q->message, NULL, v, &q->topic);
-    if (judged_wanted(r->config.judged))
-        coap_judged(r, q);
     take_echo(r, q);
     q->leg = coap_leg_get(r, q->client);
     if (q->leg == NULL) {
         coap_request_refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
         return;
     }
-    if (!coap_limits_rates(r, q))
+    bool in_time = coap_limits_rates(r, q);
+    if (judged_wanted(r->config.judged))
+        coap_judged(r, q);
+    if (!in_time)
         return;
     if (q->message->token_len > COAP_TOKEN_KEPT_MAX) {
         coap_request_refuse(r, q, OUTCOME_PACKET_TOO_LARGE, COAP_BAD_REQUEST, COAP_NO_AGE);
@@ -426,7 +427,7 @@ static void judge(struct coap_relays *r, struct coap_request *q)
 static void take_request(struct coap_relays *r, const struct coap_arrival *arrival,
                          const struct coap_message *message)
 {
-    struct coap_request q = {.arrival = arrival, .message = message};
+    struct coap_request q = {.arrival = arrival, .message = message, .limited = OUTCOME_ALLOWED};
     coap_count(r, COAP_COUNT_REQUESTS);
     q.client = coap_client_get(r, arrival);
     if (q.client == NULL) {

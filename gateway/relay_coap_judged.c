@@ -19,6 +19,15 @@ static enum outcome resolve(const void *of, const struct generation *other, stru
     return coap_client_resolve(owner->client, other, listener, out, &pinned);
 }
 
+static const struct config_listener *listener_of(const void *of, const struct generation *other)
+{
+    const struct owner *owner = of;
+    uint16_t listener;
+    return coap_client_listener(owner->relays, owner->client, other->config, &listener)
+               ? &other->config->listeners[listener]
+               : NULL;
+}
+
 static bool facts_of(const void *of, struct client_facts *out)
 {
     const struct owner *owner = of;
@@ -48,6 +57,7 @@ void coap_judged(struct coap_relays *r, const struct coap_request *q)
                                  .identity = &q->client->identity,
                                  .owner = &owner,
                                  .resolve = resolve,
+                                 .listener = listener_of,
                                  .facts = facts_of};
     struct judged_action action = {.who = &who,
                                    .kind = JUDGED_REQUEST,
@@ -65,6 +75,17 @@ void coap_judged(struct coap_relays *r, const struct coap_request *q)
                                    .mapped_action = q->topic.publish ? ACL_PUBLISH : ACL_SUBSCRIBE,
                                    .mapped_qos = q->topic.qos,
                                    .mapped_retain = q->topic.retain};
+    if (q->limited != OUTCOME_ALLOWED && coap_verdict_passes(v)) { /* a rate, or a cap */
+        action.outcome = q->limited;
+        action.enforced = q->limit_holds;
+        action.rule = ACL_RULE_NONE;
+    }
+    if (q->leg != NULL) {
+        action.exchanges = q->leg->flights_n - q->leg->observations;
+        action.observations = q->leg->observations;
+    }
+    action.observes = v->observe;
+    action.bytes = (uint32_t)q->arrival->payload.len;
     if (!coap_action_of(q->message->code, &action.action))
         return;
     if (v->observe || v->observe_ends || v->observe_denied)

@@ -23,6 +23,8 @@ static bool observes(const struct coap_relays *r, const struct coap_request *q)
 static bool over(struct coap_relays *r, struct coap_request *q, enum outcome outcome, uint8_t code,
                  uint32_t max_age_s)
 {
+    q->limited = outcome;
+    q->limit_holds = !observes(r, q);
     if (observes(r, q)) {
         r->counters.requests[outcome]++;
         coap_request_tell(r, q, EVENT_LIMIT_EXCEEDED, outcome, false, 0);
@@ -76,6 +78,8 @@ bool coap_limits_rates(struct coap_relays *r, struct coap_request *q)
             coap_prefixes_get(r->prefixes, q->client->listener, remote,
                               ip_address_is_v4(remote) ? prefix->v4_bits : prefix->v6_bits, coap_now(r));
         if (q->prefix == NULL) {
+            q->limited = OUTCOME_NO_RESOURCES;
+            q->limit_holds = true;
             coap_request_refuse(r, q, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, 1);
             return false;
         }

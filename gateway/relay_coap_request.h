@@ -21,7 +21,9 @@ struct coap_request {
     bool shared; /* its answer is everybody's */
     bool broker; /* the upstream is one: */
     struct coap_topic topic;
-    struct bytes body; /* what the broker gets: the payload, or what several blocks added up to */
+    struct bytes body;    /* what the broker gets: the payload, or what several blocks added up to */
+    enum outcome limited; /* by a rate; ALLOWED: not */
+    bool limit_holds;     /* and not only told */
     bool proved;
     bool proxied; /* it came with a Proxy-Uri or Proxy-Scheme that we took */
 };

@@ -333,6 +333,8 @@ static void handle(struct relay *r, struct relay_side *from, struct offer *offer
     }
     if (judged_wanted(r->all->config.judged))
         relay_judged_packet(r, sender, packet, &v, list, whole);
+    if (sender == MQTT_FROM_CLIENT)
+        r->over_rate_us = 0;
     count_packet(r, from, v.outcome);
     if (v.outcome != OUTCOME_ALLOWED && !v.quiet)
         relay_report_verdict(r, sender, packet, &v);
@@ -374,6 +376,8 @@ static bool admitted(struct relay *r, struct relay_side *from, struct offer *off
     r->all->counters.count[RELAY_BACK_PRESSURE]++;
     if (until_us != GUARD_NEVER_US) {
         from->wait_until_us = until_us;
+        if (r->over_rate_us == 0)
+            r->over_rate_us = relay_now(r);
         relay_arm(r);
     }
     return false;

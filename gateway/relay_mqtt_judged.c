@@ -19,6 +19,19 @@ static bool facts_of(const void *owner, struct client_facts *out)
     return true;
 }
 
+static const struct config_listener *listener_of(const void *owner, const struct generation *other)
+{
+    uint16_t listener;
+    return relay_find_listener(owner, other->config, &listener) ? &other->config->listeners[listener] : NULL;
+}
+
+/* As it came: type, length, and the rest. */
+static uint32_t bytes_of_packet(const struct mqtt_packet *packet)
+{
+    uint32_t n = packet->remaining_length;
+    return n + 2 + (n >= 128) + (n >= 16384) + (n >= 2097152);
+}
+
 /* A client identifier that the upstream gives makes another client of it. */
 static struct judged_subject subject_of(const struct relay *r)
 {
@@ -27,6 +40,7 @@ static struct judged_subject subject_of(const struct relay *r)
                                    .identity = &r->identity,
                                    .owner = r,
                                    .resolve = resolve,
+                                   .listener = listener_of,
                                    .facts = facts_of};
 }
 
@@ -45,6 +59,10 @@ static void judged_publish(const struct relay *r, enum mqtt_sender sender, const
                                         .qos = packet->publish.qos,
                                         .retain = packet->publish.retain,
                                         .enforced = v->enforced,
+                                        .waited_since_us = client ? r->over_rate_us : 0,
+                                        .again = v->again,
+                                        .over = v->over,
+                                        .bytes = bytes_of_packet(packet),
                                         .outcome = v->outcome,
                                         .rule = v->rule,
                                         .payload_bytes = packet->publish.payload_bytes,
@@ -54,12 +72,27 @@ static void judged_publish(const struct relay *r, enum mqtt_sender sender, const
                                         .whole = whole});
 }
 
-static void judged_filters(const struct relay *r, const struct mqtt_packet *packet, struct bytes list)
+static void judged_filters(const struct relay *r, const struct mqtt_packet *packet,
+                           const struct guard_verdict *v, struct bytes list)
 {
     const struct mqtt_workspace *w = &r->all->workspace;
     struct judged_subject who = subject_of(r);
     struct cursor at = cursor_of(list);
     struct mqtt_filter entry;
+    /* One that ends the session for its rate was not looked into. */
+    if (w->judged_n == 0 && v->action == GUARD_CLOSE && mqtt_filter_next(&at, MQTT_SUBSCRIBE, &entry))
+        judged_tell(r->all->config.judged, &(struct judged_action){.who = &who,
+                                                                   .kind = JUDGED_SUBSCRIBE,
+                                                                   .action = ACL_SUBSCRIBE,
+                                                                   .qos = entry.qos,
+                                                                   .enforced = v->enforced,
+                                                                   .outcome = v->outcome,
+                                                                   .over = v->over,
+                                                                   .bytes = bytes_of_packet(packet),
+                                                                   .rule = ACL_RULE_NONE,
+                                                                   .topic = entry.filter,
+                                                                   .guard = &r->guard,
+                                                                   .packet = packet});
     for (uint32_t i = 0; i < w->judged_n && mqtt_filter_next(&at, MQTT_SUBSCRIBE, &entry); i++)
         judged_tell(r->all->config.judged, &(struct judged_action){.who = &who,
                                                                    .kind = JUDGED_SUBSCRIBE,
@@ -67,10 +100,31 @@ static void judged_filters(const struct relay *r, const struct mqtt_packet *pack
                                                                    .qos = entry.qos,
                                                                    .enforced = w->judged[i].enforced,
                                                                    .outcome = w->judged[i].outcome,
+                                                                   .waited_since_us = r->over_rate_us,
+                                                                   .over = v->over,
+                                                                   .part = i,
+                                                                   .bytes = bytes_of_packet(packet),
                                                                    .rule = w->judged[i].rule,
                                                                    .topic = entry.filter,
                                                                    .guard = &r->guard,
                                                                    .packet = packet});
+}
+
+static void judged_ping(const struct relay *r, const struct mqtt_packet *packet,
+                        const struct guard_verdict *v)
+{
+    struct judged_subject who = subject_of(r);
+    judged_tell(r->all->config.judged, &(struct judged_action){.who = &who,
+                                                               .kind = JUDGED_PING,
+                                                               .enforced = v->outcome != OUTCOME_ALLOWED &&
+                                                                           v->action != GUARD_FORWARD,
+                                                               .waited_since_us = r->over_rate_us,
+                                                               .over = v->over,
+                                                               .bytes = bytes_of_packet(packet),
+                                                               .outcome = v->outcome,
+                                                               .rule = ACL_RULE_NONE,
+                                                               .guard = &r->guard,
+                                                               .packet = packet});
 }
 
 void relay_judged_packet(const struct relay *r, enum mqtt_sender sender, const struct mqtt_packet *packet,
@@ -78,8 +132,10 @@ void relay_judged_packet(const struct relay *r, enum mqtt_sender sender, const s
 {
     if (packet->type == MQTT_PUBLISH)
         judged_publish(r, sender, packet, v, whole);
-    else if (packet->type == MQTT_SUBSCRIBE && v->action != GUARD_CLOSE)
-        judged_filters(r, packet, list);
+    else if (packet->type == MQTT_SUBSCRIBE)
+        judged_filters(r, packet, v, list);
+    else if (packet->type == MQTT_PINGREQ && sender == MQTT_FROM_CLIENT)
+        judged_ping(r, packet, v);
 }
 
 void relay_judged_connect(const struct relay *r, const struct mqtt_packet *packet, enum outcome outcome)
@@ -87,6 +143,8 @@ void relay_judged_connect(const struct relay *r, const struct mqtt_packet *packe
     struct judged_subject who = subject_of(r);
     judged_tell(r->all->config.judged, &(struct judged_action){.who = &who,
                                                                .kind = JUDGED_CONNECT,
+                                                               .password = r->credential != 0,
+                                                               .bytes = bytes_of_packet(packet),
                                                                .enforced = outcome != OUTCOME_ALLOWED,
                                                                .outcome = outcome,
                                                                .rule = ACL_RULE_NONE,

@@ -149,7 +149,8 @@ struct relay {
     uint64_t claims[RELAY_CLAIMS]; /* on its names at the upstream; 0: none */
     struct client *source;         /* what is remembered of its address; NULL: not asked for */
     struct relay_text *text;
-    uint64_t credential; /* user_digest of what its password was held against; 0: nothing was */
+    uint64_t over_rate_us; /* the client's next packet waits, or has waited, for a rate since then; 0: not */
+    uint64_t credential;   /* user_digest of what its password was held against; 0: nothing was */
     struct relay_origin origin;
     uint64_t fold_second;
     struct relay_fold folds[RELAY_FOLDS];

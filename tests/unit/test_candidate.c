@@ -254,8 +254,8 @@ static void test_connects(void)
     close_lab();
 }
 
-/* What depends on what came before is passed over; a payload that nobody has is not decided about (D1, F2).
- */
+/* A payload that nobody has is not decided about; what one refuses for a rate and the other by a rule is
+ * refused by both (D1, F2). */
 static void test_not_comparable(void)
 {
     struct policy_role_spec live = truck_role(), next = truck_role();
@@ -283,9 +283,214 @@ static void test_not_comparable(void)
     lab_feed(s.device, (const uint8_t *)"[1]\n", 4);
     publish(&s, "trucks/017/extra", 0, 0); /* over the rate */
     counts = collect();
-    CU_ASSERT_EQUAL(counts->passed_over, 1);
+    CU_ASSERT_EQUAL(counts->passed_over, 0);
     CU_ASSERT_EQUAL(counts->differ, 0);
     close_lab();
+}
+
+/* ---- limits ------------------------------------------------------------------------------------------- */
+
+static struct rate rate_of(uint64_t amount)
+{
+    return (struct rate){.amount = amount, .period_us = S, .burst = amount};
+}
+
+/* The limit that decided in the candidate. */
+static void limit_is(const struct candidate_row *row, const char *text)
+{
+    char limit[CANDIDATE_LIMIT_TEXT];
+    CU_ASSERT_STRING_EQUAL(candidate_limit_text(row->next.limit, limit), text);
+}
+
+/* What each way to be over a rate would have done, by QoS (F2). */
+static void test_rates(void)
+{
+    static const struct {
+        enum policy_over_limit over;
+        uint8_t qos;
+        enum candidate_state state;
+    } cases[] = {
+        {POLICY_DELAY, 0, CANDIDATE_DELAY},    {POLICY_DELAY, 1, CANDIDATE_DELAY},
+        {POLICY_DROP, 0, CANDIDATE_DENY},      {POLICY_DROP, 1, CANDIDATE_DELAY},
+        {POLICY_QUOTA, 0, CANDIDATE_DENY},     {POLICY_QUOTA, 1, CANDIDATE_DENY},
+        {POLICY_DISCONNECT, 0, CANDIDATE_END}, {POLICY_QUARANTINE, 1, CANDIDATE_END},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct policy_role_spec live = truck_role(), next = truck_role();
+        live.inflight = next.inflight = 20;
+        next.limits.rates.of[RATE_PUBLISHES][0] = rate_of(3);
+        next.limits.rates.over = cases[i].over;
+        next.limits.rates.quarantine_us = S;
+        open_lab_with(&live, &next, CANDIDATE_SAMPLE_ALL);
+        struct lab_session s = lab_session(&lab, MQTT_3_1_1, "truck-017");
+        for (uint16_t k = 1; k <= 5; k++)
+            publish(&s, "trucks/017/location", cases[i].qos, cases[i].qos == 0 ? 0 : k);
+        collect();
+        CU_ASSERT_EQUAL_FATAL(rows_n, 1);
+        const struct candidate_row *row =
+            row_is(JUDGED_PUBLISH, CANDIDATE_ALLOW, cases[i].state, "truck.location", "", 2);
+        CU_ASSERT_EQUAL(row->next.outcome, OUTCOME_RATE_PUBLISHES);
+        limit_is(row, "limits.publishes");
+        lab.now_us += S; /* the bucket is full again */
+        publish(&s, "trucks/017/location", 0, 0);
+        CU_ASSERT_EQUAL(collect()->differ, 2);
+        close_lab();
+    }
+}
+
+/* A lower rate holds back what waited for a higher one too, and a higher one would not have. */
+static void test_after_waiting(void)
+{
+    for (uint64_t amount = 1; amount <= 4; amount++) {
+        struct policy_role_spec live = truck_role(), next = truck_role();
+        live.limits.rates.of[RATE_PUBLISHES][0] = rate_of(2);
+        next.limits.rates.of[RATE_PUBLISHES][0] = rate_of(amount);
+        open_lab_with(&live, &next, CANDIDATE_SAMPLE_ALL);
+        struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+        for (uint32_t k = 0; k < 3; k++)
+            publish(&s, "trucks/017/location", 0, 0);
+        lab_wait(&lab, S);
+        collect();
+        if (amount == 1) { /* the second did not wait, and would have; the third did, and would have too */
+            CU_ASSERT_EQUAL_FATAL(rows_n, 1);
+            CU_ASSERT_EQUAL(rows[0].count, 1);
+            CU_ASSERT_TRUE(rows[0].live.state == CANDIDATE_ALLOW && rows[0].next.state == CANDIDATE_DELAY);
+        } else if (amount == 2) {
+            CU_ASSERT_EQUAL(rows_n, 0);
+        } else {
+            CU_ASSERT_EQUAL_FATAL(rows_n, 1);
+            CU_ASSERT_TRUE(rows[0].live.state == CANDIDATE_DELAY && rows[0].next.state == CANDIDATE_ALLOW);
+        }
+        close_lab();
+    }
+}
+
+/* The rate in force holds it back, the candidate's would not; the same rate in both is no difference. */
+static void test_rates_of_both(void)
+{
+    for (int same = 0; same < 2; same++)
+        for (int over = POLICY_DELAY; over <= POLICY_DISCONNECT; over++) {
+            struct policy_role_spec live = truck_role(), next = truck_role();
+            live.limits.rates.of[RATE_PUBLISHES][0] = rate_of(2);
+            live.limits.rates.over = (enum policy_over_limit)over;
+            if (same)
+                next.limits.rates = live.limits.rates;
+            open_lab_with(&live, &next, CANDIDATE_SAMPLE_ALL);
+            struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+            for (uint32_t k = 0; k < 3; k++)
+                publish(&s, "trucks/017/location", 0, 0);
+            lab_wait(&lab, S);
+            collect();
+            enum candidate_state from = over == POLICY_DELAY        ? CANDIDATE_DELAY
+                                        : over == POLICY_DISCONNECT ? CANDIDATE_END
+                                                                    : CANDIDATE_DENY;
+            CU_ASSERT_EQUAL_FATAL(rows_n, same ? 0 : 1);
+            CU_ASSERT_TRUE(same || (rows[0].live.state == from && rows[0].next.state == CANDIDATE_ALLOW));
+            close_lab();
+        }
+}
+
+/* A SUBSCRIBE is one, however many filters it has, and is refused as one. */
+static void test_rate_of_subscribes(void)
+{
+    static const char *const filters[] = {"trucks/017/cmd/+", "trucks/017/cmd/go", NULL};
+    for (int same = 0; same < 2; same++) {
+        struct policy_role_spec live = truck_role(), next = truck_role();
+        next.limits.rates.of[RATE_SUBSCRIBES][0] = rate_of(2);
+        next.limits.rates.over = POLICY_QUOTA;
+        if (same)
+            live.limits.rates = next.limits.rates;
+        open_lab_with(&live, &next, CANDIDATE_SAMPLE_ALL);
+        struct lab_session s = lab_session(&lab, MQTT_5, "truck-017");
+        for (uint16_t k = 1; k <= 3; k++) {
+            struct mqtt_packet p = lab_subscribe(MQTT_5, MQTT_SUBSCRIBE, k, 1, filters);
+            lab_send(s.device, &p);
+        }
+        collect();
+        CU_ASSERT_EQUAL_FATAL(rows_n, same ? 0 : 1);
+        CU_ASSERT_TRUE(same || (rows[0].count == 2 && rows[0].next.state == CANDIDATE_DENY &&
+                                rows[0].next.outcome == OUTCOME_RATE_SUBSCRIBES));
+        close_lab();
+    }
+}
+
+static void test_sizes_and_caps(void)
+{
+    struct policy_role_spec live = truck_role(), next = truck_role();
+    next.limits.packet_bytes = 64;
+    next.limits.subscriptions = 1;
+    next.inflight = 1;
+    next.law.over = POLICY_OVERRUN_DROP;
+    open_lab_with(&live, &next, CANDIDATE_SAMPLE_ALL);
+    struct lab_session s = lab_session(&lab, MQTT_3_1_1, "truck-017");
+    static const uint8_t long_one[80];
+    struct mqtt_packet p = lab_publish(MQTT_3_1_1, "trucks/017/location", 0, 0);
+    p.publish.payload = bytes_of(long_one, sizeof(long_one));
+    p.publish.payload_bytes = sizeof(long_one);
+    lab_send(s.device, &p);
+    publish(&s, "trucks/017/location", 1, 1);
+    publish(&s, "trucks/017/location", 1, 2); /* the first is not acknowledged yet */
+    collect();
+    CU_ASSERT_EQUAL_FATAL(rows_n, 2);
+    const struct candidate_row *row =
+        row_is(JUDGED_PUBLISH, CANDIDATE_ALLOW, CANDIDATE_END, "truck.location", "", 1);
+    CU_ASSERT_EQUAL(row->next.outcome, OUTCOME_PACKET_TOO_LARGE);
+    limit_is(row, "limits.packet");
+    limit_is(row_is(JUDGED_PUBLISH, CANDIDATE_ALLOW, CANDIDATE_DENY, "truck.location", "", 1), "inflight");
+    close_lab();
+}
+
+/* Nothing of the policy in force is touched: its own buckets are as full as without a candidate. */
+static void test_totals_are_its_own(void)
+{
+    struct policy_role_spec live = truck_role(), next = truck_role();
+    live.total.of[RATE_PUBLISHES][0] = next.total.of[RATE_PUBLISHES][0] = rate_of(4);
+    live.total.over = next.total.over = POLICY_QUOTA;
+    next.total.of[RATE_PUBLISHES][0] = rate_of(3);
+    open_lab_with(&live, &next, CANDIDATE_SAMPLE_ALL);
+    struct lab_session a = lab_session(&lab, MQTT_5, "truck-017"), b = lab_session(&lab, MQTT_5, "truck-018");
+    for (uint16_t k = 0; k < 2; k++) {
+        publish(&a, "trucks/017/location", 0, 0);
+        publish(&b, "trucks/018/location", 0, 0);
+    }
+    collect();
+    CU_ASSERT_EQUAL_FATAL(rows_n, 1);
+    limit_is(row_is(JUDGED_PUBLISH, CANDIDATE_ALLOW, CANDIDATE_DENY, "truck.location", "", 1),
+             "total.publishes");
+    close_lab();
+    open_lab_with(&live, &next, CANDIDATE_SAMPLE_ALL / 2); /* totals of a part are not totals */
+    a = lab_session(&lab, MQTT_5, "truck-017");
+    for (uint32_t k = 0; k < 4; k++)
+        publish(&a, "trucks/017/location", 0, 0);
+    CU_ASSERT_EQUAL(collect()->differ, 0);
+    close_lab();
+}
+
+/* A client whose places are all taken by others begins with a full bucket, and that is counted. */
+static void test_buckets_are_bounded(void)
+{
+    static struct gateway_config config;
+    struct policy_role role = {.name = "truck"};
+    struct candidate_limits limits;
+    struct candidate_same same = {.known = 0};
+    struct generation next = {.config = &config};
+    static const struct identity nobody;
+    const struct judged_subject who = {.session = 1, .identity = &nobody};
+    const struct judged_action action = {.who = &who, .kind = JUDGED_PUBLISH};
+    struct identity identity = {.role = &role};
+    role.limits.rates.of[RATE_PUBLISHES][0] = rate_of(1);
+    CU_ASSERT_TRUE_FATAL(candidate_limits_init(&limits, 64));
+    for (uint32_t i = 0; i < 2000; i++) {
+        const struct candidate_asked asked = {
+            .next = &next, .identity = &identity, .action = &action, .same = &same, .now_us = i / 1000 + 1};
+        identity.name_len = (uint8_t)snprintf(identity.name, sizeof(identity.name), "c%u", i % 1000);
+        CU_ASSERT_EQUAL(candidate_limits_ask(&limits, &asked).state, CANDIDATE_ALLOW);
+    }
+    CU_ASSERT_TRUE(limits.displaced > 1900);
+    const struct candidate_asked again = {
+        .next = &next, .identity = &identity, .action = &action, .same = &same, .now_us = 2};
+    CU_ASSERT_EQUAL(candidate_limits_ask(&limits, &again).state, CANDIDATE_DELAY);
+    candidate_limits_fini(&limits);
 }
 
 /* ---- bounds ------------------------------------------------------------------------------------------- */
@@ -487,12 +692,78 @@ static void test_coap_differences(void)
     close_rig();
 }
 
+/* The rig's policy with other limits, at the candidate. */
+static const struct snapshot *limited(uint64_t requests, uint32_t exchanges)
+{
+    const struct acl_rule_spec rule = {.id = "own",
+                                       .file = "f",
+                                       .line = 1,
+                                       .allow = true,
+                                       .topic = "conf/${id}",
+                                       .retain = -1,
+                                       .will = -1,
+                                       .actions = 1 << ACL_GET};
+    const struct policy_role_spec role = {
+        .name = "sensor",
+        .file = "f",
+        .line = 1,
+        .match = {.any = true, .vlan = -1},
+        .rules = &rule,
+        .rules_n = 1,
+        .max_qos = 2,
+        .limits = {.exchanges = exchanges,
+                   .rates.of[RATE_REQUESTS][0] = {.amount = requests, .period_us = S, .burst = requests}}};
+    struct policy_device_spec device = {
+        .id = "probe-1", .file = "f", .line = 2, .addresses_n = 1, .addresses = {{.bits = 128}}};
+    struct ip_address address = ip_address_v4(DEVICE_IP);
+    memcpy(device.addresses[0].address, address.bytes, 16);
+    const struct policy_spec spec = {.roles = &role, .roles_n = 1, .devices = &device, .devices_n = 1};
+    const struct snapshot *snapshot = snapshot_create(&spec, 99, no_problem, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(snapshot);
+    return snapshot;
+}
+
+/* Requests over a rate of the candidate, and more at once than it takes (E5, F2). */
+static void test_coap_limits(void)
+{
+    static const struct {
+        uint64_t requests;
+        uint32_t exchanges;
+        enum outcome outcome;
+        const char *limit;
+    } cases[] = {{2, 64, OUTCOME_RATE_REQUESTS, "limits.requests"},
+                 {90, 2, OUTCOME_EXCHANGE_CAP, "limits.exchanges"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        open_rig_with(limited(cases[i].requests, cases[i].exchanges));
+        struct request q = get;
+        for (uint16_t k = 1; k <= 3; k++) {
+            q.mid = k;
+            device_asks(0, &q);
+        }
+        collect();
+        CU_ASSERT_EQUAL_FATAL(rows_n, 1);
+        CU_ASSERT_TRUE(rows[0].count == 1 && rows[0].live.state == CANDIDATE_ALLOW &&
+                       rows[0].next.state == CANDIDATE_DENY);
+        CU_ASSERT_EQUAL(rows[0].next.outcome, cases[i].outcome);
+        limit_is(&rows[0], cases[i].limit);
+        look_away(&rig.judged);
+        close_rig();
+    }
+}
+
 static const struct unit_test tests[] = {
     {"MQTT: allow to deny and back, by rule and client (G6)", test_mqtt_differences},
     {"events are folded (H2)", test_events_are_folded},
     {"observe is a state of its own (G6)", test_observe},
     {"who may connect, and with which Will (C1, D10)", test_connects},
     {"what cannot be compared (F2)", test_not_comparable},
+    {"rates: what would wait, be dropped, refused or end (F2)", test_rates},
+    {"rates of both", test_rates_of_both},
+    {"what has waited is judged as of when it came", test_after_waiting},
+    {"a SUBSCRIBE counts once", test_rate_of_subscribes},
+    {"sizes and caps (D8, D9)", test_sizes_and_caps},
+    {"totals are its own (F3)", test_totals_are_its_own},
+    {"buckets are bounded", test_buckets_are_bounded},
     {"a sample is by client, and the same each time", test_sample},
     {"under load less is judged", test_load},
     {"one that floods hides nobody", test_flood_of_one},
@@ -500,6 +771,7 @@ static const struct unit_test tests[] = {
     {"about how many clients", test_clients_estimate},
     {"a reload of the policy in force (G2)", test_reload_of_the_live_policy},
     {"CoAP: methods, observing, roles (E2)", test_coap_differences},
+    {"CoAP: rates and caps (E5, F2)", test_coap_limits},
 };
 
 int main(void)
