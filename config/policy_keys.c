@@ -287,7 +287,7 @@ static void set_role_variable(struct schema_read *read, const struct schema_valu
 }
 
 static const char *const mode_words[] = {"enforce", "observe", NULL};
-static const char *const subscribe_words[] = {"cover", "filter", NULL};
+static const char *const subscribe_words[] = {"cover", "filter", "except", NULL};
 static const char *const role_payload_words[] = {"any", "utf8", NULL};
 static const char *const will_words[] = {"optional", "required", "forbidden", "supplied", NULL};
 static const char *const refusal_words[] = {"acknowledge", "disconnect", NULL};
@@ -392,7 +392,7 @@ static const struct schema_key role_keys[] = {
      .words = subscribe_words,
      .fallback = "cover",
      .example = "\"filter\"",
-     ROLE(subscribe_trim)},
+     ROLE(subscribe_mode)},
     {.name = "payload",
      .type = SCHEMA_WORD,
      .words = role_payload_words,

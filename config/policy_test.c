@@ -184,7 +184,7 @@ static struct answer decide(const struct policy_test *test, const struct identit
     }
     struct acl_decision decision =
         test->action == ACL_SUBSCRIBE
-            ? acl_decide_filter(role->acl, &identity->values, &request, role->subscribe_trim)
+            ? acl_decide_filter(role->acl, &identity->values, &request, role->subscribe_mode)
             : acl_decide(role->acl, &identity->values, &request);
     return (struct answer){.outcome = decision.outcome, .rule = decision.rule};
 }

@@ -155,7 +155,7 @@ static struct acl_decision decide_subscribe(const struct policy_role *role, stru
         return (struct acl_decision){.outcome = OUTCOME_BAD_FILTER, .rule = ACL_RULE_NONE};
     request->topic = share.inner;
     request->qos = request->qos > role->max_qos ? role->max_qos : request->qos;
-    return acl_decide_filter(role->acl, &out->identity.values, request, role->subscribe_trim);
+    return acl_decide_filter(role->acl, &out->identity.values, request, role->subscribe_mode);
 }
 
 static struct acl_decision decide(const struct generation *generation, const struct explain_question *q,

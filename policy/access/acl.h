@@ -132,14 +132,21 @@ void acl_destroy(struct acl *acl);
 /* Judges a topic name (publish, deliveries as ACL_SUBSCRIBE with the topic of the message, CoAP paths). */
 struct acl_decision acl_decide(const struct acl *acl, const struct acl_values *values,
                                const struct acl_request *request);
+/* When a SUBSCRIBE is granted (subscribe_mode). */
+enum acl_filter_mode {
+    ACL_FILTER_COVER = 0, /* the allows contain it, and no deny intersects it */
+    ACL_FILTER_TRIM,      /* "filter": an allow intersects it, and no deny contains it */
+    ACL_FILTER_EXCEPT,    /* the allows contain it, and no deny contains it */
+};
+
 /*
  * Judges a filter. RULE_DENY when a deny contains it or, once it is granted, when a deny intersects it;
  * granted when the union of the allows contains it (decided exactly: "a" and "a/+/#" together contain "a/#").
- * With `trim` (subscribe_mode = "filter") it is allowed when any allow intersects it and no deny contains it:
- * deliveries are then judged one by one. A malformed filter is BAD_FILTER.
+ * In the other modes deliveries are judged one by one, for what is granted may hold what is not allowed. A
+ * malformed filter is BAD_FILTER.
  */
 struct acl_decision acl_decide_filter(const struct acl *acl, const struct acl_values *values,
-                                      const struct acl_request *request, bool trim);
+                                      const struct acl_request *request, enum acl_filter_mode mode);
 
 /* The allow rule that comes nearest to a refused request, and the level where it differs (1-based; 0 when the
  * topic fits and a condition does not hold); ACL_RULE_NONE when no rule allows the action at all. For
@@ -173,6 +180,6 @@ size_t acl_memory_bytes(const struct acl *acl);
 struct acl_decision acl_decide_reference(const struct acl *acl, const struct acl_values *values,
                                          const struct acl_request *request);
 struct acl_decision acl_decide_filter_reference(const struct acl *acl, const struct acl_values *values,
-                                                const struct acl_request *request, bool trim);
+                                                const struct acl_request *request, enum acl_filter_mode mode);
 
 #endif

@@ -262,7 +262,7 @@ static void classify(struct judge *j)
     }
 }
 
-static struct acl_decision decide_whole(struct judge *j)
+static struct acl_decision decide_whole(struct judge *j, bool except)
 {
     struct acl_decision decision = acl_tally_decision(&j->tally);
     decision.payload = ACL_PAYLOAD_ANY;
@@ -273,7 +273,7 @@ static struct acl_decision decide_whole(struct judge *j)
             return decision;
         decision = decided(OUTCOME_ALLOWED, j->all_from_rule);
     }
-    if (!intersects(j, true))
+    if (except || !intersects(j, true))
         return decision;
     return j->found == ACL_RULE_NONE ? decided(OUTCOME_FILTER_TOO_WIDE, ACL_RULE_NONE)
                                      : decided(OUTCOME_RULE_DENY, j->found);
@@ -290,7 +290,7 @@ static struct acl_decision decide_trimmed(struct judge *j)
 }
 
 struct acl_decision acl_decide_filter(const struct acl *acl, const struct acl_values *values,
-                                      const struct acl_request *request, bool trim)
+                                      const struct acl_request *request, enum acl_filter_mode mode)
 {
     struct judge j;
     j.acl = acl;
@@ -306,5 +306,5 @@ struct acl_decision acl_decide_filter(const struct acl *acl, const struct acl_va
     j.lengths = j.kind[0] == LEVEL_HASH ? 1 : 0;
     j.all_from = j.all_from_rule = UINT32_MAX;
     cover(&j, (struct place){acl->root, 0, acl->seed});
-    return trim ? decide_trimmed(&j) : decide_whole(&j);
+    return mode == ACL_FILTER_TRIM ? decide_trimmed(&j) : decide_whole(&j, mode == ACL_FILTER_EXCEPT);
 }

@@ -172,7 +172,7 @@ static bool allows_contain(const struct acl *acl, const struct acl_values *value
 }
 
 struct acl_decision acl_decide_filter_reference(const struct acl *acl, const struct acl_values *values,
-                                                const struct acl_request *request, bool trim)
+                                                const struct acl_request *request, enum acl_filter_mode mode)
 {
     values = values == NULL ? &no_values : values;
     if (topic_levels(request->topic) > TOPIC_LEVELS_MAX)
@@ -181,7 +181,7 @@ struct acl_decision acl_decide_filter_reference(const struct acl *acl, const str
         return decided(OUTCOME_BAD_FILTER, ACL_RULE_NONE);
     struct search contain = search_rules(acl, values, request, topic_filter_contains);
     struct search touch = search_rules(acl, values, request, topic_filter_intersects);
-    if (trim) {
+    if (mode == ACL_FILTER_TRIM) {
         touch.deny = contain.deny;
         struct acl_decision decision = answer(acl, &touch);
         decision.payload = ACL_PAYLOAD_ANY;
@@ -193,7 +193,7 @@ struct acl_decision acl_decide_filter_reference(const struct acl *acl, const str
     if (decision.outcome != OUTCOME_RULE_DENY && decision.outcome != OUTCOME_ALLOWED && hash &&
         allows_contain(acl, values, request))
         decision = decided(OUTCOME_ALLOWED, ACL_RULE_NONE);
-    if (decision.outcome == OUTCOME_ALLOWED && touch.deny != ACL_RULE_NONE)
+    if (mode != ACL_FILTER_EXCEPT && decision.outcome == OUTCOME_ALLOWED && touch.deny != ACL_RULE_NONE)
         return decided(OUTCOME_RULE_DENY, touch.deny);
     return decision;
 }

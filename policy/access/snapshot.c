@@ -95,7 +95,7 @@ static struct policy_role seen_role(const struct policy_role_spec *spec, uint32_
         .line = spec->line,
         .index = index,
         .mode = spec->mode,
-        .subscribe_trim = spec->subscribe_trim,
+        .subscribe_mode = spec->subscribe_mode,
         .payload_utf8 = spec->payload_utf8,
         .max_qos = spec->max_qos,
         .inflight = (uint16_t)or_default(spec->inflight, DEFAULT_INFLIGHT),

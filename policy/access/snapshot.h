@@ -102,11 +102,11 @@ struct policy_role_spec {
                        none the PSK identity, the certificate's CN or the source address */
     const char *client_id; /* template or glob that the client id must fit, or NULL */
     enum policy_mode mode;
-    bool subscribe_trim; /* subscribe_mode = "filter" */
-    bool payload_utf8;   /* payload = "utf8" for the role */
-    uint8_t max_qos;     /* 0..2 */
-    uint16_t inflight;   /* 0: 20 */
-    uint16_t queue;      /* 0: 100 */
+    enum acl_filter_mode subscribe_mode;
+    bool payload_utf8; /* payload = "utf8" for the role */
+    uint8_t max_qos;   /* 0..2 */
+    uint16_t inflight; /* 0: 20 */
+    uint16_t queue;    /* 0: 100 */
     enum policy_will will;
     struct policy_last_will last_will;
     enum policy_refusal refusal;
@@ -162,7 +162,7 @@ struct policy_role {
     uint32_t index;
     uint32_t first_rule; /* its rules' place among those of all roles */
     enum policy_mode mode;
-    bool subscribe_trim;
+    enum acl_filter_mode subscribe_mode;
     bool payload_utf8;
     bool holds_payload; /* some payload must be read before it is judged */
     uint8_t max_qos;

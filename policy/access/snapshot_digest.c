@@ -124,7 +124,7 @@ static uint64_t of_role(const struct policy_role_spec *r)
 {
     uint64_t d = mix_text(mix_text(mix_text(7, r->name), r->id), r->client_id);
     d = mix(d, of_match(&r->match));
-    d = mix(d, (uint64_t)r->mode | (uint64_t)r->subscribe_trim << 8 | (uint64_t)r->payload_utf8 << 9 |
+    d = mix(d, (uint64_t)r->mode | (uint64_t)r->subscribe_mode << 40 | (uint64_t)r->payload_utf8 << 9 |
                    (uint64_t)r->max_qos << 16 | (uint64_t)r->will << 24 | (uint64_t)r->refusal << 32);
     d = mix(d, (uint64_t)r->inflight << 32 | r->queue);
     d = mix_text(mix_text(d, r->last_will.topic), r->last_will.payload);

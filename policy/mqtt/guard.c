@@ -89,7 +89,7 @@ enum outcome guard_unless_denied(const struct mqtt_guard *g, enum outcome outcom
         return outcome;
     struct acl_decision decision =
         request->action == ACL_SUBSCRIBE
-            ? acl_decide_filter(g->role->acl, g->values, request, g->role->subscribe_trim)
+            ? acl_decide_filter(g->role->acl, g->values, request, g->role->subscribe_mode)
             : acl_decide(g->role->acl, g->values, request);
     if (decision.outcome != OUTCOME_RULE_DENY || guard_observes(g, decision.rule))
         return outcome;

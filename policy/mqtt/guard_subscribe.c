@@ -29,7 +29,7 @@ enum outcome guard_judge_filter(const struct mqtt_guard *g, struct bytes filter,
     if (outcome != OUTCOME_ALLOWED)
         return guard_unless_denied(g, outcome, &request, rule);
     struct acl_decision decision =
-        acl_decide_filter(g->role->acl, g->values, &request, g->role->subscribe_trim);
+        acl_decide_filter(g->role->acl, g->values, &request, g->role->subscribe_mode);
     *rule = decision.rule;
     return decision.outcome;
 }

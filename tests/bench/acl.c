@@ -151,7 +151,7 @@ static double time_decisions(const struct acl *acl, const struct acl_values *val
         for (uint32_t i = b * BATCH; i < (b + 1) * BATCH; i++) {
             const struct acl_request *r = &q->request[i & (distinct - 1)];
             struct acl_decision d =
-                filters ? acl_decide_filter(acl, values, r, false) : acl_decide(acl, values, r);
+                filters ? acl_decide_filter(acl, values, r, ACL_FILTER_COVER) : acl_decide(acl, values, r);
             allowed += d.outcome == OUTCOME_ALLOWED;
         }
         batch_ns[b] = now_ns() - begin;

@@ -60,9 +60,9 @@ static void ask(const struct acl *acl, const struct input *in, const uint8_t *li
     struct acl_decision a = acl_decide(acl, &in->values, &request);
     struct acl_decision b = acl_decide_reference(acl, &in->values, &request);
     require(a.outcome == b.outcome && a.rule == b.rule);
-    for (int trim = 0; trim < 2; trim++) {
-        a = acl_decide_filter(acl, &in->values, &request, trim != 0);
-        b = acl_decide_filter_reference(acl, &in->values, &request, trim != 0);
+    for (unsigned int mode = ACL_FILTER_COVER; mode <= ACL_FILTER_EXCEPT; mode++) {
+        a = acl_decide_filter(acl, &in->values, &request, (enum acl_filter_mode)mode);
+        b = acl_decide_filter_reference(acl, &in->values, &request, (enum acl_filter_mode)mode);
         require(a.outcome == b.outcome);
     }
     uint32_t level;

@@ -68,7 +68,7 @@ static void bind_role(void)
     struct policy_role_spec role = (choice & 1) != 0 ? truck_role() : office_role();
     role.match.client_id = "truck-{serial:[0-9][0-9][0-9]}";
     role.mode = (choice & 2) != 0 ? POLICY_OBSERVE : POLICY_ENFORCE;
-    role.subscribe_trim = (choice & 4) != 0;
+    role.subscribe_mode = (choice & 4) != 0 ? ACL_FILTER_TRIM : ACL_FILTER_COVER;
     role.payload_utf8 = (choice & 8) != 0;
     role.refusal = (choice & 16) != 0 ? POLICY_REFUSE_DISCONNECT : POLICY_REFUSE_ACKNOWLEDGE;
     role.max_qos = draw() % 3;

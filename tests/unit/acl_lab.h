@@ -77,10 +77,10 @@ static inline struct acl_decision judge(const struct acl *acl, const struct acl_
 }
 
 static inline struct acl_decision judge_filter(const struct acl *acl, const struct acl_values *values,
-                                               const struct acl_request *request, bool trim)
+                                               const struct acl_request *request, enum acl_filter_mode mode)
 {
-    struct acl_decision a = acl_decide_filter(acl, values, request, trim);
-    struct acl_decision b = acl_decide_filter_reference(acl, values, request, trim);
+    struct acl_decision a = acl_decide_filter(acl, values, request, mode);
+    struct acl_decision b = acl_decide_filter_reference(acl, values, request, mode);
     CU_ASSERT_EQUAL(a.outcome, b.outcome);
     return a;
 }

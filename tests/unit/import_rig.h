@@ -149,7 +149,7 @@ static inline bool rig_subscribes(const struct import_rig *rig, const char *clie
     struct acl_request request = {.action = ACL_SUBSCRIBE, .topic = bytes_of_text(filter)};
     if (identity_resolve(rig->policy, &facts, &identity) != OUTCOME_ALLOWED)
         return false;
-    return acl_decide_filter(identity.role->acl, &identity.values, &request, identity.role->subscribe_trim)
+    return acl_decide_filter(identity.role->acl, &identity.values, &request, identity.role->subscribe_mode)
                .outcome == OUTCOME_ALLOWED;
 }
 

@@ -87,7 +87,8 @@ static void dollar(void)
         struct acl_request request = asking(ACL_SUBSCRIBE, t[i].topic);
         if (topic_name_valid(request.topic))
             CU_ASSERT_EQUAL(judge(acl, &values, &request).outcome == OUTCOME_ALLOWED, t[i].name);
-        CU_ASSERT_EQUAL(judge_filter(acl, &values, &request, false).outcome == OUTCOME_ALLOWED, t[i].filter);
+        CU_ASSERT_EQUAL(judge_filter(acl, &values, &request, ACL_FILTER_COVER).outcome == OUTCOME_ALLOWED,
+                        t[i].filter);
     }
     acl_destroy(acl);
     /* A client named "$SYS" does not open $SYS through "${client_id}/#", nor by a prefix "$". */
@@ -97,12 +98,12 @@ static void dollar(void)
     struct acl_request request = asking(ACL_SUBSCRIBE, "$SYS/x");
     CU_ASSERT_EQUAL(judge(acl, &values, &request).outcome, OUTCOME_DEFAULT_DENY);
     request = asking(ACL_SUBSCRIBE, "$SYS/#");
-    CU_ASSERT_EQUAL(judge_filter(acl, &values, &request, false).outcome, OUTCOME_DEFAULT_DENY);
-    CU_ASSERT_EQUAL(judge_filter(acl, &values, &request, true).outcome, OUTCOME_DEFAULT_DENY);
+    CU_ASSERT_EQUAL(judge_filter(acl, &values, &request, ACL_FILTER_COVER).outcome, OUTCOME_DEFAULT_DENY);
+    CU_ASSERT_EQUAL(judge_filter(acl, &values, &request, ACL_FILTER_TRIM).outcome, OUTCOME_DEFAULT_DENY);
     request = asking(ACL_SUBSCRIBE, "$017/x"); /* what the operator wrote */
     CU_ASSERT_EQUAL(judge(acl, &values, &request).outcome, OUTCOME_ALLOWED);
     request = asking(ACL_SUBSCRIBE, "+/x"); /* but no wildcard reaches it */
-    CU_ASSERT_EQUAL(judge_filter(acl, &values, &request, true).outcome, OUTCOME_DEFAULT_DENY);
+    CU_ASSERT_EQUAL(judge_filter(acl, &values, &request, ACL_FILTER_TRIM).outcome, OUTCOME_DEFAULT_DENY);
     acl_destroy(acl);
 }
 
@@ -132,7 +133,8 @@ static void unsafe_values(void)
         static const char *const filters[] = {"c/#", "c/+/x", "#", "c/a/b/x", "+"};
         for (size_t k = 0; k < COUNT(filters); k++) {
             request = asking(ACL_SUBSCRIBE, filters[k]);
-            CU_ASSERT_EQUAL(judge_filter(acl, &values, &request, false).outcome, OUTCOME_DEFAULT_DENY);
+            CU_ASSERT_EQUAL(judge_filter(acl, &values, &request, ACL_FILTER_COVER).outcome,
+                            OUTCOME_DEFAULT_DENY);
         }
     }
     acl_destroy(acl);
@@ -221,8 +223,8 @@ static void conditions(void)
     CU_ASSERT_TRUE(acl_reads_payload(acl));
     struct acl_request request = asking(ACL_SUBSCRIBE, "s/1");
     request.qos = 2;
-    CU_ASSERT_EQUAL(judge_filter(acl, NULL, &request, false).outcome, OUTCOME_QOS_CAP);
-    CU_ASSERT_EQUAL(judge_filter(acl, NULL, &request, true).outcome, OUTCOME_QOS_CAP);
+    CU_ASSERT_EQUAL(judge_filter(acl, NULL, &request, ACL_FILTER_COVER).outcome, OUTCOME_QOS_CAP);
+    CU_ASSERT_EQUAL(judge_filter(acl, NULL, &request, ACL_FILTER_TRIM).outcome, OUTCOME_QOS_CAP);
     acl_destroy(acl);
 }
 
@@ -235,16 +237,16 @@ static void enforced(void)
     struct acl *acl = compile(rules, COUNT(rules));
     struct acl_request request = asking(ACL_SUBSCRIBE, "a/b");
     CU_ASSERT_EQUAL(judge(acl, NULL, &request).rule, 2);
-    CU_ASSERT_EQUAL(judge_filter(acl, NULL, &request, false).rule, 2);
+    CU_ASSERT_EQUAL(judge_filter(acl, NULL, &request, ACL_FILTER_COVER).rule, 2);
     request = asking(ACL_SUBSCRIBE, "a/#");
-    CU_ASSERT_EQUAL(judge_filter(acl, NULL, &request, false).rule, 2);
+    CU_ASSERT_EQUAL(judge_filter(acl, NULL, &request, ACL_FILTER_COVER).rule, 2);
     request = asking(ACL_SUBSCRIBE, "a/c");
     CU_ASSERT_EQUAL(judge(acl, NULL, &request).rule, 1);
     CU_ASSERT_PTR_NULL(acl_rule_at(acl, COUNT(rules)));
     acl_destroy(acl);
     acl = compile(rules, 0);
     CU_ASSERT_EQUAL(judge(acl, NULL, &request).outcome, OUTCOME_DEFAULT_DENY);
-    CU_ASSERT_EQUAL(judge_filter(acl, NULL, &request, true).outcome, OUTCOME_DEFAULT_DENY);
+    CU_ASSERT_EQUAL(judge_filter(acl, NULL, &request, ACL_FILTER_TRIM).outcome, OUTCOME_DEFAULT_DENY);
     acl_destroy(acl);
 }
 
@@ -335,7 +337,7 @@ static void deep_topics(void)
         struct acl_request request = {.action = ACL_SUBSCRIBE, .topic = bytes_of(slashes, len)};
         enum outcome wanted = len < TOPIC_LEVELS_MAX ? OUTCOME_ALLOWED : OUTCOME_TOPIC_TOO_DEEP;
         CU_ASSERT_EQUAL(judge(acl, NULL, &request).outcome, wanted);
-        CU_ASSERT_EQUAL(judge_filter(acl, NULL, &request, false).outcome, wanted);
+        CU_ASSERT_EQUAL(judge_filter(acl, NULL, &request, ACL_FILTER_COVER).outcome, wanted);
     }
     acl_destroy(acl);
 }

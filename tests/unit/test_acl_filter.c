@@ -74,13 +74,17 @@ static void filters(void)
             n++;
         struct acl *acl = compile_text(t[i].rules, n);
         struct acl_request request = asking(ACL_SUBSCRIBE, t[i].filter);
-        struct acl_decision whole = judge_filter(acl, &values, &request, false);
-        struct acl_decision trimmed = judge_filter(acl, &values, &request, true);
+        struct acl_decision whole = judge_filter(acl, &values, &request, ACL_FILTER_COVER);
+        struct acl_decision trimmed = judge_filter(acl, &values, &request, ACL_FILTER_TRIM);
         if (whole.outcome != t[i].whole || trimmed.outcome != t[i].trimmed)
             fprintf(stderr, "%s: %s: %s, %s\n", t[i].clause, t[i].filter, outcome_id(whole.outcome),
                     outcome_id(trimmed.outcome));
         CU_ASSERT_EQUAL(whole.outcome, t[i].whole);
         CU_ASSERT_EQUAL(trimmed.outcome, t[i].trimmed);
+        /* "except": as a whole, but that a deny which only meets the filter does not refuse it. */
+        bool meets = t[i].whole == OUTCOME_RULE_DENY && t[i].trimmed == OUTCOME_ALLOWED;
+        CU_ASSERT_EQUAL(judge_filter(acl, &values, &request, ACL_FILTER_EXCEPT).outcome,
+                        meets ? OUTCOME_ALLOWED : t[i].whole);
         acl_destroy(acl);
     }
 }
@@ -98,13 +102,14 @@ static void wide_filters(void)
     }
     struct acl *acl = compile(rules, N + 1);
     struct acl_request request = asking(ACL_SUBSCRIBE, "d/+/open");
-    CU_ASSERT_EQUAL(acl_decide_filter(acl, NULL, &request, false).outcome, OUTCOME_FILTER_TOO_WIDE);
+    CU_ASSERT_EQUAL(acl_decide_filter(acl, NULL, &request, ACL_FILTER_COVER).outcome,
+                    OUTCOME_FILTER_TOO_WIDE);
     request = asking(ACL_SUBSCRIBE, "d/+/secret");
-    CU_ASSERT_EQUAL(acl_decide_filter(acl, NULL, &request, false).outcome, OUTCOME_RULE_DENY);
+    CU_ASSERT_EQUAL(acl_decide_filter(acl, NULL, &request, ACL_FILTER_COVER).outcome, OUTCOME_RULE_DENY);
     request = asking(ACL_SUBSCRIBE, "d/77/open");
-    CU_ASSERT_EQUAL(acl_decide_filter(acl, NULL, &request, false).outcome, OUTCOME_ALLOWED);
+    CU_ASSERT_EQUAL(acl_decide_filter(acl, NULL, &request, ACL_FILTER_COVER).outcome, OUTCOME_ALLOWED);
     request = asking(ACL_SUBSCRIBE, "e/#");
-    CU_ASSERT_EQUAL(acl_decide_filter(acl, NULL, &request, false).outcome, OUTCOME_ALLOWED);
+    CU_ASSERT_EQUAL(acl_decide_filter(acl, NULL, &request, ACL_FILTER_COVER).outcome, OUTCOME_ALLOWED);
     request = asking(ACL_SUBSCRIBE, "d/77/secret");
     CU_ASSERT_EQUAL(acl_decide(acl, NULL, &request).outcome, OUTCOME_RULE_DENY);
     CU_ASSERT_EQUAL(acl_decide(acl, NULL, &request).rule, 78);

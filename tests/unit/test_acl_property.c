@@ -182,7 +182,8 @@ static bool names_a_reason(const struct policy *p, const struct acl *acl, const 
     if (request->topic.at[0] == '$') /* "#" does not grant it: its first level does */
         return rule < acl_rules(acl);
     struct acl *alone = acl_compile(both, 2, variables, COUNT(variables), &problem);
-    bool denied = alone != NULL && acl_decide_filter(alone, v, request, false).outcome == OUTCOME_RULE_DENY;
+    bool denied =
+        alone != NULL && acl_decide_filter(alone, v, request, ACL_FILTER_COVER).outcome == OUTCOME_RULE_DENY;
     acl_destroy(alone);
     return denied;
 }
@@ -191,19 +192,19 @@ static void filters_agree(struct tally *tally, const struct policy *p, const str
 {
     for (uint32_t i = 0; i < QUESTIONS; i++) {
         char topic[TEXT_MAX];
-        bool trim = pick(2) == 0;
+        enum acl_filter_mode mode = (enum acl_filter_mode)pick(3);
         random_topic(topic, true);
         struct acl_values v = random_values();
         struct acl_request request = random_request(topic);
-        struct acl_decision a = acl_decide_filter(acl, &v, &request, trim);
-        struct acl_decision b = acl_decide_filter_reference(acl, &v, &request, trim);
+        struct acl_decision a = acl_decide_filter(acl, &v, &request, mode);
+        struct acl_decision b = acl_decide_filter_reference(acl, &v, &request, mode);
         tally->by_outcome[a.outcome]++;
         bool agree = a.outcome == b.outcome;
-        if (agree && a.outcome == OUTCOME_RULE_DENY && !trim)
+        if (agree && a.outcome == OUTCOME_RULE_DENY && mode == ACL_FILTER_COVER)
             agree = !p->rules[a.rule].allow && p->rules[a.rule].enforce == p->rules[b.rule].enforce &&
                     names_a_reason(p, acl, &v, &request, a.rule);
         if (!agree)
-            complain(tally, p, &request, trim ? "trim" : "filter", a.outcome, b.outcome);
+            complain(tally, p, &request, mode == ACL_FILTER_TRIM ? "trim" : "filter", a.outcome, b.outcome);
     }
 }
 
@@ -249,7 +250,7 @@ static void accepted_filters_are_sound(void)
             char filter[TEXT_MAX], topic[TEXT_MAX];
             random_topic(filter, true);
             struct acl_request request = {.action = ACL_SUBSCRIBE, .topic = bytes_of_text(filter)};
-            if (acl_decide_filter(acl, &v, &request, false).outcome != OUTCOME_ALLOWED)
+            if (acl_decide_filter(acl, &v, &request, ACL_FILTER_COVER).outcome != OUTCOME_ALLOWED)
                 continue;
             accepted++;
             for (uint32_t m = 0; m < 60; m++) {
@@ -313,10 +314,10 @@ static void idle_rules_change_nothing(void)
             struct acl_values v = random_values();
             struct acl_request request = random_request(topic);
             request.action = filter ? ACL_SUBSCRIBE : request.action;
-            struct acl_decision a =
-                filter ? acl_decide_filter(acl, &v, &request, false) : acl_decide(acl, &v, &request);
-            struct acl_decision b =
-                filter ? acl_decide_filter(less, &v, &request, false) : acl_decide(less, &v, &request);
+            struct acl_decision a = filter ? acl_decide_filter(acl, &v, &request, ACL_FILTER_COVER)
+                                           : acl_decide(acl, &v, &request);
+            struct acl_decision b = filter ? acl_decide_filter(less, &v, &request, ACL_FILTER_COVER)
+                                           : acl_decide(less, &v, &request);
             if ((a.outcome == OUTCOME_ALLOWED) == (b.outcome == OUTCOME_ALLOWED))
                 continue;
             if (wrong++ < 3)

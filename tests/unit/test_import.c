@@ -589,7 +589,10 @@ static void plugin_meaning(void)
             printf("%s %s %s\n", t[i].client_id, t[i].user != NULL ? t[i].user : "-", t[i].topic);
             CU_FAIL("not what the plugin says");
         }
-    CU_ASSERT_TRUE(rig_subscribes(&rig, "c", "desk", "s/#"));
+    CU_ASSERT_TRUE(rig_subscribes(&rig, "c", "desk", "s/#")); /* of which a part may not be received */
+    CU_ASSERT_FALSE(rig_subscribes(&rig, "c", "desk", "s/private/#")); /* nothing could come by it */
+    CU_ASSERT_FALSE(
+        rig_subscribes(&rig, "c", "desk", "#")); /* the plugin refuses it, and trims nothing out of it */
     CU_ASSERT_FALSE(rig_subscribes(&rig, "c", NULL, "#"));
     rig_close(&rig);
 }

@@ -94,7 +94,7 @@ static void everything(void)
     CU_ASSERT_STRING_EQUAL(r->file, "policy.d/p.conf");
     CU_ASSERT_EQUAL(r->line, 1);
     CU_ASSERT_EQUAL(r->mode, POLICY_OBSERVE);
-    CU_ASSERT(r->subscribe_trim && r->payload_utf8);
+    CU_ASSERT(r->subscribe_mode == ACL_FILTER_TRIM && r->payload_utf8);
     CU_ASSERT_EQUAL(r->max_qos, 0);
     CU_ASSERT_EQUAL(r->inflight, 5);
     CU_ASSERT_EQUAL(r->queue, 6);
@@ -172,7 +172,7 @@ static void defaults(void)
                   "\"publish\"; topic = \"t\"; } ); } );");
     const struct policy_role *r = snapshot_role(bare, 0);
     CU_ASSERT_EQUAL(r->mode, POLICY_ENFORCE);
-    CU_ASSERT(!r->subscribe_trim && !r->payload_utf8);
+    CU_ASSERT(r->subscribe_mode == ACL_FILTER_COVER && !r->payload_utf8);
     CU_ASSERT_EQUAL(r->max_qos, 2);
     CU_ASSERT_EQUAL(r->inflight, 20);
     CU_ASSERT_EQUAL(r->queue, 100);
@@ -558,7 +558,7 @@ static void roles(void)
          "2: error: 'queue' in role 'a' is 70000; it must be from 1 to 65535\n" P
          "2: error: 'refusal' in role 'a' is \"drop\", which it cannot be; write one of \"acknowledge\", "
          "\"disconnect\"\n" P "2: error: 'subscribe_mode' in role 'a' is \"trim\", which it cannot be; write "
-         "one of \"cover\", \"filter\"\n" P
+         "one of \"cover\", \"filter\", \"except\"\n" P
          "2: error: 'will' in role 'a' is \"yes\", which it cannot be; write one of \"optional\", "
          "\"required\", "
          "\"forbidden\", \"supplied\"\n"},

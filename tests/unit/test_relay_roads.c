@@ -176,7 +176,7 @@ static void subscribed_by_every_road(void)
         for (int trim = 0; trim < 2; trim++) {
             struct policy_role_spec role = role_here();
             struct mqtt_packet p;
-            role.subscribe_trim = trim != 0;
+            role.subscribe_mode = trim != 0 ? ACL_FILTER_TRIM : ACL_FILTER_COVER;
             role.limits.subscriptions = 100;
             lab_open(&lab, &role, 1);
             struct lab_session s = lab_session(&lab, (enum mqtt_version)version, "app-1");

@@ -136,7 +136,7 @@ static void wide_filters_are_trimmed(void)
 {
     struct policy_role_spec role = office_role();
     uint16_t id = 0;
-    role.subscribe_trim = true;
+    role.subscribe_mode = ACL_FILTER_TRIM;
     lab_open(&lab, &role, 1);
     struct lab_session s = lab_session(&lab, MQTT_3_1_1, "app-1");
     subscribe(&s, 1, 0, others_only);

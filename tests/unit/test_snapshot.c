@@ -74,7 +74,7 @@ static void kept(void)
     role.variables_n = 1;
     role.max_qos = 1;
     role.will = POLICY_WILL_REQUIRED;
-    role.subscribe_trim = true;
+    role.subscribe_mode = ACL_FILTER_TRIM;
     role.limits.packet_bytes = 16384;
     struct policy_device_spec device = {
         .id = id, .quarantine = "stolen", .has_mac = true, .mac = {1, 2, 3, 4, 5, 6}};
@@ -92,7 +92,7 @@ static void kept(void)
     CU_ASSERT_EQUAL(r->line, 3);
     CU_ASSERT_EQUAL(r->max_qos, 1);
     CU_ASSERT_EQUAL(r->will, POLICY_WILL_REQUIRED);
-    CU_ASSERT_TRUE(r->subscribe_trim);
+    CU_ASSERT_EQUAL(r->subscribe_mode, ACL_FILTER_TRIM);
     CU_ASSERT_FALSE(r->holds_payload);
     CU_ASSERT_EQUAL(r->inflight, 20); /* D8 */
     CU_ASSERT_EQUAL(r->queue, 100);

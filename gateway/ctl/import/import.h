@@ -79,7 +79,8 @@ struct import_role {
     bool has_patterns;           /* asked only when names are safe in a topic */
     struct import_entries lists; /* asked in order; the first that fits and is about the action decides */
     struct import_entries rules; /* what import_resolve made of it: any deny wins */
-    bool trim;                   /* subscriptions may be wider than what is delivered */
+    bool trim;                   /* subscriptions may be wider than what the broker grants */
+    bool except; /* what is denied is cut out of subscriptions, which are as the broker grants */
     const char *name;
     const char *origin; /* for the comment above the role */
 };

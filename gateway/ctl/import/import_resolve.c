@@ -324,14 +324,28 @@ static bool add_meets(struct import_run *run, struct import_role *role, const st
         }
         role->trim = role->trim || !inside;
     }
-    role->trim = role->trim || receive->denies != 0 || subscribe->denies != 0;
+    role->except = !role->trim && (receive->denies != 0 || subscribe->denies != 0);
     return true;
 }
 
-/* What the role may not receive has to be cut out of what it may subscribe to, and then wider filters pass.
- */
-static bool tell_trim(struct import_run *run, const struct import_role *role)
+/* The plugin judges the filter and not what comes by it: what a denial of subscriptions matches it delivers
+ * by a wider filter all the same. */
+static void tell_cut(struct import_run *run, const struct import_role *role, const struct side *subscribe)
 {
+    for (uint32_t i = 0; i < subscribe->denies; i++)
+        import_tell(run, DIAGNOSTIC_WARNING, subscribe->deny[i]->file, subscribe->deny[i]->line,
+                    "%.160s: '%.160s' may not be subscribed to (%s), and mosquitto delivers it by a wider "
+                    "filter; here it "
+                    "is not delivered; deny publishClientReceive there if that is meant",
+                    role->origin != NULL ? role->origin : "a role", shown(run, subscribe->deny[i]->filter),
+                    subscribe->deny[i]->origin);
+}
+
+/* Where only a part of what is granted may be received, the rules hold that part, and filters that are wider
+ * than it pass: those that were granted cannot be told from those that were not. */
+static bool tell_trim(struct import_run *run, const struct import_role *role, const struct side *subscribe)
+{
+    tell_cut(run, role, subscribe);
     if (role->trim)
         import_tell(
             run, DIAGNOSTIC_WARNING, role->lists.n != 0 ? role->lists.at[0].file : "import", 0,
@@ -373,7 +387,7 @@ bool import_resolve(struct import_run *run, struct import_role *role)
     struct side denied = {.deny = receive.deny, .denies = receive.denies};
     struct side denied_too = {.deny = subscribe.deny, .denies = subscribe.denies};
     return add_rules(run, role, &publish, &denied) && add_rules(run, role, &nothing, &denied_too) &&
-           add_meets(run, role, &subscribe, &receive) && tell_trim(run, role);
+           add_meets(run, role, &subscribe, &receive) && tell_trim(run, role, &subscribe);
 }
 
 /* ---- one topic ----------------------------------------------------------------------------------------- */

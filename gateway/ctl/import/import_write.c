@@ -175,6 +175,8 @@ static bool write_role(struct import_run *run, FILE *to, const struct import_sit
     }
     if (role->trim)
         fputs("    subscribe_mode = \"filter\";\n", to);
+    else if (role->except)
+        fputs("    subscribe_mode = \"except\";\n", to);
     write_limits(to, site, role);
     fputs("    rules = (\n", to);
     if (role->has_patterns)
