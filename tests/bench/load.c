@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * load: the devices of the lab bench and of the test of idle connections. Many plaintext MQTT 3.1.1 clients
- * in one thread.
+ * load: the devices of the lab bench and of the test of idle connections. Many MQTT 3.1.1 clients in one
+ * thread, plaintext or over TLS 1.3 (load_tls.h).
  *
  *   load publish OPTIONS    connects all, then publishes
  *   load connect OPTIONS    connects, waits for CONNACK, disconnects, over and over, --connections at a time
@@ -16,18 +16,24 @@
  *   --inflight N            unacknowledged messages of a connection at QoS 1
  *   --opening N             connections that open at the same time (publish, idle)
  *   --spin 1                never sleep, only yield: nobody pays for waking us
+ *   --tls 1                 over TLS; --cert FILE --key FILE: with a certificate, the same for all
+ *   --resume 1              with the ticket of the client's last connection, once it has one
  *   --numbered 1            at QoS 1: each payload begins with ten digits, counting the messages of its
  * client from 0
  *
  * It prints "ready" when all are connected (connect: at once), "up N of M" when some failed, and then obeys
- * stdin: "begin" zeroes what is counted but failures, "end" prints it as one line of "name value" pairs,
- * "ping" sends PINGREQ on all connections and tells how many answered within ten seconds, "stop" ends the
- * publishing and tells once the sockets have taken all, "finish" likewise once all is acknowledged, or 20
- * seconds later, the end of stdin disconnects all and ends it. Latency is from just before the write to
- * PUBACK, or from connect() to CONNACK.
+ * stdin: "again" (idle) disconnects all, has them connect once more and prints the same, "begin" zeroes what
+ * is counted but failures, "end" prints it as one line of "name value" pairs, "ping" sends PINGREQ on all
+ * connections and tells how many answered within ten seconds, "stop" ends the publishing and tells once the
+ * sockets have taken all, "finish" likewise once all is acknowledged, or 20 seconds later, the end of stdin
+ * disconnects all and ends it. Latency is from just before the write to PUBACK, or from connect() to CONNACK;
+ * opening_s is from the first connect() to the last CONNACK or failure. A connection that fails does so at
+ * TCP, in TLS, or waiting for CONNACK.
  */
 #include "tests/bench/histogram.h"
 #include "tests/bench/load_options.h"
+#include "tests/bench/load_packet.h"
+#include "tests/bench/load_tls.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -52,18 +58,19 @@
 #define PARTIAL_BYTES 8
 #define PING_NS UINT64_C(10000000000)
 #define FINISH_NS UINT64_C(20000000000)
-#define NUMBER_DIGITS 10
 #define CATCH_UP 512
 
 enum state {
     CLOSED = 0,
-    OPENING, /* connect() has been called */
-    GREETED, /* CONNECT has been sent */
+    OPENING,  /* connect() has been called */
+    SECURING, /* TLS is being opened */
+    GREETED,  /* CONNECT has been sent */
     UP,
 };
 
 struct client {
     int fd;
+    struct load_tls *tls; /* NULL: plaintext */
     uint32_t index;
     enum state state;
     bool blocked; /* the socket took less than was offered */
@@ -90,8 +97,9 @@ static bool stopping;
 static uint64_t finish_until_ns;            /* 0: not asked to finish */
 static uint64_t all_sent, all_acknowledged; /* also before "begin" and after "end" */
 static struct histogram latency;
+static uint64_t opening_ns, opened_ns; /* from the first connect() to the last that came of one */
 static struct {
-    uint64_t sent, acknowledged, connects, failed, lost, wakeups, begin_ns;
+    uint64_t sent, acknowledged, connects, resumed, failed, failed_at[UP], lost, wakeups, begin_ns;
 } counts;
 
 static void die(const char *what)
@@ -107,65 +115,12 @@ static uint64_t now_ns(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* ---- packets ------------------------------------------------------------------------------------------- */
-
-static uint32_t put_varint(uint8_t *to, uint32_t value)
-{
-    uint32_t n = 0;
-    do {
-        to[n] = (uint8_t)((value & 0x7f) | (value > 0x7f ? 0x80 : 0));
-        value >>= 7;
-        n++;
-    } while (value > 0);
-    return n;
-}
-
-static uint32_t build_connect(const struct client *c, uint8_t to[128])
-{
-    static const uint8_t fixed[] = {0, 4, 'M', 'Q', 'T', 'T', 4, 2, 2, 88}; /* keep-alive 600 s */
-    char id[64];
-    uint32_t id_n = (uint32_t)snprintf(id, sizeof(id), "%.40s%05u", o.name, c->index);
-    uint32_t n = 0;
-    to[n++] = 0x10;
-    to[n++] = (uint8_t)(sizeof(fixed) + 2 + id_n);
-    memcpy(to + n, fixed, sizeof(fixed));
-    n += (uint32_t)sizeof(fixed);
-    to[n++] = 0;
-    to[n++] = (uint8_t)id_n;
-    memcpy(to + n, id, id_n);
-    return n + id_n;
-}
-
-static uint32_t build_publish(struct client *c, uint8_t *to)
-{
-    char topic[80];
-    uint32_t topic_n = (uint32_t)snprintf(topic, sizeof(topic), "bench/%.40s%05u/up", o.name, c->index);
-    uint32_t n = 0;
-    to[n++] = (uint8_t)(0x30 | o.qos << 1);
-    n += put_varint(to + n, 2 + topic_n + (o.qos > 0 ? 2 : 0) + o.payload);
-    to[n++] = 0;
-    to[n++] = (uint8_t)topic_n;
-    memcpy(to + n, topic, topic_n);
-    n += topic_n;
-    if (o.qos > 0) {
-        to[n++] = (uint8_t)(c->next_id >> 8);
-        to[n++] = (uint8_t)c->next_id;
-    }
-    memset(to + n, 'x', o.payload);
-    if (o.numbered != 0) {
-        char digits[NUMBER_DIGITS + 1];
-        snprintf(digits, sizeof(digits), "%0*u", NUMBER_DIGITS, c->number++);
-        memcpy(to + n, digits, NUMBER_DIGITS);
-    }
-    return n + o.payload;
-}
+/* ---- connections --------------------------------------------------------------------------------------- */
 
 static uint16_t after(uint16_t id)
 {
     return id == 0xffff ? 1 : (uint16_t)(id + 1);
 }
-
-/* ---- connections --------------------------------------------------------------------------------------- */
 
 static void watch(struct client *c, uint32_t events, int operation)
 {
@@ -174,12 +129,14 @@ static void watch(struct client *c, uint32_t events, int operation)
         die("epoll_ctl");
 }
 
-static void close_client(struct client *c)
+static void close_client(struct client *c, bool orderly)
 {
-    if (c->state == OPENING || c->state == GREETED)
+    if (c->state != CLOSED && c->state != UP)
         opening--;
     if (c->state == UP)
         up--;
+    if (c->tls != NULL)
+        load_tls_end(c->tls, orderly);
     close(c->fd);
     c->state = CLOSED;
 }
@@ -190,9 +147,27 @@ static void fail_client(struct client *c)
         counts.lost++;
     else
         counts.failed++;
-    if (c->state != UP)
+    if (c->state != UP) {
         done_opening++;
-    close_client(c);
+        counts.failed_at[c->state]++;
+        opened_ns = now_ns();
+    }
+    close_client(c, false);
+}
+
+static ssize_t send_some(struct client *c, const void *from, size_t n)
+{
+    return c->tls != NULL ? load_tls_send(c->tls, from, n) : send(c->fd, from, n, MSG_NOSIGNAL);
+}
+
+static ssize_t receive_some(struct client *c, void *to, size_t room, bool fresh)
+{
+    if (c->tls != NULL)
+        return load_tls_recv(c->tls, to, room, fresh);
+    if (fresh)
+        return recv(c->fd, to, room, 0);
+    errno = EAGAIN;
+    return -1;
 }
 
 static void open_client(struct client *c)
@@ -210,6 +185,8 @@ static void open_client(struct client *c)
         die("bind");
     c->state = OPENING;
     c->began_ns = now_ns();
+    if (opening_ns == 0)
+        opening_ns = c->began_ns;
     c->partial_n = 0;
     opening++;
     if (connect(c->fd, (struct sockaddr *)&o.to, sizeof(o.to)) != 0 && errno != EINPROGRESS) {
@@ -252,25 +229,51 @@ static uint64_t open_due(void)
 
 static void greet(struct client *c)
 {
-    uint8_t packet[128];
-    int error = 0;
-    socklen_t size = sizeof(error);
-    uint32_t n = build_connect(c, packet);
-    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error != 0 || send(c->fd, packet, n, MSG_NOSIGNAL) != (ssize_t)n) {
+    uint8_t packet[LOAD_CONNECT_MOST];
+    uint32_t n = load_packet_connect(&o, c->index, packet);
+    if (send_some(c, packet, n) != (ssize_t)n) {
         fail_client(c);
         return;
     }
     c->state = GREETED;
+}
+
+/* After a step of its handshake. */
+static void secure(struct client *c, enum load_tls_step step)
+{
+    if (step == LOAD_TLS_FAILED) {
+        fail_client(c);
+    } else if (step == LOAD_TLS_OPEN) {
+        counts.resumed += load_tls_resumed(c->tls);
+        greet(c);
+    }
+}
+
+/* TCP is open, or not. */
+static void on_connected(struct client *c)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error != 0) {
+        fail_client(c);
+        return;
+    }
     watch(c, EPOLLIN, EPOLL_CTL_MOD);
+    if (c->tls == NULL) {
+        greet(c);
+        return;
+    }
+    c->state = SECURING;
+    secure(c, load_tls_begin(c->tls, c->fd));
 }
 
 static void say_goodbye(struct client *c)
 {
     static const uint8_t disconnect[] = {0xe0, 0};
-    if (send(c->fd, disconnect, sizeof(disconnect), MSG_NOSIGNAL) < 0)
+    if (send_some(c, disconnect, sizeof(disconnect)) < 0)
         counts.failed++;
-    close_client(c);
+    close_client(c, true);
 }
 
 /* ---- messages ------------------------------------------------------------------------------------------ */
@@ -282,7 +285,7 @@ static bool may_send(const struct client *c)
 
 static void write_out(struct client *c)
 {
-    ssize_t n = send(c->fd, c->out + c->out_at, c->out_n - c->out_at, MSG_NOSIGNAL);
+    ssize_t n = send_some(c, c->out + c->out_at, c->out_n - c->out_at);
     if (n < 0 && errno != EAGAIN) {
         fail_client(c);
         return;
@@ -300,7 +303,7 @@ static void send_batch(struct client *c)
         uint64_t now = o.qos > 0 ? now_ns() : 0;
         c->out_n = 0;
         for (uint32_t i = 0; i < o.batch; i++) {
-            c->out_n += build_publish(c, c->out + c->out_n);
+            c->out_n += load_packet_publish(&o, c->index, c->next_id, c->number++, c->out + c->out_n);
             if (o.qos == 0)
                 continue;
             c->sent_ns[c->next_id % o.inflight] = now;
@@ -374,8 +377,9 @@ static void on_connack(struct client *c, uint8_t code)
     up++;
     done_opening++;
     counts.connects++;
+    opened_ns = now_ns();
     if (o.mode != PUBLISHING)
-        histogram_add(&latency, now_ns() - c->began_ns);
+        histogram_add(&latency, opened_ns - c->began_ns);
     if (o.mode == CONNECTING)
         say_goodbye(c);
 }
@@ -393,34 +397,50 @@ static void on_packet(struct client *c, const uint8_t *p)
         counts.failed++;
 }
 
-static void on_readable(struct client *c)
+/* One receive; false when there is no more now, or the client is closed. */
+static bool read_once(struct client *c, bool fresh)
 {
     static uint8_t input[PARTIAL_BYTES + INPUT_BYTES];
     memcpy(input, c->partial, c->partial_n);
-    ssize_t got = recv(c->fd, input + c->partial_n, INPUT_BYTES, 0);
+    ssize_t got = receive_some(c, input + c->partial_n, INPUT_BYTES, fresh);
     if (got <= 0) {
         if (got == 0 || errno != EAGAIN)
             fail_client(c);
-        return;
+        return false;
     }
     uint32_t n = c->partial_n + (uint32_t)got, at = 0;
     while (n - at >= 2 && n - at >= 2u + input[at + 1]) {
         on_packet(c, input + at);
         at += 2u + input[at + 1];
         if (c->state == CLOSED)
-            return;
+            return false;
     }
     c->partial_n = n - at;
-    if (c->partial_n > PARTIAL_BYTES)
+    if (c->partial_n > PARTIAL_BYTES) {
         fail_client(c);
-    else
-        memcpy(c->partial, input + at, c->partial_n);
+        return false;
+    }
+    memcpy(c->partial, input + at, c->partial_n);
+    return true;
+}
+
+static void on_readable(struct client *c)
+{
+    bool fresh = true;
+    if (c->state == SECURING) {
+        secure(c, load_tls_go_on(c->tls));
+        fresh = false;
+        if (c->state != GREETED)
+            return;
+    }
+    while (read_once(c, fresh) && c->tls != NULL)
+        fresh = false;
 }
 
 static void on_client(struct client *c, uint32_t events)
 {
     if (c->state == OPENING) {
-        greet(c);
+        on_connected(c);
         return;
     }
     if ((events & EPOLLOUT) != 0 && c->blocked)
@@ -435,23 +455,23 @@ static uint64_t ping_until_ns;
 
 static void begin(void)
 {
-    uint64_t failed = counts.failed, lost = counts.lost; /* nothing of this kind may go unseen */
-    memset(&counts, 0, sizeof(counts));
-    memset(&latency, 0, sizeof(latency));
-    counts.failed = failed;
-    counts.lost = lost;
+    memset(&latency, 0, sizeof(latency)); /* what failed or was lost may not go unseen */
+    counts.sent = counts.acknowledged = counts.connects = counts.resumed = counts.wakeups = 0;
     counts.begin_ns = now_ns();
 }
 
 static void end(void)
 {
-    printf("seconds %.6f sent %llu acknowledged %llu connects %llu failed %llu lost %llu up %u wakeups %llu "
+    printf("seconds %.6f sent %llu acknowledged %llu connects %llu resumed %llu failed %llu lost %llu up %u "
+           "failed_tcp %llu failed_tls %llu failed_mqtt %llu opening_s %.6f wakeups %llu "
            "p50_ns %llu p99_ns %llu p999_ns %llu max_ns %llu\n",
            (double)(now_ns() - counts.begin_ns) / 1e9, (unsigned long long)counts.sent,
            (unsigned long long)counts.acknowledged, (unsigned long long)counts.connects,
-           (unsigned long long)counts.failed, (unsigned long long)counts.lost, up,
-           (unsigned long long)counts.wakeups, (unsigned long long)histogram_at(&latency, 0.5),
-           (unsigned long long)histogram_at(&latency, 0.99),
+           (unsigned long long)counts.resumed, (unsigned long long)counts.failed,
+           (unsigned long long)counts.lost, up, (unsigned long long)counts.failed_at[OPENING],
+           (unsigned long long)counts.failed_at[SECURING], (unsigned long long)counts.failed_at[GREETED],
+           (double)(opened_ns - opening_ns) / 1e9, (unsigned long long)counts.wakeups,
+           (unsigned long long)histogram_at(&latency, 0.5), (unsigned long long)histogram_at(&latency, 0.99),
            (unsigned long long)histogram_at(&latency, 0.999), (unsigned long long)histogram_at(&latency, 1));
     fflush(stdout);
 }
@@ -461,10 +481,23 @@ static void ping_all(void)
     static const uint8_t pingreq[] = {0xc0, 0};
     for (uint32_t i = 0; i < o.connections; i++) {
         clients[i].answered = false;
-        if (clients[i].state == UP && send(clients[i].fd, pingreq, sizeof(pingreq), MSG_NOSIGNAL) < 0)
+        if (clients[i].state == UP && send_some(&clients[i], pingreq, sizeof(pingreq)) < 0)
             fail_client(&clients[i]);
     }
     ping_until_ns = now_ns() + PING_NS;
+}
+
+/* What was counted of the first time counts no more. */
+static void connect_again(void)
+{
+    for (uint32_t i = 0; i < o.connections; i++)
+        if (clients[i].state != CLOSED)
+            say_goodbye(&clients[i]);
+    memset(&counts, 0, sizeof(counts));
+    begin();
+    opened_next = done_opening = 0;
+    opening_ns = 0;
+    ready_told = false;
 }
 
 static void tell_pings(void)
@@ -518,6 +551,8 @@ static bool on_stdin(void)
     for (char *word = strtok(text, "\n"); word != NULL; word = strtok(NULL, "\n")) {
         if (strcmp(word, "begin") == 0)
             begin();
+        else if (strcmp(word, "again") == 0 && o.mode == IDLING && ready_told)
+            connect_again();
         else if (strcmp(word, "end") == 0)
             end();
         else if (strcmp(word, "ping") == 0)
@@ -540,9 +575,11 @@ static void create_clients(void)
         die("no memory");
     for (uint32_t i = 0; i < o.connections; i++) {
         clients[i] = (struct client){.index = i, .next_id = 1, .oldest_id = 1};
+        if (o.tls != 0 && (clients[i].tls = load_tls_create()) == NULL)
+            die("no memory");
         if (o.mode != PUBLISHING)
             continue;
-        clients[i].out = malloc((size_t)o.batch * (o.payload + 128));
+        clients[i].out = malloc((size_t)o.batch * (o.payload + LOAD_PUBLISH_HEAD_MOST));
         clients[i].sent_ns = calloc(o.inflight, sizeof(uint64_t));
         if (clients[i].out == NULL || clients[i].sent_ns == NULL)
             die("no memory");
@@ -586,6 +623,8 @@ int main(int argc, char **argv)
         return 64;
     }
     signal(SIGPIPE, SIG_IGN);
+    if (o.tls != 0)
+        load_tls_init(&o);
     prctl(PR_SET_TIMERSLACK, 1UL);
     create_clients();
     begin();

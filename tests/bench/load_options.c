@@ -20,17 +20,24 @@ static bool set_option(struct load_options *o, const char *name, const char *val
         {"--opening", &o->opening},
         {"--spin", &o->spin},
         {"--numbered", &o->numbered},
+        {"--tls", &o->tls},
+        {"--resume", &o->resume},
     };
+    const struct {
+        const char *name;
+        const char **to;
+    } texts[] = {{"--name", &o->name}, {"--cert", &o->certificate}, {"--key", &o->key}};
     char address[32];
     unsigned int number;
     struct in_addr ip;
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
         if (strcmp(name, numbers[i].name) == 0)
             return sscanf(value, "%u", numbers[i].to) == 1;
-    if (strcmp(name, "--name") == 0) {
-        o->name = value;
-        return true;
-    }
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (strcmp(name, texts[i].name) == 0) {
+            *texts[i].to = value;
+            return true;
+        }
     if (strcmp(name, "--to") == 0) {
         if (sscanf(value, "%31[0-9.]:%u", address, &number) != 2 || inet_pton(AF_INET, address, &ip) != 1)
             return false;
@@ -64,5 +71,7 @@ bool load_options_parse(struct load_options *o, int argc, char **argv)
         good = i + 1 < argc && set_option(o, argv[i], argv[i + 1]);
     return good && o->to.sin_port != 0 && o->connections > 0 && o->batch > 0 && o->batch <= 1000 &&
            o->qos <= 1 && o->payload <= 65536 && o->inflight >= o->batch * o->qos && o->inflight < 60000 &&
-           o->opening > 0 && (o->numbered == 0 || (o->qos == 1 && o->payload >= 10));
+           o->opening > 0 && (o->certificate == NULL) == (o->key == NULL) &&
+           (o->tls != 0 || (o->resume == 0 && o->certificate == NULL)) &&
+           (o->numbered == 0 || (o->qos == 1 && o->payload >= 10));
 }

@@ -28,6 +28,10 @@ struct load_options {
     uint32_t opening;
     uint32_t spin;
     uint32_t numbered;
+    uint32_t tls;
+    uint32_t resume;
+    const char *certificate; /* NULL: none */
+    const char *key;
 };
 
 /* False when they make no sense. */
