@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * gateway/ctl/import: any bytes as an acl_file, as mosquitto.conf, or as the plugin's JSON (the first byte
- * says which). What is taken is resolved and written down; rules that allow more than the lists they come
- * from would stop the writer, and this. Text that is written never ends its line or string early: each rule
- * is one line.
+ * gateway/ctl/import: any bytes as an acl_file, as mosquitto.conf, as a psk_file, or as the plugin's JSON
+ * (the first byte says which). What is taken is resolved and written down; rules that allow more than the
+ * lists they come from would stop the writer, and this. Text that is written never ends its line or string
+ * early: each rule is one line.
  */
 #include "gateway/ctl/import/import_resolve.h"
 #include "gateway/ctl/import/import_write.h"
 #include "gateway/ctl/import/mosquitto_dynsec.h"
+#include "gateway/ctl/import/mosquitto_psk.h"
 #include "gateway/ctl/import/mosquitto_site.h"
 
 #include <stdio.h>
@@ -60,6 +61,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                mosquitto_site_acl_roles(&run, &acl, NULL, (data[0] & 4) != 0, &site);
         break;
     case 1:
+        if ((data[0] & 4) != 0) {
+            struct import_listener listener = {.keys = true};
+            if (mosquitto_psk_parse(&run, text, "keys", &listener) != (diagnostics_errors(run.d) == 0))
+                abort();
+            break;
+        }
         if (mosquitto_conf_parse(&run, text, "m.conf", &site, &conf) != (diagnostics_errors(run.d) == 0))
             abort();
         break;

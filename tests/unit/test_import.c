@@ -363,6 +363,47 @@ static bool read_site(struct import_rig *rig, const char *conf, const char *acl,
     return mosquitto_site_read(&rig->run, arena_format(rig->run.arena, "%s", path), &rig->site);
 }
 
+#define KEY "000102030405060708090a0b0c0d0e0f"
+
+/* H5, C1: what a listener with keys becomes, and its users. */
+static void sites_with_keys(void)
+{
+    struct import_rig rig;
+    bool good = read_site(&rig,
+                          "per_listener_settings true\nlistener 8883\npsk_hint h\npsk_file @/pw\n"
+                          "use_identity_as_username true\nacl_file @/acl\ntls_version tlsv1.3\n"
+                          "listener 1883\nallow_anonymous true\npsk_file @/pw\n",
+                          "topic read public/#\nuser ann\ntopic write in/%u/x\npattern read out/%u/#\n",
+                          "# keys\nzoe:" KEY "ff\nann:" KEY "\nodd:" KEY "0\nweak:1234\n", NULL);
+    CU_ASSERT_TRUE_FATAL(good);
+    CU_ASSERT_EQUAL_FATAL(rig.site.listeners_n, 2);
+    const struct import_listener *keyed = &rig.site.listeners[0], *plain = &rig.site.listeners[1];
+    CU_ASSERT_TRUE(keyed->keys && keyed->key_is_user && keyed->tls && keyed->only_1_3 &&
+                   !keyed->certificate_is_user);
+    CU_ASSERT_FALSE(plain->keys || plain->tls);
+    CU_ASSERT_EQUAL_FATAL(keyed->psk_n, 2); /* in order of identities; the others are told */
+    CU_ASSERT_STRING_EQUAL(keyed->psk[0], "ann:" KEY);
+    CU_ASSERT_STRING_EQUAL(keyed->psk[1], "zoe:" KEY "ff");
+    CU_ASSERT_TRUE(rig_told(&rig, "pw", 4, "odd number of digits"));
+    CU_ASSERT_TRUE(rig_told(&rig, "pw", 5, "shorter than 16 bytes"));
+    CU_ASSERT_TRUE(rig_told(&rig, "mosquitto.conf", 10, "no psk_hint"));
+    CU_ASSERT_TRUE(rig_told(&rig, "mosquitto.conf", 2, "without ECDHE"));
+    for (size_t i = 0; i < diagnostics_count(rig.run.d); i++)
+        CU_ASSERT_PTR_NULL(strstr(diagnostics_at(rig.run.d, i)->text, "0102030405")); /* C5 */
+    bool named = false, others = false, anonymous = false;
+    for (uint32_t i = 0; i < rig.site.roles_n; i++) {
+        const struct import_role *role = &rig.site.roles[i];
+        if (role->listener == NULL || strcmp(role->listener, keyed->name) != 0)
+            continue;
+        CU_ASSERT_TRUE(role->by_psk);
+        named = named || role->who == IMPORT_NAMED;
+        others = others || role->who == IMPORT_OTHERS;
+        anonymous = anonymous || role->who == IMPORT_ANONYMOUS;
+    }
+    CU_ASSERT_TRUE(named && others && !anonymous);
+    rig_close(&rig);
+}
+
 static void sites_refused(void)
 {
     static const struct {
@@ -376,8 +417,20 @@ static void sites_refused(void)
         {"a broken line", "listener 1883\nallow_anonymous true\nacl_file @/acl\n", "topic a\ntopik b\n", NULL,
          "acl", 2, "a line begins with"},
         {"a broken password file", "listener 1883\npassword_file @/pw\n", NULL, "ann:secret\n", "pw", 1, ""},
-        {"pre-shared keys", "listener 1883\nallow_anonymous true\npsk_file @/pw\n", NULL, "x:00\n",
-         "mosquitto.conf", 3, "pre-shared keys"},
+        {"keys that nobody has", "listener 8883\npsk_hint h\nallow_anonymous true\n", NULL, NULL,
+         "mosquitto.conf", 1, "no psk_file: nobody can connect"},
+        {"keys and a certificate",
+         "listener 8883\npsk_hint h\ncertfile @/c\nkeyfile @/k\nallow_anonymous true\n"
+         "psk_file @/pw\n",
+         NULL, "x:" KEY "\n", "mosquitto.conf", 1, "keep one"},
+        {"a line without a key", "listener 8883\npsk_hint h\nallow_anonymous true\npsk_file @/pw\n", NULL,
+         "x:" KEY "\ny:\n", "pw", 2, "is not 'identity:key in hex'"},
+        {"what is not hex", "listener 8883\npsk_hint h\nallow_anonymous true\npsk_file @/pw\n", NULL,
+         "x:" KEY "g\n", "pw", 1, "is not 'identity:key in hex'"},
+        {"two keys of one", "listener 8883\npsk_hint h\nallow_anonymous true\npsk_file @/pw\n", NULL,
+         "x:" KEY "\nx:" KEY "00\n", "pw", 0, "identity 'x' has two keys"},
+        {"weak keys alone", "listener 8883\npsk_hint h\nallow_anonymous true\npsk_file @/pw\n", NULL,
+         "x:1234\n", "pw", 0, "no key is left"},
         {"only WebSockets", "listener 1883\nprotocol websockets\nallow_anonymous true\n", NULL, NULL,
          "mosquitto.conf", 0, "no listener is left"},
         {"the plugin beside an acl_file",
@@ -680,6 +733,7 @@ int main(void)
         {"mosquitto.conf: what is kept (H5)", conf_values},
         {"what two filters have in common", meeting_filters},
         {"an empty first level stays", empty_first_level},
+        {"sites with keys (H5, C1)", sites_with_keys},
         {"sites that are refused (H5)", sites_refused},
         {"listeners with files of their own (H5)", listeners_apart},
         {"no acl_file (H5)", no_acl_file},

@@ -25,7 +25,8 @@ static const char usage_text[] =
     "  FILE           mosquitto.conf; what it names (acl_file, password_file, dynamic-security.json) is read "
     "too\n"
     "  -o             the policy, for policy.d; without it the policy goes to the standard output\n"
-    "  --gateway      also a sallyport.conf to begin with, for the broker at --upstream\n"
+    "  --gateway      also a sallyport.conf to begin with, for the broker at --upstream, and beside it\n"
+    "                 CONF.LISTENER.psk for each listener with a psk_file\n"
     "  --users        where a users file is written that has to be made; POLICY with .users by default\n"
     "  --user-sample  a user name that the policy's tests try, beside those with rules of their own\n"
     "  --force        replace files that are there\n"
@@ -161,8 +162,57 @@ static void write_users(const struct import_site *site, FILE *to)
         fprintf(to, "%s\n", site->users[i]);
 }
 
-static int write_all(struct import_run *run, const struct wishes *w, const struct import_site *site)
+/* Beside CONF, for each listener that has keys. */
+static const char *keys_path(struct import_run *run, const struct wishes *w,
+                             const struct import_listener *listener)
 {
+    size_t n = strlen(w->gateway);
+    if (n > 5 && strcmp(w->gateway + n - 5, ".conf") == 0)
+        n -= 5;
+    const char *path = arena_format(run->arena, "%.*s.%s.psk", (int)n, w->gateway, listener->name);
+    return path == NULL ? NULL : absolute(run, path);
+}
+
+static bool open_keys(struct import_run *run, const struct wishes *w, struct import_site *site,
+                      struct draft_file files[IMPORT_LISTENERS_MAX])
+{
+    for (uint32_t i = 0; i < site->listeners_n; i++) {
+        struct import_listener *listener = &site->listeners[i];
+        if (!listener->keys)
+            continue;
+        listener->psk_file = keys_path(run, w, listener);
+        if (listener->psk_file == NULL || !open_draft(run, &files[i], listener->psk_file, 0600, w->force))
+            return false;
+    }
+    return true;
+}
+
+/* What is in memory of the keys is not needed any more. */
+static void write_keys(const struct import_listener *listener, FILE *to)
+{
+    for (uint32_t i = 0; i < listener->psk_n; i++) {
+        char *line = (char *)(uintptr_t)listener->psk[i];
+        if (to != NULL)
+            fprintf(to, "%s\n", line);
+        explicit_bzero(line, strlen(line));
+    }
+}
+
+/* Those that are open are closed and, when all is good, in their places. */
+static bool close_keys(const struct import_site *site, struct draft_file files[IMPORT_LISTENERS_MAX],
+                       bool good)
+{
+    for (uint32_t i = 0; i < site->listeners_n; i++) {
+        write_keys(&site->listeners[i], good ? files[i].to : NULL);
+        if (files[i].path != NULL)
+            good = close_draft(&files[i], good);
+    }
+    return good;
+}
+
+static int write_all(struct import_run *run, const struct wishes *w, struct import_site *site)
+{
+    struct draft_file keys[IMPORT_LISTENERS_MAX] = {{.path = NULL}};
     struct draft_file policy = {.path = NULL}, gateway = {.path = NULL}, users = {.path = NULL};
     struct import_summary summary;
     const char *users_file = users_path(run, w, site);
@@ -172,14 +222,15 @@ static int write_all(struct import_run *run, const struct wishes *w, const struc
         return EXIT_USAGE;
     }
     bool open = open_draft(run, &policy, w->policy, 0640, w->force) &&
-                (w->gateway == NULL || open_draft(run, &gateway, w->gateway, 0640, w->force)) &&
+                (w->gateway == NULL ||
+                 (open_draft(run, &gateway, w->gateway, 0640, w->force) && open_keys(run, w, site, keys))) &&
                 (site->users_n == 0 || open_draft(run, &users, users_file, 0600, w->force));
     bool good = open && import_write_policy(run, site, w->file, users_file, policy.to, &summary);
     if (good && w->gateway != NULL)
         good = import_write_gateway(run, site, w->file, w->upstream, gateway.to);
     if (good && site->users_n != 0)
         write_users(site, users.to);
-    good = good && diagnostics_errors(run->d) == 0;
+    good = close_keys(site, keys, good && diagnostics_errors(run->d) == 0);
     if (users.path != NULL)
         good = close_draft(&users, good);
     if (gateway.path != NULL)

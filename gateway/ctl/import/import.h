@@ -74,6 +74,7 @@ struct import_role {
     const char *client_id; /* the only one it may use; NULL: any */
     const char *listener;  /* NULL: all */
     bool by_certificate;   /* the user is the CN of the certificate */
+    bool by_psk;           /* the user is the PSK identity */
     bool needs_certificate;
     bool judges_subscriptions;   /* a delivery needs a subscription that is granted, too */
     bool has_patterns;           /* asked only when names are safe in a topic */
@@ -96,6 +97,10 @@ struct import_listener {
     bool passwords; /* a file or a plugin knows users */
     bool only_1_3;
     const char *certificate, *key, *client_ca, *crl;
+    bool keys, key_is_user; /* clients prove a pre-shared key; its identity is the user name */
+    const char **psk;       /* lines "identity:key" */
+    uint32_t psk_n;
+    const char *psk_file; /* where they are written; NULL: not yet known */
     uint32_t max_qos;
 };
 

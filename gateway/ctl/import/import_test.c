@@ -65,7 +65,7 @@ static void write_test(struct tester *t, uint8_t action, const char *topic)
     fprintf(t->to, "%s\n  { as = ", t->summary->tests == 0 ? "" : ",");
     import_write_string(t->to, t->client.client_id);
     if (t->client.user != NULL) {
-        fprintf(t->to, "; %s = ", t->role->by_certificate ? "cert_cn" : "user");
+        fprintf(t->to, "; %s = ", t->role->by_certificate ? "cert_cn" : t->role->by_psk ? "psk_id" : "user");
         import_write_string(t->to, t->client.user);
     }
     if (t->role->needs_certificate && !t->role->by_certificate)

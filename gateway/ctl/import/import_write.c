@@ -58,6 +58,7 @@ static void write_topic(FILE *to, const char *filter, const struct import_role *
         const char *piece = *filter == IMPORT_CLIENT_ID ? "${client_id}"
                             : *filter != IMPORT_USER    ? NULL
                             : role->by_certificate      ? "${cert.cn}"
+                            : role->by_psk              ? "${psk.id}"
                                                         : "${user}";
         size_t length = piece == NULL ? 1 : strlen(piece);
         memcpy(text + n, piece == NULL ? filter : piece, length);
@@ -88,7 +89,7 @@ static bool write_match(struct import_run *run, FILE *to, const struct import_ro
         fputs("; ", to);
     }
     if (!role->by_certificate && role->who != IMPORT_ANONYMOUS) {
-        fputs("user = ", to);
+        fputs(role->by_psk ? "psk_id = " : "user = ", to);
         if (role->who == IMPORT_NAMED)
             good = write_glob(run, to, role->user, role->origin) && good;
         else
@@ -156,6 +157,7 @@ static void write_guard(FILE *to, const struct import_role *role)
             role->name,
             !user                  ? ""
             : role->by_certificate ? "/${cert.cn}"
+            : role->by_psk         ? "/${psk.id}"
                                    : "/${user}");
 }
 
@@ -258,10 +260,10 @@ static void write_path(FILE *to, const char *key, const char *path)
 
 static void write_auth(FILE *to, const struct import_listener *listener)
 {
-    const char *const words[] = {
-        listener->require_certificate ? "cert" : NULL,
-        listener->passwords && !listener->certificate_is_user ? "password" : NULL,
-        listener->passwords && listener->anonymous && !listener->certificate_is_user ? "anonymous" : NULL};
+    bool proved = listener->certificate_is_user || listener->key_is_user;
+    const char *const words[] = {listener->require_certificate ? "cert" : NULL, listener->keys ? "psk" : NULL,
+                                 listener->passwords && !proved ? "password" : NULL,
+                                 listener->passwords && listener->anonymous && !proved ? "anonymous" : NULL};
     const char *before = " auth = [ ";
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (words[i] != NULL) {
@@ -283,6 +285,7 @@ static void write_listener(FILE *to, const struct import_listener *listener, boo
     write_path(to, "key", listener->key);
     write_path(to, "client_ca", listener->client_ca);
     write_path(to, "crl", listener->crl);
+    write_path(to, "psk_file", listener->psk_file);
     if (listener->tls)
         fprintf(to, " min_version = \"%s\";", listener->only_1_3 ? "1.3" : "1.2");
     fprintf(to, " upstream = \"broker\"; }%s   # ", last ? "" : ",");

@@ -80,7 +80,7 @@ static const struct conf_key {
     {"port", conf_set_port},
     {"protocol", conf_set_protocol},
     {"psk_file", conf_set_security_file},
-    {"psk_hint", keep_silent},
+    {"psk_hint", conf_set_psk_hint},
     {"queue_qos0_messages", keep_silent},
     {"require_certificate", conf_set_listener_flag},
     {"retain_available", keep_silent},
@@ -248,11 +248,35 @@ static void set_include(struct conf_reader *r, char *value)
 
 /* ---- the whole ----------------------------------------------------------------------------------------- */
 
+/* psk_hint is what makes mosquitto ask for keys; of the hint itself clients make nothing. */
+static void check_keys(struct conf_reader *r, struct import_listener *seen)
+{
+    if (seen->certificate != NULL || seen->require_certificate) {
+        r->failed = true;
+        import_tell(
+            r->run, DIAGNOSTIC_ERROR, seen->file, seen->line,
+            "the listener has psk_hint beside certfile or require_certificate, of which mosquitto heeds one; "
+            "keep one");
+    }
+    seen->tls = true;
+    seen->key_is_user = seen->certificate_is_user;
+    seen->certificate_is_user = false;
+    seen->client_ca = seen->crl = seen->key = NULL;
+    import_tell(
+        r->run, DIAGNOSTIC_WARNING, seen->file, seen->line,
+        "keys are taken in TLS 1.3, and in TLS 1.2 with ECDHE-PSK and ChaCha20-Poly1305 or AES-GCM; clients "
+        "that know only a PSK without ECDHE, or CBC, are refused");
+}
+
 static void check_listener(struct conf_reader *r, struct mosquitto_listener *listener)
 {
     struct import_listener *seen = &listener->seen;
     if (!listener->imported)
         return;
+    if (seen->keys) {
+        check_keys(r, seen);
+        return;
+    }
     if ((seen->certificate == NULL) != (seen->key == NULL)) {
         r->failed = true;
         import_tell(r->run, DIAGNOSTIC_ERROR, seen->file, seen->line,

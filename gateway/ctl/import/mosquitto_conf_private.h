@@ -46,6 +46,7 @@ void conf_set_expiration(struct conf_reader *r, char *value);
 void conf_set_port(struct conf_reader *r, char *value);
 void conf_set_protocol(struct conf_reader *r, char *value);
 void conf_set_listener_flag(struct conf_reader *r, char *value);
+void conf_set_psk_hint(struct conf_reader *r, char *value);
 void conf_set_tls_version(struct conf_reader *r, char *value);
 void conf_set_bridge(struct conf_reader *r, char *value);
 void conf_set_plugin_option(struct conf_reader *r, char *value);

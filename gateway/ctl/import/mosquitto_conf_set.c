@@ -227,6 +227,14 @@ void conf_set_listener_flag(struct conf_reader *r, char *value)
     }
 }
 
+void conf_set_psk_hint(struct conf_reader *r, char *value)
+{
+    struct mosquitto_listener *listener = own_listener(r);
+    (void)value;
+    if (listener != NULL)
+        listener->seen.keys = true;
+}
+
 void conf_set_tls_version(struct conf_reader *r, char *value)
 {
     struct mosquitto_listener *listener = own_listener(r);

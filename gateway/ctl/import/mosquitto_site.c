@@ -3,6 +3,7 @@
 
 #include "gateway/ctl/import/import_resolve.h"
 #include "gateway/ctl/import/mosquitto_dynsec.h"
+#include "gateway/ctl/import/mosquitto_psk.h"
 #include "policy/access/users.h"
 
 #include <ctype.h>
@@ -245,6 +246,7 @@ static bool add_scope_roles(struct import_run *run, const struct scope *scope, s
     for (uint32_t i = first; i < site->roles_n && scope->listener != NULL; i++) {
         site->roles[i].listener = scope->listener->name;
         site->roles[i].by_certificate = scope->listener->certificate_is_user;
+        site->roles[i].by_psk = scope->listener->key_is_user;
         site->roles[i].needs_certificate = scope->listener->require_certificate;
     }
     return good;
@@ -291,17 +293,10 @@ bool mosquitto_site_finish(struct import_run *run, struct import_site *site)
 static bool check_scope(struct import_run *run, const struct scope *scope, const struct config_origin at)
 {
     const struct mosquitto_security *s = scope->security;
-    bool by_certificate = scope->listener != NULL && scope->listener->certificate_is_user;
+    bool by_identity =
+        scope->listener != NULL && (scope->listener->certificate_is_user || scope->listener->key_is_user);
     bool passwords = s->password_file.text != NULL || s->plugin.text != NULL;
-    if (s->psk_file.text != NULL) {
-        site_error(run, s->psk_file.at,
-                   "psk_file %s: listeners of MQTT with pre-shared keys are not written by this import; "
-                   "import a copy "
-                   "without it, and give those devices certificates or a DTLS listener",
-                   s->psk_file.text);
-        return false;
-    }
-    if (!scope->anonymous && !passwords && !by_certificate) {
+    if (!scope->anonymous && !passwords && !by_identity) {
         site_error(run, at,
                    "%sallow_anonymous is false and there is no password_file: nobody can log in; add one",
                    "");
@@ -315,7 +310,7 @@ static bool told_apart(const struct mosquitto_conf *conf)
 {
     bool apart = conf->per_listener;
     for (uint32_t i = 0; i < conf->listeners_n; i++)
-        apart = apart || conf->listeners[i].seen.certificate_is_user ||
+        apart = apart || conf->listeners[i].seen.certificate_is_user || conf->listeners[i].seen.key_is_user ||
                 conf->listeners[i].seen.require_certificate || conf->listeners[i].seen.max_qos != 2;
     return apart;
 }
@@ -363,14 +358,47 @@ static bool read_scope(struct import_run *run, struct import_site *site, const s
                           .anonymous = security->anonymous == 1};
     struct config_origin at = {.file = of != NULL ? of->seen.file : conf->file,
                                .line = of != NULL ? of->seen.line : 0};
-    if (scope.listener != NULL && scope.listener->certificate_is_user)
+    if (scope.listener != NULL && (scope.listener->certificate_is_user || scope.listener->key_is_user))
         scope.anonymous = false; /* everybody has a name there */
     return check_scope(run, &scope, at) && add_users(run, site, &scope, several) &&
            add_scope_roles(run, &scope, site);
 }
 
-static void list_listeners(struct import_run *run, struct import_site *site, struct mosquitto_conf *conf)
+/* The keys of a listener that asks for them; false when told. */
+static bool read_keys(struct import_run *run, const struct mosquitto_security *security,
+                      struct import_listener *seen)
 {
+    if (!seen->keys)
+        return true;
+    if (security->psk_file.text != NULL)
+        return mosquitto_psk_read(run, &security->psk_file, seen);
+    site_error(run, (struct config_origin){.file = seen->file, .line = seen->line},
+               "%sthe listener has a psk_hint but no psk_file: nobody can connect; add one", "");
+    return false;
+}
+
+/* Where no listener asks for keys, a file of them is never looked at. */
+static void tell_idle_keys(struct import_run *run, const struct mosquitto_conf *conf)
+{
+    bool global = false;
+    for (uint32_t i = 0; i < conf->listeners_n; i++) {
+        const struct mosquitto_listener *listener = &conf->listeners[i];
+        global = global || listener->seen.keys;
+        if (conf->per_listener && !listener->seen.keys && listener->security.psk_file.text != NULL)
+            import_tell(run, DIAGNOSTIC_WARNING, listener->security.psk_file.at.file,
+                        listener->security.psk_file.at.line,
+                        "psk_file: the listener has no psk_hint, so that mosquitto asks for no key; it is "
+                        "passed over");
+    }
+    if (!conf->per_listener && !global && conf->security.psk_file.text != NULL)
+        import_tell(
+            run, DIAGNOSTIC_WARNING, conf->security.psk_file.at.file, conf->security.psk_file.at.line,
+            "psk_file: no listener has a psk_hint, so that mosquitto asks for no key; it is passed over");
+}
+
+static bool list_listeners(struct import_run *run, struct import_site *site, struct mosquitto_conf *conf)
+{
+    bool good = true;
     site->listeners = arena_take(run->arena, (conf->listeners_n + 1u) * sizeof(*site->listeners));
     for (uint32_t i = 0; i < conf->listeners_n && site->listeners != NULL; i++) {
         struct mosquitto_listener *from = &conf->listeners[i];
@@ -379,8 +407,11 @@ static void list_listeners(struct import_run *run, struct import_site *site, str
             continue;
         from->seen.anonymous = s->anonymous == 1;
         from->seen.passwords = s->password_file.text != NULL || s->plugin.text != NULL;
+        good = read_keys(run, s, &from->seen) && good;
         site->listeners[site->listeners_n++] = from->seen;
     }
+    tell_idle_keys(run, conf);
+    return good;
 }
 
 bool mosquitto_site_read(struct import_run *run, const char *path, struct import_site *site)
@@ -395,16 +426,15 @@ bool mosquitto_site_read(struct import_run *run, const char *path, struct import
                     "listeners have password files of their own; they are joined into one users_file, with a "
                     "role for each "
                     "user at its listener");
-    list_listeners(run, site, conf);
+    bool good = list_listeners(run, site, conf);
     if (site->listeners_n == 0) {
         import_tell(run, DIAGNOSTIC_ERROR, conf->file, 0,
                     "no listener is left that the gateway could take over; see the "
                     "warnings about them");
         return false;
     }
-    bool good = true;
     if (!told_apart(conf))
-        good = read_scope(run, site, conf, NULL, several);
+        good = read_scope(run, site, conf, NULL, several) && good;
     for (uint32_t i = 0; told_apart(conf) && i < conf->listeners_n; i++)
         if (conf->listeners[i].imported)
             good = read_scope(run, site, conf, &conf->listeners[i], several) && good;
