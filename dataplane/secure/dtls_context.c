@@ -95,11 +95,13 @@ static unsigned int on_psk_1_3(WOLFSSL *ssl, const char *hint, char *identity, u
  */
 static bool set_protocol_1_3(struct dtls_context *context, struct tls_error *error)
 {
+    int groups[] = {WOLFSSL_ECC_X25519, WOLFSSL_ECC_SECP256R1}; /* the share that is sent is of the first */
     WOLFSSL_CTX *ctx = wolfSSL_CTX_new(wolfDTLSv1_3_client_method());
     context->ctx = ctx;
     if (ctx == NULL)
         return tls_error_set(error, "out of memory");
     if (wolfSSL_CTX_set_cipher_list(ctx, DTLS13_SUITE_PSK) != WOLFSSL_SUCCESS ||
+        wolfSSL_CTX_set_groups(ctx, groups, 2) != WOLFSSL_SUCCESS ||
         wolfSSL_CTX_SetDevId(ctx, crypto_offload_device()) != WOLFSSL_SUCCESS)
         return tls_error_set(error, "this wolfSSL refuses the DTLS 1.3 parameters");
     wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_PEER, NULL);

@@ -211,7 +211,8 @@ struct dtls_context *dtls_server_context_create(const struct dtls_server_setting
     context->versions = settings->versions == 0 ? DTLS_1_2 : settings->versions;
     context->connection_ids = settings->connection_ids;
     bool keys = settings->psk_file != NULL, certificates = settings->certificate_file != NULL;
-    bool good = settings->connection_ids && !tls_library_has_connection_ids() ? say(error, DTLS_NO_IDS)
+    bool good = (context->versions & DTLS_1_3) != 0 && !tls_library_has_dtls13() ? say(error, DTLS_NO_1_3)
+                : settings->connection_ids && !tls_library_has_connection_ids()  ? say(error, DTLS_NO_IDS)
                 : keys || certificates ? set_protocol(context, keys, certificates, error)
                                        : say(error, "a PSK file or a certificate is needed");
     if (good && keys)

@@ -3,7 +3,10 @@
  * Datagrams for a DTLS server and for a client of ours, before, in and after a handshake. Input: a stream of
  * { what, length, bytes }: raw to the server, to the client, with a good cookie put into a ClientHello, or an
  * own datagram of the real handshake changed at places. What an open session delivers must be what was sent.
+ * Where the first byte is FF all of it is DTLS 1.3 with connection ids, and the client may be at another port
+ * when it writes.
  */
+#include "dataplane/secure/dtls13_hello.h"
 #include "dataplane/secure/dtls_server.h"
 
 #include <stdio.h>
@@ -29,7 +32,9 @@ struct queue {
 };
 
 static struct {
-    struct dtls_context *client_context, *server_context;
+    struct dtls_context *client_context, *server_context; /* in force */
+    struct dtls_context *clients[2], *servers[2];         /* of 1.2 and 1.3; NULL: not there */
+    uint16_t port;                                        /* of the real client */
     struct dtls_worker *worker;
     struct timer_wheel *timers;
     struct dtls_server *server;
@@ -88,7 +93,7 @@ static void server_sends(void *owner, uint32_t *path, const struct flow_key *key
 {
     (void)owner;
     (void)path;
-    if (key->remote_port == 1)
+    if (key->remote_port == lab.port)
         push(&lab.down, at, n);
 }
 
@@ -103,7 +108,7 @@ static bool server_admits(void *owner, const struct flow_key *key, uint32_t list
 static void server_opened(void *owner, struct dtls_endpoint *endpoint)
 {
     (void)owner;
-    if (dtls_endpoint_key(endpoint)->remote_port != 1)
+    if (dtls_endpoint_key(endpoint)->remote_port != lab.port && dtls_endpoint_key(endpoint)->remote_port != 1)
         abort(); /* nobody else has the key */
     lab.endpoint = endpoint;
 }
@@ -181,7 +186,7 @@ static void pump(const uint8_t *change, size_t n)
     for (size_t i = 0; i + 1 < n; i += 2)
         d.at[change[i] % d.n] ^= change[i + 1];
     if (q == &lab.up)
-        arrive(1, d.at, d.n);
+        arrive(lab.port, d.at, d.n);
     else
         to_client(d.at, d.n);
 }
@@ -201,12 +206,23 @@ static void hello_with_cookie(const uint8_t *at, size_t n)
         if (!dtls_cookie_make(&cookies, &key, &hello, lab.now_us, copy + (hello.cookie.at - copy)))
             abort();
     }
+    struct dtls13_offer offer;
+    if (dtls_hello_parse(copy, n, &hello) == DTLS_HELLO_WHOLE &&
+        dtls13_hello_read(&hello, &offer) == DTLS13_GOOD && offer.cookie.n > DTLS_COOKIE_BYTES) {
+        size_t front = offer.cookie.n - DTLS_COOKIE_BYTES;
+        uint8_t *mac = copy + (offer.cookie.at - copy) + front;
+        if (!dtls_cookie_mac(&cookies, &key, offer.cookie.at, front, lab.now_us, mac))
+            abort();
+    }
     arrive(2, copy, n);
 }
 
-static void begin(void)
+static void begin(bool version_1_3)
 {
     struct tls_error error;
+    lab.client_context = lab.clients[version_1_3];
+    lab.server_context = lab.servers[version_1_3];
+    lab.port = 1;
     struct dtls_server_config config = {.endpoints = 8,
                                         .handshakes = 4,
                                         .worker = lab.worker,
@@ -235,21 +251,32 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
     close(fd);
     struct dtls_settings client = {.psk_file = path, .psk_id = "%s"};
     struct dtls_server_settings server = {.psk_file = path};
-    lab.client_context = dtls_context_create(&client, &error);
-    lab.server_context = dtls_server_context_create(&server, &error);
+    lab.clients[0] = dtls_context_create(&client, &error);
+    lab.servers[0] = dtls_server_context_create(&server, &error);
+    client.version = DTLS_1_3;
+    server.versions = DTLS_1_3 | DTLS_1_2;
+    client.connection_ids = server.connection_ids = true;
+    if (tls_library_has_connection_ids()) {
+        lab.clients[1] = dtls_context_create(&client, &error);
+        lab.servers[1] = dtls_server_context_create(&server, &error);
+    }
     unlink(path);
     lab.now_us = UINT64_C(1000000000);
     lab.worker = dtls_worker_create(16, NULL);
     lab.timers = timer_wheel_create(lab.now_us);
     memset(lab.secret, 9, sizeof(lab.secret));
-    if (lab.client_context == NULL || lab.server_context == NULL)
+    if (lab.clients[0] == NULL || lab.servers[0] == NULL ||
+        (tls_library_has_connection_ids() && (lab.clients[1] == NULL || lab.servers[1] == NULL)))
         abort();
     return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    begin();
+    bool version_1_3 = size > 0 && data[0] == 0xff && lab.clients[1] != NULL;
+    begin(version_1_3);
+    data += version_1_3;
+    size -= version_1_3;
     while (size >= 2) {
         uint8_t what = data[0];
         size_t n = data[1];
@@ -275,6 +302,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             n = 0;
             break;
         case 5:
+            if (version_1_3 && what >= 128)
+                lab.port = (uint16_t)(100 + what);
             if (lab.client != NULL)
                 dtls_session_write(lab.client, (const uint8_t *)MESSAGE, strlen(MESSAGE));
             n = 0;

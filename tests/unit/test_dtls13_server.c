@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The DTLS server, as clients of DTLS 1.3 see it (B2; RFC 9147). */
+#include <wolfssl/options.h>
+
+#include <wolfssl/ssl.h>
+
 #include "dataplane/secure/dtls13_hello.h"
 #include "dataplane/secure/dtls13_record.h"
 #include "dataplane/secure/dtls_ids.h"
+#include "dataplane/secure/dtls_session.h"
 #include "tests/unit/dtls_server_lab.h"
 
 static void test_a_key(void)
@@ -617,6 +622,64 @@ static void test_ids_of_workers(void)
     }
 }
 
+/* ---- keys that are renewed -------------------------------------------------------------------------------
+ */
+
+static void renew_keys(void)
+{
+#ifdef WOLFSSL_DTLS13
+    CU_ASSERT_EQUAL(wolfSSL_update_keys(lab_now.clients[0].session->ssl), WOLFSSL_SUCCESS);
+#endif
+}
+
+/* RFC 9147 s.8: both sides renew their keys when one asks for it, as often as it likes, and the session may
+ * move in the middle of it. */
+static void test_new_keys(void)
+{
+    open_ids();
+    for (uint32_t i = 0; i < 9; i++) {
+        renew_keys();
+        exchange();
+        lab_now.shift[0] = i;
+        pass(2);
+        say(0);
+        CU_ASSERT_TRUE(lab_now.received == i + 1 && lab_now.clients[0].messages == i + 1);
+    }
+    CU_ASSERT_EQUAL(lab_now.moved, 8);
+    end_ids();
+}
+
+/* s.5.8: what the server says of its own keys is said again until it is acknowledged, by the server's timer;
+ * and a client that never does ends. */
+static void test_new_keys_are_acknowledged(void)
+{
+    open_psk();
+    dial(0, "probe-1");
+    exchange();
+    renew_keys();
+    for (int i = 0; i < 1000 && lab_now.n > 0; i++) {
+        struct datagram *d = &lab_now.queue[lab_now.first];
+        if (!d->up || i == 0)
+            step();
+        else
+            lab_now.n = 0; /* what the client answers is lost */
+    }
+    pass(3);
+    say(0);
+    CU_ASSERT_EQUAL(lab_now.clients[0].messages, 1);
+    CU_ASSERT_EQUAL(lab_now.closed, 0);
+    renew_keys();
+    step();
+    lab_now.n = 0;
+    dtls_session_drop(lab_now.clients[0].session);
+    lab_now.clients[0].session = NULL;
+    pass(70);
+    CU_ASSERT_EQUAL(lab_now.closed, 1);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_ERRORS), 1);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    end_lab();
+}
+
 /* ---- what lies on the wire -------------------------------------------------------------------------------
  */
 
@@ -910,6 +973,8 @@ int main(void)
         {"B2 a handshake does not move", test_a_handshake_does_not_move},
         {"B2 ids end with their session", test_ids_end_with_their_session},
         {"B2 A6 ids of workers", test_ids_of_workers},
+        {"B2 RFC 9147 s.8 new keys", test_new_keys},
+        {"B2 RFC 9147 s.8 new keys are acknowledged", test_new_keys_are_acknowledged},
         {"B2 ClientHellos, cut and changed", test_hellos},
         {"B2 RFC 9147 s.5.3 ClientHellos, row by row", test_hello_rows},
         {"B2 RFC 8446 s.4.1.4 the retry", test_the_retry},
