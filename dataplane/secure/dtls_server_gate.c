@@ -159,6 +159,16 @@ static void take_1_2(struct dtls_server *s, struct dtls_context *context, const 
     answer(s, arrival, verify, sizeof(verify));
 }
 
+/* The ClientHello alone, as it lies in the datagram: what stands behind it there has not been looked at.
+ * Empty when something stands behind it in its record. */
+static struct dtls_slice alone(const struct dtls_hello *hello)
+{
+    const uint8_t *end = hello->body.at + hello->body.n;
+    size_t contents = (size_t)(hello->record[11] << 8 | hello->record[12]);
+    bool whole = end == hello->record + DTLS_RECORD_HEADER_BYTES + contents;
+    return (struct dtls_slice){.at = hello->record, .n = whole ? (size_t)(end - hello->record) : 0};
+}
+
 /* A second ClientHello that still lacks the share it was asked for would be asked again without end. */
 static void take_1_3(struct dtls_server *s, struct dtls_context *context, const struct dtls_arrival *arrival,
                      struct dtls_endpoint *e, const struct dtls_hello *hello,
@@ -166,8 +176,11 @@ static void take_1_3(struct dtls_server *s, struct dtls_context *context, const 
 {
     uint8_t retry[DTLS13_RETRY_MAX];
     const uint8_t *secret = dtls13_cookie_check(&s->cookies, &arrival->key, offer, dtls_server_now(s));
-    if (secret != NULL && offer->group == 0) {
-        begin(s, context, arrival, e, hello, secret, offer->suite);
+    struct dtls_arrival first = *arrival;
+    first.datagram = alone(hello).at;
+    first.n = alone(hello).n;
+    if (secret != NULL && offer->group == 0 && first.n != 0) {
+        begin(s, context, &first, e, hello, secret, offer->suite);
         return;
     }
     if (secret != NULL) {

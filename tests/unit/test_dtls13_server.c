@@ -144,6 +144,35 @@ static void test_cookies(void)
     end_lab();
 }
 
+/* What stands behind a ClientHello in its datagram does not come to the library; in its record it may not be.
+ */
+static void test_a_hello_with_company(void)
+{
+    open_psk();
+    dial(0, "probe-1");
+    step();
+    step();
+    struct datagram d = lab_now.queue[lab_now.first];
+    lab_now.n = 0;
+    struct datagram longer = d;
+    static const uint8_t more[] = {16, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0};
+    memcpy(longer.at + d.n, more, sizeof(more)); /* a message more in the record */
+    longer.at[11] = (uint8_t)((d.n - 13 + sizeof(more)) >> 8);
+    longer.at[12] = (uint8_t)(d.n - 13 + sizeof(more));
+    arrive(0, longer.at, d.n + sizeof(more));
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_BEGUN), 0);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_BROKEN), 1);
+    lab_now.n = 0;
+    longer = d;
+    for (size_t i = 0; i < 600; i++) /* records more in the datagram */
+        longer.at[d.n + i] = (uint8_t)(i * 7 + 22);
+    arrive(0, longer.at, d.n + 600);
+    CU_ASSERT_EQUAL(counter(DTLS_SERVER_BEGUN), 1);
+    exchange();
+    CU_ASSERT_EQUAL(lab_now.opened, 1);
+    end_lab();
+}
+
 /* E4: 100,000 ClientHellos, each from an address of its own, leave nothing behind. */
 static void test_a_flood_of_hellos(void)
 {
@@ -956,6 +985,7 @@ int main(void)
         {"B4 bad certificates", test_bad_certificates},
         {"B2 bad keys", test_bad_keys},
         {"E4 RFC 9147 s.5.1 cookies", test_cookies},
+        {"B2 a ClientHello with company", test_a_hello_with_company},
         {"E4 a flood of ClientHellos", test_a_flood_of_hellos},
         {"B2 RFC 9147 s.5.5 a ClientHello in fragments", test_fragments},
         {"B2 RFC 9147 s.5.8 loss, order, repetition", test_loss},
@@ -987,5 +1017,6 @@ int main(void)
                      : unit_skipped(unit_run("dtls13_server", without, sizeof(without) / sizeof(without[0])),
                                     "DTLS 1.3", "this wolfSSL has none");
     tls_library_fini();
+    lab_remove();
     return result;
 }

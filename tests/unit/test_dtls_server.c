@@ -632,6 +632,10 @@ int main(void)
                      ? unit_run("dtls_server", tests, sizeof(tests) / sizeof(tests[0]))
                      : unit_skipped(unit_run("dtls_server", tests + FIRST_WITH_CERTIFICATES, 4),
                                     "DTLS with a PSK", "this wolfSSL has no suites for it");
+    /* And the same at a listener that would speak 1.3 as well, up to where the certificates are revoked. */
+    lab_now.versions = DTLS_1_2 | DTLS_1_3;
+    if (result == EXIT_SUCCESS && tls_library_has_dtls13())
+        result = unit_run("dtls_server beside 1.3", tests, FIRST_WITH_CERTIFICATES + 2);
     tls_library_fini();
     lab_remove();
     return result;
