@@ -610,6 +610,7 @@ const struct coap_relays_counters *coap_relays_counters(struct coap_relays *r)
         r->counters.secure[i] = dtls_server_counter(r->server, (enum dtls_server_counter)i);
     r->counters.count[COAP_COUNT_STATUS_REFUSED] = dtls_worker_status_refused(r->dtls);
     r->counters.count[COAP_COUNT_STATUS_UNCHECKED] = dtls_worker_status_unchecked(r->dtls);
+    r->counters.count[COAP_COUNT_DATAGRAMS_LOST] = dtls_worker_lost(r->dtls);
     return &r->counters;
 }
 

@@ -119,6 +119,7 @@ struct coap_arrival {
     COAP_COUNTER(LEGS_FAILED, "legs-failed")                                                                 \
     COAP_COUNTER(STATUS_REFUSED, "dtls-failed-status")                                                       \
     COAP_COUNTER(STATUS_UNCHECKED, "dtls-status-unchecked")                                                  \
+    COAP_COUNTER(DATAGRAMS_LOST, "dtls-datagrams-lost")                                                      \
     COAP_COUNTER(PUBLISHED, "mqtt-published")                                                                \
     COAP_COUNTER(ACKNOWLEDGED, "mqtt-acknowledged")                                                          \
     COAP_COUNTER(MESSAGES, "mqtt-messages")                                                                  \

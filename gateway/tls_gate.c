@@ -173,11 +173,6 @@ void tls_gate_accept(struct tls_gate *gate, struct stream *device, const struct 
     fail(gate, origin, OUTCOME_NO_RESOURCES, "no room for another TLS session");
 }
 
-uint32_t tls_gate_waiting(const struct tls_gate *gate)
-{
-    return slab_used(gate->places);
-}
-
 struct tls_gate *tls_gate_create(const struct tls_gate_config *config)
 {
     struct tls_gate *gate = calloc(1, sizeof(*gate));

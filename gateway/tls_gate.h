@@ -41,7 +41,5 @@ struct tls_gate *tls_gate_create(const struct tls_gate_config *config);
 void tls_gate_destroy(struct tls_gate *gate);
 /* Takes over an accepted stream. `settled` and `failed` are called for it, perhaps from within. */
 void tls_gate_accept(struct tls_gate *gate, struct stream *device, const struct relay_origin *origin);
-/* Handshakes under way. */
-uint32_t tls_gate_waiting(const struct tls_gate *gate);
 
 #endif

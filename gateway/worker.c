@@ -265,7 +265,7 @@ bool worker_iterate(struct worker *w, uint64_t tsc)
     tcp_flush(w->tcp, w->now_us);
     ip_stack_flush(w->stack);
     rte_rcu_qsbr_quiescent(w->shared->rcu, w->index);
-    atomic_store_explicit(&w->heartbeat, ++w->stats.loops, memory_order_relaxed);
+    w->stats.loops++;
     if (work == 0)
         return false;
     w->last_work_us = w->now_us;
@@ -313,17 +313,7 @@ bool worker_ended(const struct worker *w)
     return atomic_load_explicit(&w->ended, memory_order_acquire);
 }
 
-uint64_t worker_heartbeat(const struct worker *w)
-{
-    return atomic_load_explicit(&w->heartbeat, memory_order_relaxed);
-}
-
 struct event_ring *worker_events(struct worker *w)
 {
     return w->events;
-}
-
-const struct loop_clock *worker_clock(const struct worker *w)
-{
-    return &w->clock;
 }

@@ -19,7 +19,6 @@
 #include "dataplane/secure/tls_stream.h"
 #include "dataplane/tcp/tcp.h"
 #include "gateway/candidate.h"
-#include "gateway/clock.h"
 #include "gateway/health_check.h"
 #include "gateway/learn_worker.h"
 #include "gateway/quarantine.h"
@@ -150,9 +149,6 @@ bool worker_listens(const struct worker *worker);
 /* Asks and waits up to one second for the answer; false when the worker did not answer (the request must then
  * stay valid: it is static to the control thread). */
 bool worker_ask(struct worker *worker, struct worker_request *request);
-/* Counts up in every iteration: proof of life for the watchdog. */
-uint64_t worker_heartbeat(const struct worker *worker);
 struct event_ring *worker_events(struct worker *worker);
-const struct loop_clock *worker_clock(const struct worker *worker);
 
 #endif

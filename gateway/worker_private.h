@@ -9,6 +9,7 @@
 #define GATEWAY_WORKER_PRIVATE_H
 
 #include "dataplane/chunk.h"
+#include "gateway/clock.h"
 #include "gateway/listener.h"
 #include "gateway/relay_coap.h"
 #include "gateway/source_table.h"
@@ -54,7 +55,6 @@ struct worker {
     uint32_t stray_left;
     uint32_t dials;
     uint64_t started_tsc;
-    _Atomic uint64_t heartbeat;
     atomic_bool ended;
     struct worker_request *_Atomic mailbox;
     struct worker_stats stats; /* the counters that the worker itself keeps */

@@ -12,6 +12,7 @@
 
 #include "policy/coap/build.h"
 #include "policy/coap/message.h"
+#include "tests/unit/coap_worker.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -106,29 +107,6 @@ static uint16_t on_port(void *worker)
 {
     (void)worker;
     return (uint16_t)(10000 + b.legs++ % 40000);
-}
-
-static uint16_t on_datagram_max(void *worker, const struct flow_key *key, uint32_t path)
-{
-    (void)worker;
-    (void)key;
-    (void)path;
-    return 1400;
-}
-
-static uint8_t on_pick(void *worker, uint32_t upstream)
-{
-    (void)worker;
-    (void)upstream;
-    return 0;
-}
-
-static void on_result(void *worker, uint32_t upstream, uint8_t server, bool good)
-{
-    (void)worker;
-    (void)upstream;
-    (void)server;
-    (void)good;
 }
 
 static void on_send(void *worker, uint32_t *path, const struct flow_key *key, const uint8_t *at, size_t n)
@@ -447,9 +425,9 @@ static void begin(uint32_t clients, bool secure_down, bool secure_up)
                                         .now_us = &b.now_us,
                                         .route = on_route,
                                         .port = on_port,
-                                        .datagram_max = on_datagram_max,
-                                        .pick = on_pick,
-                                        .result = on_result,
+                                        .datagram_max = coap_worker_datagram_max,
+                                        .pick = coap_worker_pick,
+                                        .result = coap_worker_result,
                                         .send = on_send};
     memset(config.secret, 3, sizeof(config.secret));
     b.relays = coap_relays_create(&config);

@@ -11,6 +11,7 @@
 #include "policy/coap/build.h"
 #include "policy/mqtt/build.h"
 #include "tests/fuzz/tape.h"
+#include "tests/unit/coap_worker.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -73,29 +74,6 @@ static uint16_t on_port(void *worker)
 {
     (void)worker;
     return (uint16_t)(20000 + world.next_port++ % 40000);
-}
-
-static uint16_t on_datagram_max(void *worker, const struct flow_key *key, uint32_t path)
-{
-    (void)worker;
-    (void)key;
-    (void)path;
-    return 1472;
-}
-
-static uint8_t on_pick(void *worker, uint32_t upstream)
-{
-    (void)worker;
-    (void)upstream;
-    return 0;
-}
-
-static void on_result(void *worker, uint32_t upstream, uint8_t server, bool good)
-{
-    (void)worker;
-    (void)upstream;
-    (void)server;
-    (void)good;
 }
 
 static void on_send(void *worker, uint32_t *path, const struct flow_key *key, const uint8_t *payload,
@@ -290,9 +268,9 @@ static void open_world(void)
                                             "a secret of sixty-four bytes, of which the last may be zeros",
                                         .route = on_route,
                                         .port = on_port,
-                                        .datagram_max = on_datagram_max,
-                                        .pick = on_pick,
-                                        .result = on_result,
+                                        .datagram_max = coap_worker_datagram_max,
+                                        .pick = coap_worker_pick,
+                                        .result = coap_worker_result,
                                         .send = on_send,
                                         .dial = on_dial};
     world.relays = coap_relays_create(&relays);

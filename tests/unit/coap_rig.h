@@ -9,6 +9,7 @@
 #include "policy/coap/build.h"
 #include "policy/coap/exchange.h"
 
+#include "tests/unit/coap_worker.h"
 #include "tests/unit/runner.h"
 
 #define S UINT64_C(1000000)
@@ -53,21 +54,6 @@ static inline uint16_t on_port(void *worker)
 {
     (void)worker;
     return rig.next_port++;
-}
-
-static inline uint16_t on_datagram_max(void *worker, const struct flow_key *key, uint32_t path)
-{
-    (void)worker;
-    (void)key;
-    (void)path;
-    return 1472;
-}
-
-static inline uint8_t on_pick(void *worker, uint32_t upstream)
-{
-    (void)worker;
-    (void)upstream;
-    return 0;
 }
 
 static inline void on_result(void *worker, uint32_t upstream, uint8_t server, bool good)
@@ -167,8 +153,8 @@ static inline void open_rig(void)
                                             "a secret of sixty-four bytes, of which the last may be zeros",
                                         .route = on_route,
                                         .port = on_port,
-                                        .datagram_max = on_datagram_max,
-                                        .pick = on_pick,
+                                        .datagram_max = coap_worker_datagram_max,
+                                        .pick = coap_worker_pick,
                                         .result = on_result,
                                         .send = on_send,
                                         .dial = broker_dial,
