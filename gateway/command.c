@@ -137,7 +137,8 @@ static const struct {
     {"counters", false, command_counters, "every counter"},
     {"metrics", false, command_metrics, "everything that is counted, for Prometheus"},
     {"explain", false, command_explain,
-     "CLIENT connect|publish|subscribe|GET|... [TOPIC or PATH] [--why-not] and more: explain"},
+     "CLIENT connect|publish|subscribe|GET|... [TOPIC or PATH] [--why-not] and more: explain; --event "
+     "SEQUENCE|last: a refusal that was logged, and what is decided of it now"},
     {"where", false, command_where, "files in use"},
     {"policy", false, command_policy, "log | diff [REV [REV]] | show REV | restore REV"},
     {"candidate", false, command_candidate,

@@ -3,9 +3,7 @@
  * explain: the decision, the rule that made it, the nearest miss, and what the client is told (H1), from the
  * policy in force. Uses the facts of the live session where there is one.
  */
-#include "gateway/command.h"
-#include "gateway/explain.h"
-#include "gateway/json.h"
+#include "gateway/command_explain.h"
 
 #include "config/units.h"
 
@@ -16,7 +14,8 @@
 static const char usage_text[] =
     "usage: explain CLIENT connect|publish|subscribe|GET|POST|PUT|DELETE|FETCH|PATCH|IPATCH|OBSERVE [TOPIC "
     "or PATH]\n"
-    "       [--qos N] [--retain] [--will] [--payload SIZE] [--user NAME] [--listener NAME] [--why-not]\n";
+    "       [--qos N] [--retain] [--will] [--payload SIZE] [--user NAME] [--listener NAME] [--why-not]\n"
+    "       explain --event SEQUENCE|last [--why-not]\n";
 
 static bool parse_action(const char *word, struct explain_question *q)
 {
@@ -89,7 +88,7 @@ static struct session_facts found[WORKERS_MAX];
 static char names[WORKERS_MAX][SESSION_FACT_MAX];
 
 /* The facts of a live session, or NULL when it has none, or a question says otherwise. */
-static const struct client_facts *live_facts(struct gateway *gateway, const struct explain_question *q)
+const struct client_facts *explain_live_facts(struct gateway *gateway, const struct explain_question *q)
 {
     size_t len = strlen(q->client);
     if (q->user != NULL || q->listener != NULL || len >= SESSION_FACT_MAX)
@@ -167,42 +166,56 @@ static void add_sentence(void *owner, const char *sentence)
     json_text(owner, NULL, sentence);
 }
 
-static void print_json(struct command *command, const struct explain_question *q,
-                       const struct explain_answer *a, bool live, bool why_not)
+void explain_put(struct json *j, const struct gateway *gateway, const struct explain_question *q,
+                 const struct explain_answer *a, bool live, bool why_not)
 {
-    static char text[1 << 16]; /* control thread */
     const struct policy_role *role = a->identity.role;
     char told[128] = "";
-    struct json j;
-    json_init(&j, text, sizeof(text));
-    json_open(&j, NULL, '{');
-    json_boolean(&j, "allowed", a->outcome == OUTCOME_ALLOWED);
-    json_text(&j, "cause", outcome_id(a->outcome));
-    json_boolean(&j, "live", live);
-    json_number(&j, "policy_revision", command->gateway->generation->number);
+    json_boolean(j, "allowed", a->outcome == OUTCOME_ALLOWED);
+    json_text(j, "cause", outcome_id(a->outcome));
+    json_boolean(j, "live", live);
+    json_number(j, "policy_revision", gateway->generation->number);
     if (role != NULL) {
-        json_text(&j, "role", role->name);
-        json_text(&j, "identity", a->identity.name);
-        json_boolean(&j, "enforced", role->mode != POLICY_OBSERVE);
+        json_text(j, "role", role->name);
+        json_text(j, "identity", a->identity.name);
+        json_boolean(j, "enforced", role->mode != POLICY_OBSERVE);
     }
     if (a->reason != NULL)
-        json_text(&j, "reason", a->reason);
+        json_text(j, "reason", a->reason);
     if (a->rule != ACL_RULE_NONE)
-        json_rule(&j, "rule", acl_rule_at(role->acl, a->rule));
+        json_rule(j, "rule", acl_rule_at(role->acl, a->rule));
     if (a->near != ACL_RULE_NONE) {
-        json_rule(&j, "near", acl_rule_at(role->acl, a->near));
-        json_number(&j, "differs_at_level", a->near_level);
+        json_rule(j, "near", acl_rule_at(role->acl, a->near));
+        json_number(j, "differs_at_level", a->near_level);
     }
     if (a->outcome != OUTCOME_ALLOWED)
         explain_told(q, a, told, sizeof(told));
-    json_text(&j, "told", told);
+    json_text(j, "told", told);
     if (why_not) {
-        json_open(&j, "why_not", '[');
-        explain_why_not(command->gateway->generation, q, a, add_sentence, &j);
-        json_close(&j, ']');
+        json_open(j, "why_not", '[');
+        explain_why_not(gateway->generation, q, a, add_sentence, j);
+        json_close(j, ']');
     }
+}
+
+static void print_json(struct command *command, const struct explain_question *q,
+                       const struct explain_answer *a, bool live, bool why_not)
+{
+    static char text[EXPLAIN_JSON_ROOM]; /* control thread */
+    struct json j;
+    json_init(&j, text, sizeof(text));
+    json_open(&j, NULL, '{');
+    explain_put(&j, command->gateway, q, a, live, why_not);
     json_close(&j, '}');
     fprintf(command->out, "%s\n", j.full ? "{}" : text);
+}
+
+void explain_print(struct command *command, const struct explain_question *q, const struct explain_answer *a,
+                   bool live, bool why_not)
+{
+    print_text(command->out, q, a, live);
+    if (why_not)
+        explain_why_not(command->gateway->generation, q, a, print_sentence, command->out);
 }
 
 int command_explain(struct command *command)
@@ -211,19 +224,19 @@ int command_explain(struct command *command)
     struct gateway *gateway = command->gateway;
     struct explain_question q;
     bool why_not;
+    if (command->words_n >= 3 && strcmp(command->words[1], "--event") == 0 &&
+        (command->words_n == 3 || (command->words_n == 4 && strcmp(command->words[3], "--why-not") == 0)))
+        return command_explain_event(command);
     if (!parse_question(command, &q, &why_not)) {
         fputs(usage_text, command->out);
         return 2;
     }
-    const struct client_facts *facts = live_facts(gateway, &q);
+    const struct client_facts *facts = explain_live_facts(gateway, &q);
     bool live = facts != NULL;
     explain(gateway->generation, gateway->quarantine, &q, facts, &answer);
-    if (command->json) {
+    if (command->json)
         print_json(command, &q, &answer, live, why_not);
-    } else {
-        print_text(command->out, &q, &answer, live);
-        if (why_not)
-            explain_why_not(gateway->generation, &q, &answer, print_sentence, command->out);
-    }
+    else
+        explain_print(command, &q, &answer, live, why_not);
     return answer.outcome == OUTCOME_ALLOWED ? 0 : 1;
 }

@@ -98,7 +98,8 @@ struct event {
     uint16_t source_port;
     uint16_t destination_port;
     uint32_t repeats;
-    uint32_t ruleset; /* generation */
+    uint32_t ruleset;                /* generation */
+    uint32_t role_place, rule_place; /* in it, from 1; 0: none, or not told */
     uint32_t payload_bytes;
     uint64_t session; /* joins all events of one session; 0: none */
     struct ip_address source;

@@ -25,6 +25,8 @@ struct event_log {
     int error;
     uint32_t rulesets_next;
     struct event_ruleset rulesets[EVENT_RULESETS];
+    void (*wrote)(void *owner, const struct event *event, uint64_t sequence); /* NULL: nobody is told */
+    void *owner;
     uint64_t sequence;
     uint64_t lost;
     size_t used;
@@ -109,6 +111,8 @@ static void write_line(struct event_log *log, const struct event *event)
         return;
     }
     log->sequence++;
+    if (log->wrote != NULL)
+        log->wrote(log->owner, event, log->sequence);
     size_t n = strlen(line);
     line[n] = '\n';
     log->used += n + 1;
@@ -201,6 +205,13 @@ void event_log_reopen(struct event_log *log, const struct event_log_config *conf
     flush_buffer(log);
     set_config(log, config);
     open_file(log);
+}
+
+void event_log_watch(struct event_log *log,
+                     void (*wrote)(void *owner, const struct event *event, uint64_t sequence), void *owner)
+{
+    log->wrote = wrote;
+    log->owner = owner;
 }
 
 void event_log_ruleset(struct event_log *log, uint32_t number, const char *fingerprint)

@@ -40,6 +40,10 @@ void event_log_destroy(struct event_log *log);
 void event_log_reopen(struct event_log *log, const struct event_log_config *config);
 /* From now on events of generation `number` tell this fingerprint of its policy too. */
 void event_log_ruleset(struct event_log *log, uint32_t number, const char *fingerprint);
+/* From now on `wrote` is told of each line, with its sequence number; of what was folded, as it is written.
+ * NULL: nobody is. */
+void event_log_watch(struct event_log *log,
+                     void (*wrote)(void *owner, const struct event *event, uint64_t sequence), void *owner);
 /* Takes everything out of a ring. `now_us` of this and of event_log_tick: gateway_monotonic_us; by a clock
  * that can be set back a folding would last for hours. */
 void event_log_drain(struct event_log *log, struct event_ring *ring, uint64_t now_us);

@@ -134,6 +134,28 @@ static int load_quarantine(struct gateway *gateway)
     return GATEWAY_EXIT_CONFIG;
 }
 
+/* The policy of this number, while it is still there. */
+static const struct snapshot *policy_of(const struct gateway *gateway, uint32_t number)
+{
+    const struct generation *fallback = gateway->reload.fallback;
+    if (gateway->generation->number == number)
+        return gateway->generation->policy;
+    if (fallback != NULL && fallback->number == number)
+        return fallback->policy;
+    for (uint32_t i = 0; i < gateway->retired_n; i++)
+        if (gateway->retired[i].generation->number == number)
+            return gateway->retired[i].generation->policy;
+    return NULL;
+}
+
+/* Of each line of the event log. */
+static void keep_refusal(void *owner, const struct event *event, uint64_t sequence)
+{
+    struct gateway *gateway = owner;
+    if (refusals_is(event))
+        refusals_add(gateway->refusals, event, sequence, policy_of(gateway, event->ruleset));
+}
+
 static int load_first(struct gateway *gateway)
 {
     gateway->generation = reload_first(gateway, stderr);
@@ -144,8 +166,10 @@ static int load_first(struct gateway *gateway)
     struct event_log_config log = {
         .file = config->events.file, .observer = config->name, .version = GATEWAY_VERSION};
     gateway->log = event_log_create(&log);
-    if (gateway->log == NULL)
+    gateway->refusals = refusals_create();
+    if (gateway->log == NULL || gateway->refusals == NULL)
         return GATEWAY_EXIT_FAULT;
+    event_log_watch(gateway->log, keep_refusal, gateway);
     event_log_ruleset(gateway->log, gateway->generation->number,
                       snapshot_fingerprint(gateway->generation->policy));
     if (event_log_error(gateway->log) != 0)
@@ -415,9 +439,12 @@ void gateway_stop(struct gateway *gateway)
     }
     if (gateway->ports_n > 0)
         port_eal_stop(gateway->ports, gateway->ports_n);
+    if (gateway->log != NULL)
+        event_log_watch(gateway->log, NULL, NULL);
     generation_destroy(gateway->generation);
     generation_destroy(gateway->reload.fallback);
     event_log_destroy(gateway->log);
+    refusals_destroy(gateway->refusals);
     free(gateway->shared.rcu);
     tls_library_fini();
 }

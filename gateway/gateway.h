@@ -11,6 +11,7 @@
 #include "gateway/generation.h"
 #include "gateway/learn.h"
 #include "gateway/quarantine.h"
+#include "gateway/refusals.h"
 #include "gateway/will_storm.h"
 #include "gateway/worker.h"
 
@@ -91,6 +92,7 @@ struct gateway {
     uint32_t ports_n;
     struct port ports[PORT_MAX];
     struct event_log *log;
+    struct refusals *refusals; /* the last lines of it that are one */
     struct will_storm will_storm;
     struct learn learn;
     uint64_t started_us;  /* CLOCK_REALTIME */

@@ -93,6 +93,7 @@ void coap_request_tell(struct coap_relays *r, const struct coap_request *q, enum
                                  .payload_bytes = (uint32_t)q->message->payload.len,
                                  .path = bytes_of(v->path, v->path_len),
                                  .rule = rule == NULL ? NULL : rule->id,
+                                 .rule_place = rule == NULL ? 0 : q->verdict.rule + 1,
                                  .detail = why_refused(r, q->client, outcome)};
     coap_tell(r, q->client, &report);
 }

@@ -31,6 +31,7 @@ static struct event *begin(struct coap_relays *r, const struct coap_report *repo
     event_set_topic(event, report->path);
     if (report->rule != NULL)
         event_set_name(event->rule, sizeof(event->rule), bytes_of_text(report->rule));
+    event->rule_place = report->rule_place;
     if (report->detail != NULL)
         event_set_name(event->detail, sizeof(event->detail), bytes_of_text(report->detail));
     event->repeats = r->untold;
@@ -63,8 +64,10 @@ void coap_tell(struct coap_relays *r, const struct coap_client *client, const st
     fill_place(r, event, &client->key, client->listener, client->has_mac ? client->mac : NULL);
     event_set_name(event->identity, sizeof(event->identity),
                    bytes_of(client->identity.name, client->identity.name_len));
-    if (client->generation == coap_generation(r)->number && client->identity.role != NULL)
+    if (client->generation == coap_generation(r)->number && client->identity.role != NULL) {
         event_set_name(event->role, sizeof(event->role), bytes_of_text(client->identity.role->name));
+        event->role_place = client->identity.role->index + 1;
+    }
     event_ring_commit(r->config.events);
 }
 

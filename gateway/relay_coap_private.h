@@ -361,8 +361,9 @@ struct coap_report {
     uint8_t code; /* that was answered; 0: nothing */
     uint32_t payload_bytes;
     struct bytes path;
-    const char *rule;   /* or NULL */
-    const char *detail; /* or NULL */
+    const char *rule;    /* or NULL */
+    uint32_t rule_place; /* in its role, from 1; 0: none */
+    const char *detail;  /* or NULL */
 };
 void coap_tell(struct coap_relays *r, const struct coap_client *client, const struct coap_report *report);
 void coap_tell_arrival(struct coap_relays *r, const struct coap_arrival *arrival,

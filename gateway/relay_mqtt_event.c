@@ -89,8 +89,10 @@ static void fill_session(const struct relay *r, struct event *event)
     event_set_name(event->user, sizeof(event->user), relay_user(r));
     event_set_name(event->identity, sizeof(event->identity),
                    bytes_of(r->identity.name, r->identity.name_len));
-    if (r->named)
+    if (r->named) {
         event_set_name(event->role, sizeof(event->role), bytes_of_text(r->identity.role->name));
+        event->role_place = r->identity.role->index + 1;
+    }
     if (r->origin.listener < config->listeners_n)
         event_set_name(event->listener, sizeof(event->listener),
                        bytes_of_text(config->listeners[r->origin.listener].name));
@@ -126,9 +128,11 @@ static void send(struct relay *r, const struct relay_report *report, uint32_t re
     if (report->packet != NULL)
         fill_packet(report->packet, event);
     event_set_topic(event, report->topic);
-    if (report->rule != ACL_RULE_NONE && r->named)
+    if (report->rule != ACL_RULE_NONE && r->named) {
         event_set_name(event->rule, sizeof(event->rule),
                        bytes_of_text(acl_rule_at(r->identity.role->acl, report->rule)->id));
+        event->rule_place = report->rule + 1;
+    }
     if (report->detail != NULL)
         event_set_name(event->detail, sizeof(event->detail), bytes_of_text(report->detail));
     event_ring_commit(r->all->config.events);

@@ -24,6 +24,7 @@ static const char usage_text[] =
     "  metrics [-o FILE]: for Prometheus,\n"
     "  explain CLIENT connect|publish|subscribe|GET|... [TOPIC or PATH] [--qos N] [--retain] [--why-not] "
     "...,\n"
+    "  explain --event SEQUENCE|last [--why-not],\n"
     "  policy log | diff [REV [REV]] | show REV | restore REV, check [FILE], test,\n"
     "  candidate load [PATH] [--sample N%] | status | report | promote [--accept] | drop,\n"
     "  learn start ROLE|--all [--for TIME] [--resume] | status | report [ROLE] | write [-o FILE] [ROLE] |\n"
