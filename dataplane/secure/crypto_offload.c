@@ -25,7 +25,8 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-#define SLOTS_MAX 4096u
+/* Two kilobytes each: as many as are busy at a time, not as many as there are. */
+#define SLOTS_MAX 1024u
 #define IV_BYTES 12
 #define TAG_BYTES 16
 #define RANDOM_STORE_BYTES 1024u

@@ -56,7 +56,7 @@ const char *crypto_offload_text(void);
 /* CRYPTO_OFFLOAD_DEVICE, or wolfCrypt's INVALID_DEVID before crypto_offload_init. */
 int crypto_offload_device(void);
 
-/* Slots for `sessions` sessions, up to 4,096 of them. NULL when memory is not to be had. */
+/* Slots for `sessions` sessions, up to 1,024 of them. NULL when memory is not to be had. */
 struct crypto_offload_cache *crypto_offload_cache_create(uint32_t sessions);
 /* What such a cache takes once all of its slots are in use. */
 size_t crypto_offload_cache_bytes(uint32_t sessions);

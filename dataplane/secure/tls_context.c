@@ -5,6 +5,7 @@
 
 #include "dataplane/secure/crypto_offload.h"
 #include "dataplane/secure/name_cache.h"
+#include "dataplane/secure/peer_share.h"
 #include "dataplane/secure/tls_context_private.h"
 #include "dataplane/secure/tls_psk.h"
 #include "dataplane/secure/tls_trust.h"
@@ -215,6 +216,13 @@ static bool set_identities(struct tls_context *context, const struct tls_setting
     return context->identities != NULL || tls_error_set(error, "out of memory");
 }
 
+/* All devices have the same servers. */
+static bool share_peers(struct tls_context *context, struct tls_error *error)
+{
+    context->trust.peers = peer_share_create();
+    return context->trust.peers != NULL || tls_error_set(error, "out of memory");
+}
+
 struct tls_context *tls_context_create(const struct tls_settings *settings, struct tls_error *error)
 {
     struct tls_context *context = calloc(1, sizeof(*context));
@@ -245,7 +253,7 @@ struct tls_context *tls_context_create(const struct tls_settings *settings, stru
         context->psk = tls_psk_create(settings->psk_file, settings->psk_id, error);
         if (context->psk != NULL && set_client(context, settings, error))
             return context;
-    } else if (set_client(context, settings, error) &&
+    } else if (set_client(context, settings, error) && share_peers(context, error) &&
                tls_trust_load_ca(context->ctx, settings->ca_file, error) &&
                (settings->crl_file == NULL || tls_context_load_crl(context, settings->crl_file, error)) &&
                tls_trust_set_ocsp(&context->trust, settings->ocsp, settings->ca_file, error) &&

@@ -11,11 +11,14 @@
 #define SERIAL_BYTES_MAX 20 /* RFC 5280 section 4.1.2.2 */
 #define TEXT_BYTES (TLS_PEER_TEXT_MAX + 1)
 
-/* The texts lie behind it, in one piece of memory. */
+/* What it points to lies behind it, in one piece of memory: names, keys of the chain, texts. */
 struct held_peer {
     struct tls_peer peer; /* first: what everybody sees */
     atomic_uint refs;
-    char text[];
+    const char **san;
+    uint8_t (*chain)[TLS_PEER_KEY_BYTES];
+    char *text;
+    const char *room[];
 };
 
 /* Texts while their room is being counted: then they are copied once. */
@@ -65,13 +68,19 @@ static size_t add_san(struct texts *texts, const struct certificate_san *san)
     return add_text(texts, (const uint8_t *)address, strlen(address));
 }
 
-static struct held_peer *hold(const struct texts *texts)
+static struct held_peer *hold(const struct texts *texts, uint32_t sans, uint32_t chain)
 {
-    struct held_peer *held = calloc(1, sizeof(*held) + texts->used);
+    struct held_peer *held =
+        calloc(1, sizeof(*held) + sans * sizeof(held->san[0]) + chain * sizeof(held->chain[0]) + texts->used);
     if (held == NULL)
         return NULL;
     atomic_init(&held->refs, 1);
+    held->san = held->room;
+    held->chain = (uint8_t(*)[TLS_PEER_KEY_BYTES])(void *)(held->san + sans);
+    held->text = (char *)(held->chain + chain);
     memcpy(held->text, texts->text, texts->used);
+    held->peer.san = held->san;
+    held->peer.chain = (const uint8_t(*)[TLS_PEER_KEY_BYTES])held->chain;
     return held;
 }
 
@@ -97,7 +106,7 @@ struct tls_peer *tls_peer_of_chain(const uint8_t *const der[], const size_t byte
     uint32_t sans_n = certificate_sans(&chain[0], sans, TLS_PEER_SANS_MAX);
     for (uint32_t i = 0; i < sans_n; i++)
         san[i] = add_san(&texts, &sans[i]);
-    struct held_peer *held = hold(&texts);
+    struct held_peer *held = hold(&texts, sans_n, n);
     if (held == NULL)
         return NULL;
     struct tls_peer *peer = &held->peer;
@@ -108,12 +117,12 @@ struct tls_peer *tls_peer_of_chain(const uint8_t *const der[], const size_t byte
     peer->serial = placed(held, serial);
     for (uint32_t i = 0; i < sans_n; i++)
         if (san[i] != 0)
-            peer->san[peer->sans_n++] = placed(held, san[i]);
+            held->san[peer->sans_n++] = placed(held, san[i]);
     certificate_digest(&chain[0].whole, peer->fingerprint);
     certificate_digest(&chain[0].public_key, peer->public_key);
     peer->not_after_s = chain[0].not_after_s;
     for (uint32_t i = 0; i < n; i++) {
-        certificate_key(&chain[i].issuer, &chain[i].serial, peer->chain[i]);
+        certificate_key(&chain[i].issuer, &chain[i].serial, held->chain[i]);
         if (chain[i].not_after_s < peer->not_after_s)
             peer->not_after_s = chain[i].not_after_s;
     }
@@ -125,7 +134,7 @@ struct tls_peer *tls_peer_of_psk(const char *psk_id)
 {
     struct texts texts = {.used = 0};
     size_t place = add_text(&texts, (const uint8_t *)psk_id, strlen(psk_id));
-    struct held_peer *held = place == 0 ? NULL : hold(&texts);
+    struct held_peer *held = place == 0 ? NULL : hold(&texts, 0, 0);
     if (held == NULL)
         return NULL;
     held->peer.psk_id = placed(held, place);
@@ -136,6 +145,23 @@ struct tls_peer *tls_peer_of_psk(const char *psk_id)
 static struct held_peer *held_of(struct tls_peer *peer)
 {
     return (struct held_peer *)(void *)peer;
+}
+
+static bool same_status(const struct ocsp_chain *a, const struct ocsp_chain *b)
+{
+    bool same = a->n == b->n;
+    for (uint32_t i = 0; same && i < a->n; i++)
+        same = a->of[i] == b->of[i];
+    return same;
+}
+
+bool tls_peer_same(const struct tls_peer *a, const struct tls_peer *b)
+{
+    return a->has_certificate && b->has_certificate && a->may_sign == b->may_sign &&
+           memcmp(a->fingerprint, b->fingerprint, sizeof(a->fingerprint)) == 0 &&
+           a->not_after_s == b->not_after_s && a->chain_n == b->chain_n &&
+           memcmp(a->chain, b->chain, a->chain_n * sizeof(a->chain[0])) == 0 &&
+           same_status(&a->status, &b->status);
 }
 
 struct tls_peer *tls_peer_ref(struct tls_peer *peer)

@@ -25,10 +25,10 @@
 
 struct tls_peer {
     bool has_certificate;
-    bool may_sign;                      /* its key, in a handshake: RFC 5280 section 4.2.1.3 */
-    const char *cn;                     /* NULL: none */
-    const char *ou;                     /* likewise */
-    const char *san[TLS_PEER_SANS_MAX]; /* email, DNS name, URI, and IP address as text */
+    bool may_sign;          /* its key, in a handshake: RFC 5280 section 4.2.1.3 */
+    const char *cn;         /* NULL: none */
+    const char *ou;         /* likewise */
+    const char *const *san; /* email, DNS name, URI, and IP address as text: sans_n of them */
     uint32_t sans_n;
     const char *serial;                         /* hexadecimal, lower case, without leading zeros */
     const char *psk_id;                         /* NULL: it has shown a certificate, or nothing */
@@ -37,7 +37,7 @@ struct tls_peer {
     uint8_t public_key[TLS_PEER_DIGEST_BYTES]; /* SHA-256 of its SubjectPublicKeyInfo: RFC 7469 section 2.4 */
     int64_t not_after_s;                       /* UNIX time: the first certificate of the chain to expire */
     /* Issuer and serial number of each certificate that was shown, leaf first: certificate_key(). */
-    uint8_t chain[TLS_PEER_CHAIN_MAX][TLS_PEER_KEY_BYTES];
+    const uint8_t (*chain)[TLS_PEER_KEY_BYTES]; /* chain_n of them */
     uint32_t chain_n;
     struct ocsp_chain status; /* what the responders of its issuers say of it */
 };
@@ -47,6 +47,8 @@ struct tls_peer {
 struct tls_peer *tls_peer_of_chain(const uint8_t *const der[], const size_t bytes[], uint32_t n);
 /* NULL when memory is not to be had, or the name is empty or too long. */
 struct tls_peer *tls_peer_of_psk(const char *psk_id);
+/* Whether two that have shown certificates are one: in what they have shown, and in whose word is asked. */
+bool tls_peer_same(const struct tls_peer *a, const struct tls_peer *b);
 struct tls_peer *tls_peer_ref(struct tls_peer *peer);
 /* NULL is ignored. */
 void tls_peer_unref(struct tls_peer *peer);

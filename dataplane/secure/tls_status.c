@@ -6,6 +6,7 @@
 #include <wolfssl/wolfcrypt/asn.h>
 
 #include "dataplane/secure/ocsp_asker.h"
+#include "dataplane/secure/peer_share.h"
 #include "dataplane/secure/signature.h"
 #include "dataplane/secure/tls_identity.h"
 #include "dataplane/secure/tls_trust.h"
@@ -60,6 +61,7 @@ void tls_trust_clear(struct tls_trust *trust)
     revocations_destroy(trust->revoked);
     free(trust->issuers);
     free((char *)(uintptr_t)trust->ocsp.responder);
+    peer_share_destroy(trust->peers);
     *trust = (struct tls_trust){.revoked = NULL};
 }
 

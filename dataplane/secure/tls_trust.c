@@ -5,6 +5,7 @@
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
+#include "dataplane/secure/peer_share.h"
 #include "dataplane/secure/tls_identity.h"
 #include "dataplane/secure/tls_trust.h"
 
@@ -136,6 +137,8 @@ static int note_peer(struct tls_verification *verification, const WOLFSSL_X509_S
         verification->refusal = tls_trust_judge(trust, verification->peer);
     if (verification->refusal.why != NULL)
         verification->note = TLS_VERIFY_NOTE_REFUSED;
+    else if (trust != NULL)
+        verification->peer = peer_share_take(trust->peers, verification->peer);
     return verification->refusal.why == NULL;
 }
 

@@ -24,6 +24,7 @@ struct tls_trust {
     struct ocsp_policy ocsp; /* its text is the trust's */
     uint8_t *issuers;        /* CA certificates, DER, one behind the other; NULL: nobody's status is asked */
     size_t issuers_bytes;
+    struct peer_share *peers; /* of sessions: an upstream's servers; NULL: each has its own */
 };
 
 /* Why a peer is refused, and the alert that it is told with (RFC 8446 section 6.2). */

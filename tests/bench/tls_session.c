@@ -164,12 +164,16 @@ static void accept_peer(struct peer *peer, struct tls_worker *worker, struct tls
 {
     to_server.from = to_server.to = to_client.from = to_client.to = 0;
     *peer = (struct peer){.lower = {.ops = &sink_ops}, .server = wolfSSL_new(client_ctx)};
+    uint64_t start = now_ns();
     peer->client = tls_accept(worker, context, NULL, &peer->lower, &upper, peer, 1);
+    client_ns += now_ns() - start;
     bool connected = false;
     for (int i = 0; i < 20 && peer->closed == 0 && !(peer->opened > 0 && connected); i++) {
         connected = connected || wolfSSL_connect(peer->server) == WOLFSSL_SUCCESS;
         deliver(peer);
+        start = now_ns();
         tls_worker_poll(worker, 1);
+        client_ns += now_ns() - start;
     }
     if (peer->opened != 1 || !connected) {
         fprintf(stderr, "handshake failed\n");
@@ -292,44 +296,47 @@ static void measure_memory(uint32_t sessions)
            "  our own object                  %8.0f B       %8.0f B\n"
            "  together                        %8.0f B       %8.0f B\n"
            "  TLS on both sides of a relay    %8.0f B\n"
-           "  expanded AES keys               %8.0f B each  (2,176 for each of 4,096 sessions a worker at "
+           "  expanded AES keys               %8.0f B each  (2,176 for each of 1,024 sessions a worker at "
            "most)\n"
            "  chunks held                     %8u\n",
            sessions, upstream, listener, own, own, upstream + own, listener + own,
            upstream + listener + 2 * own, keys, chunks);
 }
 
-/* Microseconds of the client's time for one handshake. */
-static double time_handshakes(bool resumed, double *both)
+/* Microseconds of the gateway's time for one handshake, as the client or as a listener. */
+static double time_handshakes(bool resumed, bool listener, double *both)
 {
     struct chunk_pool *chunks = chunk_pool_create(64);
-    struct tls_context *context = make_context(resumed);
-    WOLFSSL_CTX *server_ctx = make_server("TLS13-AES128-GCM-SHA256");
+    struct tls_context *context = listener ? make_listener() : make_context(resumed);
+    WOLFSSL_CTX *other = listener ? make_client() : make_server("TLS13-AES128-GCM-SHA256");
     struct tls_worker *worker = make_worker(4, chunks);
     struct peer peer;
-    double client[ROUNDS];
+    double own[ROUNDS];
     double all[ROUNDS];
     for (int round = -1; round < ROUNDS; round++) {
         uint64_t start = now_ns();
         client_ns = 0;
         for (int i = 0; i < HANDSHAKES; i++) {
-            connect_peer(&peer, worker, context, server_ctx);
+            if (listener)
+                accept_peer(&peer, worker, context, other);
+            else
+                connect_peer(&peer, worker, context, other);
             end_server(&peer);
             stream_abort(peer.client);
         }
         if (round >= 0) {
-            client[round] = (double)client_ns / HANDSHAKES / 1000;
+            own[round] = (double)client_ns / HANDSHAKES / 1000;
             all[round] = (double)(now_ns() - start) / HANDSHAKES / 1000;
         }
     }
     if (resumed && tls_worker_counter(worker, TLS_RESUMED) + 1 != tls_worker_counter(worker, TLS_HANDSHAKES))
         fprintf(stderr, "not all were resumed\n");
     tls_worker_destroy(worker);
-    wolfSSL_CTX_free(server_ctx);
+    wolfSSL_CTX_free(other);
     tls_context_unref(context);
     chunk_pool_destroy(chunks);
     *both = median(all);
-    return median(client);
+    return median(own);
 }
 
 struct record_times {
@@ -418,10 +425,15 @@ int main(int argc, char **argv)
     measure_memory(sessions);
     double full_both;
     double resumed_both;
-    double full = time_handshakes(false, &full_both);
-    double resumed = time_handshakes(true, &resumed_both);
+    double listener_both;
+    double full = time_handshakes(false, false, &full_both);
+    double listener = time_handshakes(false, true, &listener_both);
+    double resumed = time_handshakes(true, false, &resumed_both);
     printf("\nTLS 1.3 handshakes, P-256 certificates on both sides, X25519, one core\n");
     printf("  full      client %6.0f us, %6.0f/s; both ends %6.0f us\n", full, 1e6 / full, full_both);
+    printf(
+        "  full      listener %4.0f us, %6.0f/s; both ends %6.0f us; with one toward an upstream %6.0f/s\n",
+        listener, 1e6 / listener, listener_both, 1e6 / (listener + full));
     printf("  resumed   client %6.0f us, %6.0f/s; both ends %6.0f us\n", resumed, 1e6 / resumed,
            resumed_both);
     measure_records();

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Who a certificate says that its holder is (B4, C1; RFC 5280). */
 #include "dataplane/secure/certificate.h"
+#include "dataplane/secure/peer_share.h"
 #include "dataplane/secure/tls_peer.h"
 #include "tests/unit/runner.h"
 
@@ -133,6 +134,45 @@ static void test_nul(void)
     tls_peer_unref(peer);
 }
 
+/* K3: sessions of one server have one object, as long as it is shown the same chain. */
+static void test_share(void)
+{
+    enum { OTHERS = 5 }; /* more than are held */
+    static uint8_t der[OTHERS + 1][DER_MAX];
+    size_t n[OTHERS + 1];
+    struct peer_share *share = peer_share_create();
+    CU_ASSERT_PTR_NOT_NULL_FATAL(share);
+    for (int i = 0; i <= OTHERS; i++)
+        n[i] = make("/CN=broker", "DNS:a.example,DNS:b.example", der[i]);
+    struct tls_peer *first = peer_share_take(share, peer_of(der[0], n[0]));
+    struct tls_peer *second = peer_share_take(share, peer_of(der[0], n[0]));
+    CU_ASSERT_PTR_EQUAL(first, second);
+    CU_ASSERT_EQUAL(first->sans_n, 2);
+    CU_ASSERT_STRING_EQUAL(first->san[1], "b.example");
+    const uint8_t *longer[] = {der[0], der[1]};
+    struct tls_peer *chain = peer_share_take(share, tls_peer_of_chain(longer, n, 2));
+    CU_ASSERT_PTR_NOT_EQUAL(chain, first); /* the same leaf, another way up */
+    struct tls_peer *alone = peer_share_take(NULL, peer_of(der[0], n[0]));
+    CU_ASSERT_PTR_NOT_EQUAL(alone, first);
+    CU_ASSERT_TRUE(tls_peer_same(alone, first));
+    tls_peer_unref(alone);
+    for (int i = 1; i <= OTHERS; i++) {
+        struct tls_peer *other = peer_share_take(share, peer_of(der[i], n[i]));
+        CU_ASSERT_PTR_NOT_EQUAL(other, first);
+        CU_ASSERT_FALSE(tls_peer_same(other, first));
+        tls_peer_unref(other);
+    }
+    struct tls_peer *again = peer_share_take(share, peer_of(der[0], n[0])); /* made way; a new one */
+    CU_ASSERT_PTR_NOT_EQUAL(again, first);
+    peer_share_destroy(share);
+    peer_share_destroy(NULL);
+    CU_ASSERT_STRING_EQUAL(first->cn, "broker"); /* who has one keeps it */
+    tls_peer_unref(first);
+    tls_peer_unref(second);
+    tls_peer_unref(chain);
+    tls_peer_unref(again);
+}
+
 static void test_time(void)
 {
     static const struct {
@@ -217,6 +257,7 @@ int main(void)
 {
     static const struct unit_test tests[] = {
         {"DER elements", test_der},
+        {"sessions of one server have one object (K3)", test_share},
         {"times (RFC 5280 4.1.2.5)", test_time},
         {"names of a certificate", test_names},
         {"a NUL in a name", test_nul},
