@@ -20,6 +20,9 @@
 #include <sys/un.h>
 
 #define CLIENTS_MAX 16
+#define READERS_MAX                                                                                          \
+    12 /* of these, who may not act: whoever may is heard while they fill all they can have                  \
+        */
 #define LINE_BYTES 4096
 #define CLIENT_US 10000000
 #define TICK_US 50000
@@ -32,6 +35,7 @@ struct client {
     size_t line_used;
     bool waits;      /* until its reload is obeyed by all */
     uint64_t reload; /* which one that is; see gateway_reload.published */
+    bool acts;       /* may do more than read */
     char *answer;
     size_t answer_len;
     size_t answer_sent;
@@ -216,6 +220,21 @@ static void hold_spare(struct control *control)
         control->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+static bool peer_acts(const struct control *control, int fd)
+{
+    char user[64];
+    struct command nothing = {.out = NULL};
+    return may_act(control, fd, user, sizeof(user), &nothing);
+}
+
+static uint32_t readers(const struct control *control)
+{
+    uint32_t n = 0;
+    for (int i = 0; i < CLIENTS_MAX; i++)
+        n += control->clients[i].fd >= 0 && !control->clients[i].acts;
+    return n;
+}
+
 static void accept_client(struct control *control)
 {
     int fd = accept4(control->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -226,6 +245,11 @@ static void accept_client(struct control *control)
     }
     if (fd < 0)
         return;
+    bool acts = peer_acts(control, fd);
+    if (!acts && readers(control) >= READERS_MAX) {
+        close(fd);
+        return;
+    }
     for (int i = 0; i < CLIENTS_MAX; i++) {
         struct client *client = &control->clients[i];
         if (client->fd >= 0)
@@ -234,6 +258,7 @@ static void accept_client(struct control *control)
         if (epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
             break;
         client->fd = fd;
+        client->acts = acts;
         client->until_us = gateway_monotonic_us() + CLIENT_US;
         return;
     }

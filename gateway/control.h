@@ -5,7 +5,8 @@
  *
  * A client sends one line, "[--json] COMMAND ARGUMENTS", and gets "STATUS\n" (the exit status of
  * sallyportctl) and text; then the connection is closed. Everything is non-blocking and bounded: 16 clients,
- * 4 KiB a line, 10 s each, so that nobody on the socket can stop the thread. Who may act is decided by the
+ * 12 of them such as may only read, 4 KiB a line, 10 s each, so that nobody on the socket can stop the thread
+ * or keep an administrator out. Who may act is decided by the
  * peer's credentials: root, our own user and the group sallyport-admin act; others who can open the socket
  * read.
  */
