@@ -115,8 +115,9 @@ static void on_lost(void *owner, const struct dtls_endpoint *endpoint, const cha
     struct coap_arrival arrival;
     const struct tls_peer *peer = dtls_endpoint_peer(endpoint);
     struct coap_report report = {.kind = EVENT_COAP_SESSION_LOST,
-                                 .outcome = peer != NULL && peer->has_certificate ? OUTCOME_CERTIFICATE_LOST
-                                                                                  : OUTCOME_RIGHTS_LOST,
+                                 .outcome = peer == NULL            ? OUTCOME_RIGHTS_LOST
+                                            : peer->has_certificate ? OUTCOME_CERTIFICATE_LOST
+                                                                    : OUTCOME_PSK_LOST,
                                  .enforced = true,
                                  .detail = why};
     place_of(endpoint, &arrival);

@@ -92,6 +92,7 @@ static bool note(struct tls_verification *verification, const char *identity, co
 {
     tls_peer_unref(verification->psk_peer);
     verification->psk_peer = tls_peer_of_psk(identity);
+    verification->psk_shown = true;
     verification->psk_known = key != NULL;
     if (verification->psk_peer == NULL || key == NULL)
         return false;
@@ -224,7 +225,7 @@ void tls_psk_explain(struct tls_job *job, int error)
 {
     const struct tls_verification *verification = &job->verification;
     struct tls_failure *failure = &job->failure;
-    if (job->context->psk == NULL || !job->context->server || !of_wrong_key(error))
+    if (!verification->psk_shown || !job->context->server || !of_wrong_key(error))
         return;
     const char *identity = verification->psk_peer == NULL ? NULL : verification->psk_peer->psk_id;
     failure->why = verification->psk_known ? STREAM_END_TLS_VERIFY : STREAM_END_TLS_IDENTITY;

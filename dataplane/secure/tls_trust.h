@@ -44,7 +44,7 @@ struct tls_verification {
     struct tls_identity *identity; /* that signs in it: a reference until it is over; NULL: the context's */
     struct tls_peer *resumed_peer; /* of the ticket that was offered; counts only when it was also accepted */
     struct tls_peer *psk_peer; /* whom the PSK identity names that was shown last; counts once it is proved */
-    bool psk_known;            /* there is a key for it */
+    bool psk_shown, psk_known; /* an identity was shown; there is a key for it */
 };
 
 /* Where a session that is in the hands of a handshake keeps it: wolfSSL_set_ex_data. */

@@ -613,6 +613,30 @@ static void test_certificate_beside(void)
     tls_context_unref(context);
 }
 
+/* Nor is a broken record of a client with a certificate taken for a wrong key. */
+static void test_broken_beside(void)
+{
+    struct tls_context *context = listener_context(TLS_VERSION_1_3, true, key_file_text);
+    struct lab *lab = lab_create_listener(context, &(struct lab_client){.certificate = "named"}, NULL);
+    for (int i = 0; i < 400 && !lab->server_open; i++) {
+        lab->no_delivery = true;
+        lab_turn(lab);
+        lab->no_delivery = lab->server_open; /* then its last flight is on the wire */
+        lab_deliver(lab);
+    }
+    CU_ASSERT_FATAL(lab_pipe_bytes(&lab->to_client) > 0);
+    lab->to_client.bytes[lab->to_client.to - 1] ^= 1;
+    lab->no_delivery = false;
+    lab_turns(lab, 6);
+    CU_ASSERT_EQUAL(lab->opened, 0);
+    CU_ASSERT_EQUAL(lab->closed, 1);
+    CU_ASSERT_EQUAL(lab->why, STREAM_END_TLS_PROTOCOL);
+    CU_ASSERT_EQUAL(tls_worker_counter(lab->worker, TLS_FAILED_PSK_UNKNOWN), 0);
+    CU_ASSERT_EQUAL(tls_worker_counter(lab->worker, TLS_FAILED_PROTOCOL), 1);
+    end_lab(lab);
+    tls_context_unref(context);
+}
+
 /* ---- hellos that no library makes ------------------------------------------------------------------------
  */
 
@@ -811,6 +835,7 @@ static const struct unit_test tests[] = {
     {"settings of a client", test_client_settings},
     {"clients of all kinds (B4, C1)", test_clients},
     {"certificates beside keys", test_certificate_beside},
+    {"a broken record is no wrong key", test_broken_beside},
     {"hellos that no library makes (RFC 8446 4.2.11)", test_hellos},
     {"a name is not a proof (C1)", test_named_is_not_proved},
     {"keys that are gone or changed (G3)", test_reload},
