@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "config/schema.h"
-
+#include "config/schema_private.h"
 #include "config/suggest.h"
-#include "config/units.h"
-#include "policy/utf8.h"
 
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PLACE_TEXT_MAX 200
-#define TEXT_LENGTH_MAX 1024
-#define NAME_LENGTH_MAX 63
 
 /* ---- places and messages ------------------------------------------------------------------------------- */
 
@@ -91,21 +84,21 @@ bool schema_used(const struct schema_table *table, const struct schema_key *key,
     return false;
 }
 
-/* " in 'limits' of role 'truck'", "" for the file itself. */
-static const char *describe(const struct schema_place *place, char to[PLACE_TEXT_MAX])
+const char *schema_describe(const struct schema_place *place, char to[SCHEMA_PLACE_MAX])
 {
     size_t used = 0;
     const char *joint = " in";
     to[0] = '\0';
-    for (; place != NULL && place->outer != NULL && used < PLACE_TEXT_MAX; place = place->outer) {
+    for (; place != NULL && place->outer != NULL && used < SCHEMA_PLACE_MAX; place = place->outer) {
         const char *label = schema_label(place->table, place->setting);
         int n;
         if (place->key->type == SCHEMA_GROUP)
-            n = snprintf(to + used, PLACE_TEXT_MAX - used, "%s '%s'", joint, place->key->name);
+            n = snprintf(to + used, SCHEMA_PLACE_MAX - used, "%s '%s'", joint, place->key->name);
         else if (label != NULL)
-            n = snprintf(to + used, PLACE_TEXT_MAX - used, "%s %s '%.64s'", joint, place->table->what, label);
+            n = snprintf(to + used, SCHEMA_PLACE_MAX - used, "%s %s '%.64s'", joint, place->table->what,
+                         label);
         else
-            n = snprintf(to + used, PLACE_TEXT_MAX - used, "%s %s %u", joint, place->table->what,
+            n = snprintf(to + used, SCHEMA_PLACE_MAX - used, "%s %s %u", joint, place->table->what,
                          place->index);
         used += n > 0 ? (size_t)n : 0;
         if (place->key->type == SCHEMA_LIST && label != NULL)
@@ -161,285 +154,29 @@ static const struct {
     [SCHEMA_FREE] = {"a group of names with text", "{ name = \"text\"; }"},
 };
 
-static const char *example_of(const struct schema_key *key)
+const char *schema_example(const struct schema_key *key)
 {
     return key->example != NULL ? key->example : type_forms[key->type].example;
 }
 
-static void wrong_type(struct schema_read *read, const struct schema_key *key,
+void schema_wrong_type(struct schema_read *read, const struct schema_key *key,
                        const config_setting_t *setting)
 {
-    char place[PLACE_TEXT_MAX];
+    char place[SCHEMA_PLACE_MAX];
     const char *name = config_setting_name(setting) != NULL ? config_setting_name(setting) : key->name;
     bool member = key->type == SCHEMA_FREE && strcmp(name, key->name) != 0;
     enum schema_type type = member ? SCHEMA_TEXT : key->type;
     schema_error(read, load_origin(read->load, setting), "'%.64s'%s is %s; it must be %s; write %.64s = %s;",
-                 name, describe(read->place, place), type_text(setting), type_forms[type].wanted, name,
-                 member ? type_forms[type].example : example_of(key));
+                 name, schema_describe(read->place, place), type_text(setting), type_forms[type].wanted, name,
+                 member ? type_forms[type].example : schema_example(key));
 }
 
-static void bad_value(struct schema_read *read, const struct schema_value *value, const char *text,
+void schema_bad_value(struct schema_read *read, const struct schema_value *value, const char *text,
                       const char *problem)
 {
-    char place[PLACE_TEXT_MAX];
-    schema_error(read, value->origin, "'%s'%s is \"%.64s\"; %s", value->name, describe(read->place, place),
-                 text, problem);
-}
-
-/* ---- values -------------------------------------------------------------------------------------------- */
-
-static bool check_words(struct schema_read *read, struct schema_value *value)
-{
-    struct suggest near;
-    suggest_init(&near, value->text);
-    char list[160] = "";
-    size_t used = 0;
-    for (size_t i = 0; value->key->words[i] != NULL; i++) {
-        const char *word = value->key->words[i];
-        if (strcmp(word, value->text) == 0) {
-            value->number = (int64_t)i;
-            return true;
-        }
-        suggest_offer(&near, word);
-        int n = snprintf(list + used, sizeof(list) - used, "%s\"%s\"", i == 0 ? "" : ", ", word);
-        used += n > 0 && used + (size_t)n < sizeof(list) ? (size_t)n : 0;
-    }
-    char place[PLACE_TEXT_MAX];
-    schema_error(read, value->origin, "'%s'%s is \"%.64s\", which it cannot be; %s%s%s%s%s", value->name,
-                 describe(read->place, place), value->text,
-                 near.best != NULL ? "did you mean \"" : "write one of ",
-                 near.best != NULL ? near.best : list, near.best != NULL ? "\"?" : "", "", "");
-    return false;
-}
-
-static bool check_name(const char *text)
-{
-    size_t len = strlen(text);
-    if (len == 0 || len > NAME_LENGTH_MAX)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        char c = text[i];
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-                    c == '_' || c == '-';
-        if (!good)
-            return false;
-    }
-    return true;
-}
-
-static bool check_text(struct schema_read *read, const struct schema_value *value)
-{
-    const struct schema_key *key = value->key;
-    size_t len = strlen(value->text);
-    size_t most = key->max > 0 && key->type != SCHEMA_NUMBERS ? (size_t)key->max : TEXT_LENGTH_MAX;
-    char place[PLACE_TEXT_MAX];
-    if (len == 0)
-        schema_error(read, value->origin, "'%s'%s is empty; write %s = %s; or remove it", value->name,
-                     describe(read->place, place), value->name, example_of(key));
-    else if (len > most)
-        schema_error(read, value->origin, "'%s'%s has %zu bytes; at most %zu are possible", value->name,
-                     describe(read->place, place), len, most);
-    else if (!utf8_check(bytes_of(value->text, len), UTF8_STRICT))
-        schema_error(read, value->origin, "'%s'%s holds control characters or is not UTF-8; remove them",
-                     value->name, describe(read->place, place));
-    else
-        return true;
-    return false;
-}
-
-static bool check_number(struct schema_read *read, const struct schema_value *value)
-{
-    const struct schema_key *key = value->key;
-    if (value->number >= key->min && value->number <= key->max)
-        return true;
-    char place[PLACE_TEXT_MAX];
-    schema_error(read, value->origin, "'%s'%s is %lld; it must be from %lld to %lld", value->name,
-                 describe(read->place, place), (long long)value->number, (long long)key->min,
-                 (long long)key->max);
-    return false;
-}
-
-static bool check_amount(struct schema_read *read, struct schema_value *value)
-{
-    const struct schema_key *key = value->key;
-    bool size = key->type == SCHEMA_SIZE;
-    uint64_t amount = 0;
-    const char *problem = size ? units_size(value->text, &amount) : units_duration(value->text, &amount);
-    if (problem != NULL) {
-        bad_value(read, value, value->text, problem);
-        return false;
-    }
-    uint64_t min = (uint64_t)key->min, max = (uint64_t)key->max;
-    if (amount < min || amount > max) {
-        char place[PLACE_TEXT_MAX], low[UNITS_TEXT_MAX], high[UNITS_TEXT_MAX];
-        schema_error(read, value->origin, "'%s'%s is \"%.64s\"; it must be from %s to %s", value->name,
-                     describe(read->place, place), value->text,
-                     size ? units_format_size(min, low) : units_format_duration(min, low),
-                     size ? units_format_size(max, high) : units_format_duration(max, high));
-        return false;
-    }
-    value->number = (int64_t)amount;
-    return true;
-}
-
-static bool check_path(struct schema_read *read, struct schema_value *value)
-{
-    if (!check_text(read, value))
-        return false;
-    const char *path =
-        *value->text == '/' ? value->text : arena_format(read->arena, "%s/%s", read->directory, value->text);
-    if (path == NULL) {
-        schema_error(read, value->origin, "no memory for '%s'", value->name);
-        return false;
-    }
-    value->text = path;
-    if (read->named != NULL)
-        read->named(read, path);
-    return true;
-}
-
-/* Judges and converts a text, a number or a flag; the type of the setting has been checked. */
-static bool check_value(struct schema_read *read, struct schema_value *value)
-{
-    const char *problem = NULL;
-    switch (value->key->type) {
-    case SCHEMA_TEXT:
-    case SCHEMA_TEXTS:
-    case SCHEMA_FREE:
-        return check_text(read, value);
-    case SCHEMA_PATH:
-        return check_path(read, value);
-    case SCHEMA_NAME:
-        if (!check_name(value->text))
-            problem = "a name is 1 to 63 letters, digits, '.', '_' and '-'";
-        break;
-    case SCHEMA_WORD:
-        return check_words(read, value);
-    case SCHEMA_NUMBER_OR_WORD:
-        return value->text != NULL ? check_words(read, value) : check_number(read, value);
-    case SCHEMA_NUMBER:
-    case SCHEMA_NUMBERS:
-        return check_number(read, value);
-    case SCHEMA_SIZE:
-    case SCHEMA_DURATION:
-        return check_amount(read, value);
-    case SCHEMA_RATE:
-    case SCHEMA_RATES:
-        problem = units_rate(value->text, &value->rate);
-        break;
-    case SCHEMA_BYTE_RATE:
-    case SCHEMA_BYTE_RATES:
-        problem = units_byte_rate(value->text, &value->rate);
-        break;
-    default:
-        break;
-    }
-    if (problem != NULL)
-        bad_value(read, value, value->text, problem);
-    return problem == NULL;
-}
-
-static void store(const struct schema_value *value, void *into)
-{
-    const struct schema_key *key = value->key;
-    void *to = (uint8_t *)into + key->at;
-    switch (key->type) {
-    case SCHEMA_TEXT:
-    case SCHEMA_NAME:
-    case SCHEMA_PATH:
-        assert(key->width == sizeof(char *));
-        memcpy(to, &value->text, sizeof(value->text));
-        return;
-    case SCHEMA_RATE:
-    case SCHEMA_BYTE_RATE:
-        assert(key->width == sizeof(struct rate));
-        memcpy(to, &value->rate, sizeof(value->rate));
-        return;
-    default:
-        break;
-    }
-    uint64_t number = (uint64_t)value->number;
-    uint8_t n8 = (uint8_t)number;
-    uint16_t n16 = (uint16_t)number;
-    uint32_t n32 = (uint32_t)number;
-    const void *from = key->width == 1   ? (const void *)&n8
-                       : key->width == 2 ? &n16
-                       : key->width == 4 ? &n32
-                                         : (const void *)&number;
-    assert(key->width == 1 || key->width == 2 || key->width == 4 || key->width == 8);
-    memcpy(to, from, key->width);
-}
-
-static bool is_rates(enum schema_type type)
-{
-    return type == SCHEMA_RATES || type == SCHEMA_BYTE_RATES;
-}
-
-/* One more window of a rate. */
-static void store_window(struct schema_read *read, const struct schema_value *value, void *into)
-{
-    struct rate *windows = (struct rate *)(void *)((uint8_t *)into + value->key->at);
-    uint32_t n = 0;
-    assert(value->key->width == RATE_WINDOWS * sizeof(struct rate));
-    while (n < RATE_WINDOWS && windows[n].amount != 0)
-        n++;
-    if (n == RATE_WINDOWS)
-        bad_value(read, value, value->text, "a rate has at most 3 windows; remove one");
-    else
-        windows[n] = value->rate;
-}
-
-static void take_value(struct schema_read *read, struct schema_value *value, void *into)
-{
-    if (!check_value(read, value))
-        return;
-    if (is_rates(value->key->type)) {
-        store_window(read, value, into);
-        return;
-    }
-    if (value->key->set != NULL)
-        value->key->set(read, value, into);
-    else if (value->key->width != 0)
-        store(value, into);
-}
-
-static bool wants_text(enum schema_type type)
-{
-    return type != SCHEMA_NUMBER && type != SCHEMA_NUMBERS && type != SCHEMA_FLAG;
-}
-
-/* A scalar setting, or an element of an array. */
-static void take_scalar(struct schema_read *read, const struct schema_key *key,
-                        const config_setting_t *setting, const char *name, void *into)
-{
-    int type = config_setting_type(setting);
-    struct schema_value value = {.key = key, .name = name, .origin = load_origin(read->load, setting)};
-    bool number = (type == CONFIG_TYPE_INT || type == CONFIG_TYPE_INT64) &&
-                  (!wants_text(key->type) || key->type == SCHEMA_NUMBER_OR_WORD) && key->type != SCHEMA_FLAG;
-    if (number)
-        value.number = config_setting_get_int64(setting);
-    else if (type == CONFIG_TYPE_BOOL && key->type == SCHEMA_FLAG)
-        value.number = config_setting_get_bool(setting) != CONFIG_FALSE;
-    else if (type == CONFIG_TYPE_STRING && wants_text(key->type))
-        value.text = config_setting_get_string(setting);
-    else {
-        wrong_type(read, key, setting);
-        return;
-    }
-    take_value(read, &value, into);
-}
-
-/* The default, as if it had been written. */
-static void take_fallback(struct schema_read *read, const struct schema_key *key, void *into)
-{
-    struct schema_value value = {.key = key, .name = key->name, .origin = {.file = "default"}};
-    if (key->type == SCHEMA_FLAG)
-        value.number = strcmp(key->fallback, "true") == 0;
-    else if (key->type == SCHEMA_NUMBER || key->type == SCHEMA_NUMBERS)
-        value.number = strtol(key->fallback, NULL, 10);
-    else
-        value.text = key->fallback;
-    take_value(read, &value, into);
+    char place[SCHEMA_PLACE_MAX];
+    schema_error(read, value->origin, "'%s'%s is \"%.64s\"; %s", value->name,
+                 schema_describe(read->place, place), text, problem);
 }
 
 /* ---- groups and lists ---------------------------------------------------------------------------------- */
@@ -451,23 +188,23 @@ static void take_array(struct schema_read *read, const struct schema_key *key,
 {
     int type = config_setting_type(setting);
     if (type != CONFIG_TYPE_ARRAY && type != CONFIG_TYPE_LIST) {
-        take_scalar(read, key, setting, key->name, into);
+        schema_take_scalar(read, key, setting, key->name, into);
         return;
     }
     int n = config_setting_length(setting);
-    char place[PLACE_TEXT_MAX];
+    char place[SCHEMA_PLACE_MAX];
     if (n == 0)
         schema_error(read, load_origin(read->load, setting), "'%s'%s is empty; write %s = %s; or remove it",
-                     key->name, describe(read->place, place), key->name, example_of(key));
+                     key->name, schema_describe(read->place, place), key->name, schema_example(key));
     for (int i = 0; i < n; i++) {
         const config_setting_t *member = config_setting_get_elem(setting, (unsigned int)i);
-        const char *text = is_rates(key->type) ? config_setting_get_string(member) : NULL;
+        const char *text = schema_is_rates(key->type) ? config_setting_get_string(member) : NULL;
         if (text != NULL && strcmp(text, "unlimited") == 0)
             schema_error(read, load_origin(read->load, member),
                          "'%s'%s has \"unlimited\" beside other windows, which says nothing; remove it",
-                         key->name, describe(read->place, place));
+                         key->name, schema_describe(read->place, place));
         else
-            take_scalar(read, key, member, key->name, into);
+            schema_take_scalar(read, key, member, key->name, into);
     }
 }
 
@@ -475,13 +212,13 @@ static void take_free(struct schema_read *read, const struct schema_key *key, co
                       void *into)
 {
     if (!config_setting_is_group(setting)) {
-        wrong_type(read, key, setting);
+        schema_wrong_type(read, key, setting);
         return;
     }
     int n = config_setting_length(setting);
     for (int i = 0; i < n; i++) {
         const config_setting_t *member = config_setting_get_elem(setting, (unsigned int)i);
-        take_scalar(read, key, member, config_setting_name(member), into);
+        schema_take_scalar(read, key, member, config_setting_name(member), into);
     }
 }
 
@@ -491,7 +228,7 @@ static void take_list(struct schema_read *read, const struct schema_key *key, co
     int type = config_setting_type(setting);
     int n = type == CONFIG_TYPE_LIST || type == CONFIG_TYPE_ARRAY ? config_setting_length(setting) : -1;
     if (n < 0 || (type == CONFIG_TYPE_ARRAY && n != 0)) {
-        wrong_type(read, key, setting);
+        schema_wrong_type(read, key, setting);
         return;
     }
     const struct schema_place *outer = read->place;
@@ -522,9 +259,9 @@ static const struct schema_key *unknown_key(struct schema_read *read, const stru
     suggest_init(&near, name);
     for (size_t i = 0; i < table->keys_n; i++)
         suggest_offer(&near, table->keys[i].name);
-    char place[PLACE_TEXT_MAX];
+    char place[SCHEMA_PLACE_MAX];
     schema_error(read, load_origin(read->load, setting), "unknown setting '%.64s'%s; %s%s%s", name,
-                 describe(read->place, place), near.best != NULL ? "did you mean '" : "remove it",
+                 schema_describe(read->place, place), near.best != NULL ? "did you mean '" : "remove it",
                  near.best != NULL ? near.best : "", near.best != NULL ? "'?" : "");
     return near.best == NULL ? NULL : schema_find(table, near.best);
 }
@@ -534,11 +271,11 @@ static void take_setting(struct schema_read *read, const struct schema_key *key,
 {
     struct schema_place place = {
         .outer = read->place, .table = key->inside, .key = key, .setting = setting, .index = 0};
-    char text[PLACE_TEXT_MAX];
+    char text[SCHEMA_PLACE_MAX];
     switch (key->type) {
     case SCHEMA_GROUP:
         if (!config_setting_is_group(setting)) {
-            wrong_type(read, key, setting);
+            schema_wrong_type(read, key, setting);
             break;
         }
         take_group(read, &place, (uint8_t *)into + key->at);
@@ -557,20 +294,20 @@ static void take_setting(struct schema_read *read, const struct schema_key *key,
         take_array(read, key, setting, into);
         break;
     default:
-        take_scalar(read, key, setting, key->name, into);
+        schema_take_scalar(read, key, setting, key->name, into);
         break;
     }
     if (!feature_present(key->feature))
         schema_error(
             read, load_origin(read->load, setting),
             "'%s'%s is refused; %s is not in this version, and no line is silently ignored; remove it",
-            key->name, describe(read->place, text), feature_text(key->feature));
+            key->name, schema_describe(read->place, text), feature_text(key->feature));
     const config_setting_t *group = place.outer->setting;
     if (!schema_used(place.outer->table, key, group)) {
         const config_setting_t *with = config_setting_get_member(group, key->with);
         schema_error(read, load_origin(read->load, setting),
                      "'%s'%s has no use with %s = \"%.32s\"; remove it or change '%s'", key->name,
-                     describe(read->place, text), key->with,
+                     schema_describe(read->place, text), key->with,
                      with != NULL ? config_setting_get_string(with)
                                   : schema_find(place.outer->table, key->with)->fallback,
                      key->with);
@@ -582,15 +319,15 @@ static void take_absent(struct schema_read *read, const struct schema_key *key, 
 {
     const struct schema_place *place = read->place;
     if (key->fallback != NULL) {
-        take_fallback(read, key, into);
+        schema_take_fallback(read, key, into);
     } else if (key->type == SCHEMA_GROUP && !key->required) {
         struct schema_place inner = {.outer = place, .table = key->inside, .key = key};
         take_group(read, &inner, (uint8_t *)into + key->at);
         read->place = place;
     } else if (key->required && place->setting != NULL) {
-        char text[PLACE_TEXT_MAX];
+        char text[SCHEMA_PLACE_MAX];
         schema_error(read, load_origin(read->load, place->setting), "'%s' is missing%s; add %s = %s;",
-                     key->name, describe(place, text), key->name, example_of(key));
+                     key->name, schema_describe(place, text), key->name, schema_example(key));
     }
 }
 
