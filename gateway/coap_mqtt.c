@@ -8,13 +8,6 @@
 #define PACKET_ROOM (256 + COAP_MQTT_NAME_MAX + COAP_MQTT_MESSAGE_BYTES)
 #define HEAD_BYTES_MAX 4096
 #define TICK_US UINT64_C(15000000)
-#define REFUSED_VERSION_5 0x84
-#define REFUSED_VERSION_3 0x01
-
-static void fail(struct coap_mqtt *m, enum outcome why, uint8_t code, bool silent, const char *detail)
-{
-    coap_leg_fail(m->leg, why, code, silent, detail);
-}
 
 /* ---- what is kept of a request ---------------------------------------------------------------------------
  */
@@ -315,183 +308,6 @@ void coap_mqtt_turn(struct coap_leg *leg)
     leg->turning = false;
 }
 
-/* ---- packets of the broker -------------------------------------------------------------------------------
- */
-
-/* MQTT 5.0 reason codes as CoAP tells them; in 3.x a PUBACK is always success. */
-static uint8_t code_of_reason(uint8_t reason)
-{
-    switch (reason) {
-    case 0x87: /* not authorized */
-        return COAP_FORBIDDEN;
-    case 0x90: /* topic name invalid */
-        return COAP_NOT_FOUND;
-    case 0x97: /* quota exceeded */
-        return COAP_UNAVAILABLE;
-    case 0x99: /* payload format invalid */
-        return COAP_UNSUPPORTED_FORMAT;
-    default:
-        return reason < 0x80 ? COAP_CHANGED : COAP_BAD_GATEWAY;
-    }
-}
-
-static void take_puback(struct coap_mqtt *m, const struct mqtt_packet *packet)
-{
-    struct coap_flight *flight;
-    TAILQ_FOREACH (flight, &m->leg->flying, of_leg) {
-        if (flight->topic == NULL && flight->packet_id != 0 && flight->packet_id == packet->packet_id) {
-            uint8_t code = code_of_reason(m->version == MQTT_5 ? packet->reason_code : 0);
-            if (code == COAP_CHANGED)
-                coap_count(m->leg->relays, COAP_COUNT_ACKNOWLEDGED);
-            coap_mqtt_finish(flight, code);
-            return;
-        }
-    }
-}
-
-static void take_pingresp(struct coap_mqtt *m)
-{
-    struct coap_flight *flight = TAILQ_FIRST(&m->leg->flying);
-    if (m->pings_answered != m->pings_sent)
-        m->pings_answered++;
-    while (flight != NULL) {
-        struct coap_flight *next = TAILQ_NEXT(flight, of_leg);
-        if (flight->topic == NULL && flight->packet_id == 0 &&
-            (int32_t)(m->pings_answered - flight->ping) >= 0) {
-            coap_count(m->leg->relays, COAP_COUNT_ACKNOWLEDGED);
-            coap_mqtt_finish(flight, COAP_CHANGED);
-        }
-        flight = next;
-    }
-    coap_mqtt_settle_topics(m);
-}
-
-static void take_connack(struct coap_mqtt *m, const struct mqtt_packet *packet)
-{
-    struct coap_leg *leg = m->leg;
-    uint8_t code = packet->reason_code;
-    bool too_new = m->version == MQTT_5 && (code == REFUSED_VERSION_5 || code == REFUSED_VERSION_3);
-    if (m->connected) {
-        fail(m, OUTCOME_UPSTREAM_PROTOCOL, COAP_BAD_GATEWAY, false, "a second CONNACK");
-        return;
-    }
-    if (too_new) {
-        leg->old_mqtt = true;
-        coap_leg_hang_up(leg);
-        coap_mqtt_turn(leg);
-        return;
-    }
-    if (code != 0) {
-        fail(m, OUTCOME_UPSTREAM_REFUSED, COAP_UNAVAILABLE, false, "the broker refuses the session");
-        return;
-    }
-    m->connected = true;
-    m->inflight = COAP_MQTT_INFLIGHT;
-    if ((packet->properties.present & MQTT_PROP_BIT(MQTT_PROP_RECEIVE_MAXIMUM)) != 0 &&
-        packet->properties.receive_maximum < m->inflight)
-        m->inflight = packet->properties.receive_maximum;
-    if ((packet->properties.present & MQTT_PROP_BIT(MQTT_PROP_SERVER_KEEP_ALIVE)) != 0)
-        m->keep_alive_s = packet->properties.server_keep_alive_s;
-    leg->ready = true;
-    leg->answered = true;
-    leg->failures = 0;
-    coap_leg_result(leg, true);
-    coap_mqtt_turn(leg);
-}
-
-static void take_packet(struct coap_mqtt *m, const struct mqtt_packet *packet)
-{
-    if (!m->connected && packet->type != MQTT_CONNACK) {
-        fail(m, OUTCOME_UPSTREAM_PROTOCOL, COAP_BAD_GATEWAY, false, "the broker does not begin with CONNACK");
-        return;
-    }
-    switch (packet->type) {
-    case MQTT_CONNACK:
-        take_connack(m, packet);
-        return;
-    case MQTT_PUBACK:
-        take_puback(m, packet);
-        return;
-    case MQTT_SUBACK:
-        coap_mqtt_take_suback(m, packet);
-        return;
-    case MQTT_PINGRESP:
-        take_pingresp(m);
-        return;
-    case MQTT_PUBLISH:
-        coap_mqtt_take_message(m, packet, true);
-        return;
-    case MQTT_UNSUBACK:
-        return;
-    case MQTT_DISCONNECT:
-        fail(m, OUTCOME_UPSTREAM_LOST, COAP_UNAVAILABLE, false, "the broker ended the session");
-        return;
-    default:
-        fail(m, OUTCOME_UPSTREAM_PROTOCOL, COAP_BAD_GATEWAY, false, "the broker sent what it must not");
-        return;
-    }
-}
-
-static bool lend(struct coap_mqtt *m)
-{
-    struct packet_buffers *buffers = m->leg->relays->buffers;
-    uint32_t given;
-    uint8_t *old = m->framer.buffer;
-    uint8_t *buffer = packet_buffer_get(buffers, m->framer.want, &given);
-    if (buffer == NULL)
-        return false;
-    mqtt_framer_lend(&m->framer, buffer, given);
-    if (old != NULL)
-        packet_buffer_put(buffers, old);
-    return true;
-}
-
-/* A message is wanted whole, unless it is more than is kept of any. */
-static void take_head(struct coap_mqtt *m, struct cursor *in, const struct mqtt_packet *packet)
-{
-    if (packet->publish.payload_bytes <= COAP_MQTT_MESSAGE_BYTES)
-        mqtt_framer_hold(&m->framer, in);
-    else
-        coap_mqtt_take_message(m, packet, false);
-}
-
-static size_t on_data(void *owner, const uint8_t *p, size_t n)
-{
-    struct coap_mqtt *m = owner;
-    struct coap_leg *leg = m->leg;
-    struct cursor in = cursor_of(bytes_of(p, n));
-    struct mqtt_packet packet;
-    m->heard_us = coap_now(leg->relays);
-    const uint64_t serial = m->serial;
-    /* A packet may end the session, and another may lie where it was. */
-    while (leg->mqtt == m && m->serial == serial) {
-        switch (mqtt_framer_next(&m->framer, &in, &packet)) {
-        case MQTT_STEP_FAULT:
-            fail(m, OUTCOME_UPSTREAM_PROTOCOL, COAP_BAD_GATEWAY, false, outcome_text(m->framer.fault));
-            return n;
-        case MQTT_STEP_NEED_MORE:
-            if (mqtt_framer_idle(&m->framer) && m->framer.buffer != NULL)
-                packet_buffer_put(leg->relays->buffers, mqtt_framer_reclaim(&m->framer));
-            coap_mqtt_turn(leg);
-            return n;
-        case MQTT_STEP_NEED_BUFFER:
-            if (lend(m))
-                break;
-            fail(m, OUTCOME_NO_RESOURCES, COAP_UNAVAILABLE, false, "no memory for what the broker sends");
-            return n;
-        case MQTT_STEP_PUBLISH:
-            take_head(m, &in, &packet);
-            break;
-        case MQTT_STEP_PAYLOAD:
-            break;
-        case MQTT_STEP_PACKET:
-            take_packet(m, &packet);
-            break;
-        }
-    }
-    return n;
-}
-
 /* ---- dialling and hanging up -----------------------------------------------------------------------------
  */
 
@@ -500,12 +316,12 @@ static void on_opened(void *owner)
     struct coap_mqtt *m = owner;
     m->heard_us = coap_now(m->leg->relays);
     if (!coap_mqtt_connect(m))
-        fail(m, OUTCOME_BAD_CREDENTIALS, COAP_UNAVAILABLE, false, "its CONNECT cannot be made");
+        coap_mqtt_fail(m, OUTCOME_BAD_CREDENTIALS, COAP_UNAVAILABLE, false, "its CONNECT cannot be made");
 }
 
 static void on_ended(void *owner)
 {
-    fail(owner, OUTCOME_UPSTREAM_LOST, COAP_UNAVAILABLE, false, "the broker closed the connection");
+    coap_mqtt_fail(owner, OUTCOME_UPSTREAM_LOST, COAP_UNAVAILABLE, false, "the broker closed the connection");
 }
 
 static void on_closed(void *owner, enum stream_end why)
@@ -515,17 +331,20 @@ static void on_closed(void *owner, enum stream_end why)
     const char *reason = stream_reason(m->stream);
     bool before = !m->connected;
     m->stream = NULL;
-    fail(m,
-         tls                         ? OUTCOME_UPSTREAM_TLS
-         : why == STREAM_END_ABORTED ? OUTCOME_NO_RESOURCES
-         : before                    ? OUTCOME_UPSTREAM_REFUSED
-                                     : OUTCOME_UPSTREAM_LOST,
-         COAP_UNAVAILABLE, before && !tls && why != STREAM_END_ABORTED,
-         reason != NULL ? reason : "the connection to the broker ended");
+    coap_mqtt_fail(m,
+                   tls                         ? OUTCOME_UPSTREAM_TLS
+                   : why == STREAM_END_ABORTED ? OUTCOME_NO_RESOURCES
+                   : before                    ? OUTCOME_UPSTREAM_REFUSED
+                                               : OUTCOME_UPSTREAM_LOST,
+                   COAP_UNAVAILABLE, before && !tls && why != STREAM_END_ABORTED,
+                   reason != NULL ? reason : "the connection to the broker ended");
 }
 
-static const struct stream_handler broker_handler = {
-    .opened = on_opened, .data = on_data, .writable = on_writable, .ended = on_ended, .closed = on_closed};
+static const struct stream_handler broker_handler = {.opened = on_opened,
+                                                     .data = coap_mqtt_data,
+                                                     .writable = on_writable,
+                                                     .ended = on_ended,
+                                                     .closed = on_closed};
 
 bool coap_mqtt_dial(struct coap_leg *leg, uint32_t upstream)
 {
@@ -604,11 +423,11 @@ void coap_mqtt_fire(struct coap_leg *leg, uint64_t now_us)
         return;
     }
     if (!m->connected) {
-        fail(m, OUTCOME_UPSTREAM_TIMEOUT, COAP_GATEWAY_TIMEOUT, true, "the broker does not answer");
+        coap_mqtt_fail(m, OUTCOME_UPSTREAM_TIMEOUT, COAP_GATEWAY_TIMEOUT, true, "the broker does not answer");
         return;
     }
     if (keep_alive_us != 0 && now_us - m->heard_us > keep_alive_us + keep_alive_us / 2) {
-        fail(m, OUTCOME_UPSTREAM_LOST, COAP_GATEWAY_TIMEOUT, true, "the broker has fallen silent");
+        coap_mqtt_fail(m, OUTCOME_UPSTREAM_LOST, COAP_GATEWAY_TIMEOUT, true, "the broker has fallen silent");
         return;
     }
     coap_mqtt_expire_topics(m, now_us);

@@ -100,7 +100,7 @@ struct coap_mapped {
     uint32_t format;   /* Content-Format; COAP_FORMAT_NONE: none */
 };
 
-/* coap_mqtt.c: the session */
+/* coap_mqtt.c, coap_mqtt_packet.c: the session */
 bool coap_mqtt_keep(struct coap_flight *flight, const struct coap_message *message, struct bytes body,
                     const struct coap_verdict *verdict, const struct coap_topic *topic);
 struct coap_mapped coap_mqtt_mapped(const struct coap_flight *flight, struct bytes *path, struct bytes *topic,
@@ -114,6 +114,14 @@ void coap_mqtt_turn(struct coap_leg *leg);
 void coap_mqtt_fire(struct coap_leg *leg, uint64_t now_us);
 /* Whether what a flight observes is still allowed under the current generation. */
 bool coap_mqtt_still_allowed(const struct coap_flight *flight);
+/* The session is over; what waits on its leg is answered with `code`, or not at all (`silent`). */
+static inline void coap_mqtt_fail(struct coap_mqtt *m, enum outcome why, uint8_t code, bool silent,
+                                  const char *detail)
+{
+    coap_leg_fail(m->leg, why, code, silent, detail);
+}
+/* The stream's handler: bytes of the broker (stream.h). */
+size_t coap_mqtt_data(void *owner, const uint8_t *p, size_t n);
 /* Queues a packet whole, or answers false. */
 bool coap_mqtt_put(struct coap_mqtt *m, const uint8_t *packet, size_t n);
 bool coap_mqtt_ping(struct coap_mqtt *m);
