@@ -4,6 +4,7 @@
  * policy in force. Uses the facts of the live session where there is one.
  */
 #include "gateway/command_explain.h"
+#include "gateway/command_text.h"
 
 #include "config/units.h"
 
@@ -114,7 +115,10 @@ const struct client_facts *explain_live_facts(struct gateway *gateway, const str
 
 static void print_sentence(void *owner, const char *sentence)
 {
-    fprintf(owner, "edit   %s\n", sentence);
+    /* What a client asked for may be in it. */
+    fputs("edit   ", owner);
+    command_put_safe(owner, bytes_of_text(sentence));
+    fputc('\n', owner);
 }
 
 static void print_rule(FILE *out, const char *what, const struct acl_rule *rule)
@@ -128,10 +132,12 @@ static void print_text(FILE *out, const struct explain_question *q, const struct
     char told[128];
     fprintf(out, "%s  %s: %s\n", a->outcome == OUTCOME_ALLOWED ? "ALLOW" : "DENY ", outcome_id(a->outcome),
             outcome_text(a->outcome));
-    if (role != NULL)
-        fprintf(out, "role   %s  %s:%u   identity %s  (%s)%s\n", role->name, role->file, role->line,
-                a->identity.name, live ? "live session" : "no live session",
+    if (role != NULL) {
+        fprintf(out, "role   %s  %s:%u   identity ", role->name, role->file, role->line);
+        command_put_safe(out, bytes_of(a->identity.name, a->identity.name_len));
+        fprintf(out, "  (%s)%s\n", live ? "live session" : "no live session",
                 role->mode == POLICY_OBSERVE ? "  observe: recorded, not enforced" : "");
+    }
     if (a->reason != NULL && a->reason[0] != '\0')
         fprintf(out, "why    %s\n", a->reason);
     if (a->rule != ACL_RULE_NONE) {

@@ -243,6 +243,17 @@ static void put_ports(struct exposition *e, const struct gateway *gateway, uint3
     }
 }
 
+/* A server that is listed twice is one series. */
+static bool is_twice(const struct config_upstream *upstream, uint32_t server)
+{
+    for (uint32_t i = 0; i < server; i++)
+        if (upstream->servers[i].port == upstream->servers[server].port &&
+            memcmp(upstream->servers[i].address, upstream->servers[server].address,
+                   sizeof(upstream->servers[i].address)) == 0)
+            return true;
+    return false;
+}
+
 /* Active checks are worker 0's. */
 static void put_upstreams(struct exposition *e, const struct gateway_config *config)
 {
@@ -257,6 +268,8 @@ static void put_upstreams(struct exposition *e, const struct gateway_config *con
                 char text[IP_ADDRESS_TEXT], place[IP_ADDRESS_TEXT + 8];
                 struct ip_address address;
                 memcpy(address.bytes, config->upstreams[u].servers[s].address, sizeof(address.bytes));
+                if (is_twice(&config->upstreams[u], s))
+                    continue;
                 snprintf(place, sizeof(place), "%s:%u", ip_address_format(&address, text),
                          config->upstreams[u].servers[s].port);
                 if (family == 0)

@@ -206,6 +206,11 @@ void learn_take_up(struct gateway *gateway)
         if (result == 0 && !hand_out(gateway, role))
             result = -ENOMEM; /* what a worker may have stays reserved */
         tell(gateway, role, result == 0 ? role->by : "", result);
+        if (result == -EACCES || result == -ENOTDIR) {
+            gateway->learn.refused++;
+            count(&gateway->learn);
+            return; /* it is the folder: said once */
+        }
         if (result == 0)
             continue;
         gateway->learn.refused++;
