@@ -33,7 +33,7 @@ static struct bytes read_file(const struct policy_draft *draft, struct diagnosti
     const char *path = draft->users_file;
     const struct config_origin *at = &draft->users_file_origin;
     struct stat there;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO would not return */
     uint8_t *text = NULL;
     size_t n = 0;
     if (fd < 0 || fstat(fd, &there) != 0) {

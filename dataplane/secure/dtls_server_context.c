@@ -185,7 +185,7 @@ static bool set_certificates(struct dtls_context *context, const struct dtls_ser
     if (context->identity == NULL || !each(context, load_ca, settings->client_ca_file, error) ||
         !dtls_context_digest(context, NULL, 0, files, 1, error) ||
         !tls_pins_parse(&context->own.pins, settings->pins, error) ||
-        !tls_trust_set_ocsp(&context->own, settings->ocsp, settings->client_ca_file, error))
+        !tls_trust_set(&context->own, settings->client_ca_file, settings->ocsp, error))
         return false;
     if (settings->crl_file == NULL)
         return true;

@@ -6,7 +6,6 @@
 #include "dataplane/secure/psk_keys.h"
 
 #include "dataplane/secure/secret_memory.h"
-#include "dataplane/secure/tls_identity.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -18,7 +17,9 @@
 #define KEY_MIN 16
 
 struct psk_keys {
-    struct psk_key *keys; /* in order of identities, in secret memory */
+    struct psk_key *keys; /* in secret memory */
+    struct psk_key *
+        *sorted; /* by identity: to sort keys themselves would move them through memory of qsort's */
     uint32_t n;
     size_t bytes;
 };
@@ -93,7 +94,8 @@ static const char *read_line(const char *line, size_t n, struct psk_key *out)
 
 static int by_identity(const void *a, const void *b)
 {
-    return strcmp(((const struct psk_key *)a)->identity, ((const struct psk_key *)b)->identity);
+    const struct psk_key *const *x = a, *const *y = b;
+    return strcmp((*x)->identity, (*y)->identity);
 }
 
 static bool parse(struct psk_keys *keys, const char *path, const char *file, size_t n,
@@ -117,20 +119,20 @@ static bool parse(struct psk_keys *keys, const char *path, const char *file, siz
         if (!set_mark(psk))
             return tls_error_set(error, "out of memory");
         psk->line = number;
-        keys->n++;
+        keys->sorted[keys->n++] = psk;
     }
-    qsort(keys->keys, keys->n, sizeof(*keys->keys), by_identity);
+    qsort(keys->sorted, keys->n, sizeof(struct psk_key *), by_identity);
     for (uint32_t i = 1; i < keys->n; i++)
-        if (by_identity(&keys->keys[i - 1], &keys->keys[i]) == 0)
+        if (by_identity(&keys->sorted[i - 1], &keys->sorted[i]) == 0)
             return tls_error_set(error, "%.160s lines %u and %u are for the same identity", path,
-                                 keys->keys[i - 1].line, keys->keys[i].line);
+                                 keys->sorted[i - 1]->line, keys->sorted[i]->line);
     return keys->n > 0 || tls_error_set(error, "%.160s holds no key", path);
 }
 
 static bool load(struct psk_keys *keys, const char *path, struct tls_error *error)
 {
-    size_t n, lines = 1;
-    uint8_t *file = tls_read_file(path, KEY_FILE_MAX, &n, error);
+    size_t n, room, lines = 1;
+    uint8_t *file = secret_memory_read(path, KEY_FILE_MAX, &n, &room, error);
     if (file == NULL)
         return false;
     for (size_t i = 0; i < n; i++)
@@ -138,10 +140,11 @@ static bool load(struct psk_keys *keys, const char *path, struct tls_error *erro
     keys->bytes = lines * sizeof(*keys->keys);
     keys->keys = secret_memory_alloc(keys->bytes);
     pthread_once(&secret_once, make_secret);
-    bool good = keys->keys != NULL && secret != NULL ? parse(keys, path, (const char *)file, n, error)
-                                                     : tls_error_set(error, "out of memory");
-    explicit_bzero(file, n);
-    free(file);
+    keys->sorted = malloc(lines * sizeof(struct psk_key *));
+    bool good = keys->keys != NULL && keys->sorted != NULL && secret != NULL
+                    ? parse(keys, path, (const char *)file, n, error)
+                    : tls_error_set(error, "out of memory");
+    secret_memory_free(file, room);
     return good;
 }
 
@@ -150,9 +153,9 @@ const struct psk_key *psk_keys_find(const struct psk_keys *keys, const char *ide
     uint32_t low = 0, high = keys->n;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
-        int order = strcmp(keys->keys[middle].identity, identity);
+        int order = strcmp(keys->sorted[middle]->identity, identity);
         if (order == 0)
-            return &keys->keys[middle];
+            return keys->sorted[middle];
         if (order < 0)
             low = middle + 1;
         else
@@ -179,6 +182,7 @@ void psk_keys_destroy(struct psk_keys *keys)
     if (keys == NULL)
         return;
     secret_memory_free(keys->keys, keys->bytes);
+    free(keys->sorted);
     free(keys);
 }
 
@@ -189,7 +193,7 @@ uint32_t psk_keys_count(const struct psk_keys *keys)
 
 const struct psk_key *psk_keys_at(const struct psk_keys *keys, uint32_t index)
 {
-    return &keys->keys[index];
+    return keys->sorted[index];
 }
 
 bool psk_identity_fill(const char *pattern, const char *identity, char out[PSK_IDENTITY_MAX])

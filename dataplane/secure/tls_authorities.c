@@ -6,8 +6,8 @@
 
 #include "dataplane/secure/certificate.h"
 #include "dataplane/secure/tls_authorities.h"
+#include "dataplane/secure/tls_identity.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -29,13 +29,11 @@ static bool end_of(const char *pem, size_t n, int64_t *end_s)
 
 bool tls_authorities_end(const char *file, uint32_t *which, int *days_left)
 {
-    FILE *in = fopen(file, "re");
-    char *text = in == NULL ? NULL : malloc(TLS_AUTHORITIES_BYTES_MAX + 1);
-    size_t n = text == NULL ? 0 : fread(text, 1, TLS_AUTHORITIES_BYTES_MAX, in);
+    struct tls_error error;
+    size_t n = 0;
+    char *text = (char *)tls_read_file(file, TLS_AUTHORITIES_BYTES_MAX, &n, &error);
     int64_t first_s = INT64_MAX, end_s;
     uint32_t number = 0;
-    if (text != NULL)
-        text[n] = '\0';
     for (const char *at = text; at != NULL && (at = strstr(at, BEGIN)) != NULL; at += strlen(BEGIN)) {
         number++;
         if (end_of(at, n - (size_t)(at - text), &end_s) && end_s < first_s) {
@@ -44,8 +42,6 @@ bool tls_authorities_end(const char *file, uint32_t *which, int *days_left)
         }
     }
     free(text);
-    if (in != NULL)
-        fclose(in);
     if (first_s == INT64_MAX)
         return false;
     int64_t left = first_s - (int64_t)time(NULL);

@@ -253,10 +253,11 @@ struct tls_context *tls_context_create(const struct tls_settings *settings, stru
         context->psk = tls_psk_create(settings->psk_file, settings->psk_id, error);
         if (context->psk != NULL && set_client(context, settings, error))
             return context;
-    } else if (set_client(context, settings, error) && share_peers(context, error) &&
+    } else if ((context->trust.server_name = context->server_name) != NULL &&
+               set_client(context, settings, error) && share_peers(context, error) &&
                tls_trust_load_ca(context->ctx, settings->ca_file, error) &&
                (settings->crl_file == NULL || tls_context_load_crl(context, settings->crl_file, error)) &&
-               tls_trust_set_ocsp(&context->trust, settings->ocsp, settings->ca_file, error) &&
+               tls_trust_set(&context->trust, settings->ca_file, settings->ocsp, error) &&
                tls_pins_parse(&context->trust.pins, settings->pins, error) &&
                set_identities(context, settings, error)) {
         return context;

@@ -125,7 +125,8 @@ static bool describe_refusal(struct tls_failure *failure, int error, bool server
 {
     enum tls_verify_note note = verification == NULL ? TLS_VERIFY_NOTE_NONE : verification->note;
     const char *refusal = refusal_of(error, server);
-    if (error == DOMAIN_NAME_MISMATCH || error == IPADDR_MISMATCH) {
+    if (error == DOMAIN_NAME_MISMATCH || error == IPADDR_MISMATCH ||
+        (refusal != NULL && note == TLS_VERIFY_NOTE_WRONG_NAME)) {
         snprintf(failure->reason, sizeof(failure->reason), "certificate is not for '%.128s'", server_name);
     } else if (refusal != NULL && note == TLS_VERIFY_NOTE_WEAK_SIGNATURE) {
         /* An intermediate that we refuse makes wolfSSL miss the leaf's issuer. */

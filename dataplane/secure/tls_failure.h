@@ -25,7 +25,12 @@ struct tls_failure {
 };
 
 /* What our verification callback found that wolfSSL does not look for. */
-enum tls_verify_note { TLS_VERIFY_NOTE_NONE = 0, TLS_VERIFY_NOTE_WEAK_SIGNATURE, TLS_VERIFY_NOTE_REFUSED };
+enum tls_verify_note {
+    TLS_VERIFY_NOTE_NONE = 0,
+    TLS_VERIFY_NOTE_WEAK_SIGNATURE,
+    TLS_VERIFY_NOTE_REFUSED,
+    TLS_VERIFY_NOTE_WRONG_NAME
+};
 
 /*
  * Fills `failure` from wolfSSL's `error` (as wolfSSL_get_error gives it) of `ssl`, and tells the peer what is

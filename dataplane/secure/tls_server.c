@@ -141,7 +141,7 @@ static bool set_clients(struct tls_context *context, const struct tls_server_set
         return fail(error, "this wolfSSL refuses the TLS parameters");
     return tls_trust_load_ca(ctx, settings->client_ca_file, error) &&
            (settings->crl_file == NULL || tls_context_load_crl(context, settings->crl_file, error)) &&
-           tls_trust_set_ocsp(&context->trust, settings->ocsp, settings->client_ca_file, error);
+           tls_trust_set(&context->trust, settings->client_ca_file, settings->ocsp, error);
 }
 
 struct tls_context *tls_server_context_create(const struct tls_server_settings *settings,

@@ -7,7 +7,6 @@
 
 #include "dataplane/secure/ocsp_asker.h"
 #include "dataplane/secure/peer_share.h"
-#include "dataplane/secure/signature.h"
 #include "dataplane/secure/tls_identity.h"
 #include "dataplane/secure/tls_trust.h"
 
@@ -41,9 +40,12 @@ static bool load_issuers(struct tls_trust *trust, const char *path, struct tls_e
     return good || tls_error_set(error, "%.160s does not hold CA certificates in PEM", path);
 }
 
-bool tls_trust_set_ocsp(struct tls_trust *trust, const struct ocsp_policy *policy, const char *ca_file,
-                        struct tls_error *error)
+bool tls_trust_set(struct tls_trust *trust, const char *ca_file, const struct ocsp_policy *policy,
+                   struct tls_error *error)
 {
+    if (!load_issuers(trust, ca_file, error))
+        return false;
+    trust->constrained = tls_path_constrained(der_of(trust->issuers, trust->issuers_bytes), NULL, 0);
     if (policy == NULL || policy->mode == OCSP_OFF)
         return true;
     trust->ocsp = *policy;
@@ -53,7 +55,7 @@ bool tls_trust_set_ocsp(struct tls_trust *trust, const struct ocsp_policy *polic
                              policy->responder);
     if (policy->responder != NULL && (trust->ocsp.responder = strdup(policy->responder)) == NULL)
         return tls_error_set(error, "out of memory");
-    return load_issuers(trust, ca_file, error);
+    return true;
 }
 
 void tls_trust_clear(struct tls_trust *trust)
@@ -65,73 +67,29 @@ void tls_trust_clear(struct tls_trust *trust)
     *trust = (struct tls_trust){.revoked = NULL};
 }
 
-/* ---- the way up ---------------------------------------------------------------------------------------- */
-
-static bool issued(const struct certificate *issuer, const struct certificate *leaf)
-{
-    return issuer->subject.left == leaf->issuer.left &&
-           memcmp(issuer->subject.at, leaf->issuer.at, leaf->issuer.left) == 0 &&
-           signature_of_certificate(&leaf->whole, &issuer->public_key);
-}
-
-/* Names may be the same where keys are not. */
-static bool find_among_ours(const struct tls_trust *trust, const struct certificate *of,
-                            struct certificate *issuer)
-{
-    struct der all = der_of(trust->issuers, trust->issuers_bytes);
-    struct der one;
-    while (der_take(&all, DER_SEQUENCE, NULL, &one))
-        if (certificate_parse(one.at, one.left, issuer) && issued(issuer, of))
-            return true;
-    return false;
-}
-
-static bool find_shown(const struct der shown[], uint32_t n, const struct certificate *of,
-                       struct certificate *issuer)
-{
-    for (uint32_t i = 1; i < n; i++)
-        if (certificate_parse(shown[i].at, shown[i].left, issuer) && issued(issuer, of))
-            return true;
-    return false;
-}
-
 /* About the leaf in any case; about a CA when there is whom to ask: one that names nobody is what lists are
  * for. */
-static bool add_case(const struct tls_trust *trust, const struct certificate *of,
-                     const struct certificate *issuer, struct ocsp_chain *status)
+static bool wanted(const struct tls_trust *trust, const struct certificate *of, bool leaf)
 {
     struct der uri;
-    if (status->n > 0 &&
-        (trust->ocsp.leaf_only || (trust->ocsp.responder == NULL && !certificate_responder(of, &uri))))
+    if (leaf)
         return true;
-    if (status->n == OCSP_CHAIN_MAX)
-        return false;
-    struct ocsp_case *c = ocsp_case_of(ocsp_asker_registry(ocsp_asker_shared()), of, issuer, &trust->ocsp);
-    if (c != NULL)
-        status->of[status->n++] = c;
-    return c != NULL;
+    return !trust->ocsp.leaf_only && (trust->ocsp.responder != NULL || certificate_responder(of, &uri));
 }
 
-bool tls_trust_status(const struct tls_trust *trust, const struct der shown[], uint32_t n,
-                      struct ocsp_chain *status)
+void tls_trust_status(const struct tls_trust *trust, const struct tls_path *path, struct ocsp_chain *status)
 {
-    struct certificate of, issuer;
+    struct ocsp_registry *registry = ocsp_asker_registry(ocsp_asker_shared());
     if (trust->ocsp.mode == OCSP_OFF)
-        return true;
-    if (n == 0 || !certificate_parse(shown[0].at, shown[0].left, &of))
-        return false;
-    /* What a CA of ours has issued ends the way, whatever else was shown. */
-    for (uint32_t i = 0; i < n; i++) {
-        bool ours = find_among_ours(trust, &of, &issuer);
-        if (!ours && !find_shown(shown, n, &of, &issuer))
-            return false;
-        if (!add_case(trust, &of, &issuer, status)) { /* no memory: nothing can be asked, which is judged */
+        return;
+    for (uint32_t i = 0; i + 1 < path->n; i++) {
+        if (!wanted(trust, &path->of[i], i == 0))
+            continue;
+        struct ocsp_case *c = ocsp_case_of(registry, &path->of[i], &path->of[i + 1], &trust->ocsp);
+        if (c == NULL) { /* no memory: nothing can be asked, which is judged */
             ocsp_chain_clear(status);
-            return true;
+            return;
         }
-        if (ours)
-            return true;
-        of = issuer;
+        status->of[status->n++] = c;
     }
-    return false;
 }

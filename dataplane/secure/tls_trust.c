@@ -5,6 +5,7 @@
 #include <wolfssl/wolfcrypt/asn.h>
 #include <wolfssl/wolfcrypt/error-crypt.h>
 
+#include "dataplane/secure/certificate_name.h"
 #include "dataplane/secure/peer_share.h"
 #include "dataplane/secure/tls_identity.h"
 #include "dataplane/secure/tls_trust.h"
@@ -108,6 +109,32 @@ static bool weak_signature(const WOLFSSL_BUFFER_INFO *certificate, bool leaf)
     return weak;
 }
 
+/* The library has looked too, but not so closely. */
+static bool has_name(const struct tls_trust *trust, const struct der *shown)
+{
+    struct certificate leaf;
+    return trust->server_name == NULL || (certificate_parse(shown->at, shown->left, &leaf) &&
+                                          certificate_is_for(&leaf, trust->server_name));
+}
+
+/* What is above the certificate, where that matters: with constraints on names, or somebody to ask. */
+static struct tls_refusal judge_path(const struct tls_trust *trust, const struct der chain[], uint32_t n,
+                                     struct tls_peer *peer)
+{
+    struct der ours = der_of(trust->issuers, trust->issuers_bytes);
+    struct tls_path path;
+    if (trust->ocsp.mode != OCSP_OFF || trust->constrained ||
+        tls_path_constrained(der_of(NULL, 0), chain, n)) {
+        if (!tls_path_find(ours, chain, n, &path))
+            return (struct tls_refusal){"certificate's issuer was not shown", TLS_ALERT_UNKNOWN_CA};
+        if (!tls_path_names_allowed(&path))
+            return (struct tls_refusal){"certificate's name is outside of what its issuer may certify",
+                                        TLS_ALERT_BAD_CERTIFICATE};
+        tls_trust_status(trust, &path, &peer->status);
+    }
+    return tls_trust_judge(trust, peer);
+}
+
 /* The chain is good: who is it? Without memory it is nobody, and nobody is refused. */
 static int note_peer(struct tls_verification *verification, const WOLFSSL_X509_STORE_CTX *store)
 {
@@ -130,11 +157,12 @@ static int note_peer(struct tls_verification *verification, const WOLFSSL_X509_S
     if (!verification->peer->may_sign) /* the library asks for it in TLS 1.2 only */
         verification->refusal =
             (struct tls_refusal){"certificate's key may not be used to sign", TLS_ALERT_UNSUPPORTED};
-    else if (trust != NULL && !tls_trust_status(trust, chain, n, &verification->peer->status))
-        verification->refusal =
-            (struct tls_refusal){"certificate's issuer was not shown", TLS_ALERT_UNKNOWN_CA};
+    else if (trust != NULL && !has_name(trust, &chain[0]))
+        verification->note = TLS_VERIFY_NOTE_WRONG_NAME;
     else if (trust != NULL)
-        verification->refusal = tls_trust_judge(trust, verification->peer);
+        verification->refusal = judge_path(trust, chain, n, verification->peer);
+    if (verification->note == TLS_VERIFY_NOTE_WRONG_NAME)
+        return 0;
     if (verification->refusal.why != NULL)
         verification->note = TLS_VERIFY_NOTE_REFUSED;
     else if (trust != NULL)

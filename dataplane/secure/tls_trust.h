@@ -9,6 +9,7 @@
 #include "dataplane/secure/revocation.h"
 #include "dataplane/secure/tls_context.h"
 #include "dataplane/secure/tls_failure.h"
+#include "dataplane/secure/tls_path.h"
 #include "dataplane/secure/tls_peer.h"
 #include "dataplane/secure/tls_pin.h"
 
@@ -22,8 +23,10 @@ struct tls_trust {
     struct revocations *revoked; /* NULL: no lists */
     struct tls_pins pins;
     struct ocsp_policy ocsp; /* its text is the trust's */
-    uint8_t *issuers;        /* CA certificates, DER, one behind the other; NULL: nobody's status is asked */
+    uint8_t *issuers;        /* our CA certificates, DER, one behind the other */
     size_t issuers_bytes;
+    bool constrained;         /* one of them has name constraints */
+    const char *server_name;  /* that a server's certificate must be for: borrowed; NULL: it is a client's */
     struct peer_share *peers; /* of sessions: an upstream's servers; NULL: each has its own */
 };
 
@@ -52,17 +55,13 @@ struct tls_verification {
 
 /* Frees what it holds. */
 void tls_trust_clear(struct tls_trust *trust);
-/* Takes the policy on asking for the status of peers (NULL: nobody is asked); `ca_file` holds whom they come
- * from. False with `error`. */
-bool tls_trust_set_ocsp(struct tls_trust *trust, const struct ocsp_policy *policy, const char *ca_file,
-                        struct tls_error *error);
-/*
- * Whom to ask about a chain, leaf first, from the leaf up to a CA of ours. False when the way there cannot be
- * followed through what the peer has shown: the library, which keeps intermediate CAs that others have shown,
- * takes that for good. Takes public-key arithmetic: handshake threads.
- */
-bool tls_trust_status(const struct tls_trust *trust, const struct der shown[], uint32_t n,
-                      struct ocsp_chain *status);
+/* Takes the CAs that peers come from, and the policy on asking for the status of peers (NULL: nobody is
+ * asked). False with `error`. */
+bool tls_trust_set(struct tls_trust *trust, const char *ca_file, const struct ocsp_policy *policy,
+                   struct tls_error *error);
+/* Whom to ask about a peer, from its certificate up to one of our CAs: none when nobody is asked, or nothing
+ * can be. */
+void tls_trust_status(const struct tls_trust *trust, const struct tls_path *path, struct ocsp_chain *status);
 /* That of a context. */
 const struct tls_trust *tls_context_trust(const struct tls_context *context);
 

@@ -1027,6 +1027,12 @@ static void users(void)
              "wrote\n",
              rig_path("policy.d"));
     rig_expect("a directory", told_with(true, "users_file = \"policy.d\";\n" ROLES), expected);
+    CU_ASSERT_EQUAL_FATAL(mkfifo(rig_path("pipe"), 0600), 0);
+    snprintf(expected, sizeof(expected),
+             "policy.d/p.conf:1: error: users_file %s is no file of at most 512 MiB; name one that "
+             "mosquitto_passwd wrote\n",
+             rig_path("pipe"));
+    rig_expect("a FIFO, which nobody writes to", told_with(true, "users_file = \"pipe\";\n" ROLES), expected);
     rig_write("users.passwd", USERS_ALICE);
     chmod(rig_path("users.passwd"), 0644);
     CU_ASSERT_PTR_NOT_NULL(strstr(told_with(true, "users_file = \"users.passwd\";\n" ROLES),

@@ -5,6 +5,7 @@
 #include "tests/unit/runner.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static char path[64];
@@ -70,7 +71,11 @@ static void refused(void)
     struct diagnostics *d = diagnostics_create();
     CU_ASSERT_PTR_NULL(secret_file_load("/nonexistent/file", d));
     CU_ASSERT_PTR_NULL(secret_file_load("/tmp", d));
-    CU_ASSERT_EQUAL(diagnostics_errors(d), 2);
+    unlink(path);
+    CU_ASSERT_EQUAL_FATAL(mkfifo(path, 0600), 0);
+    CU_ASSERT_PTR_NULL(secret_file_load(path, d)); /* and does not wait for a writer */
+    unlink(path);
+    CU_ASSERT_EQUAL(diagnostics_errors(d), 3);
     diagnostics_destroy(d);
 }
 
