@@ -2,6 +2,7 @@
 #include "gateway/gateway.h"
 
 #include "config/units.h"
+#include "dataplane/secure/secret_memory.h"
 #include "gateway/candidates.h"
 #include "gateway/confine.h"
 #include "gateway/foresight.h"
@@ -345,6 +346,9 @@ int gateway_start(struct gateway *gateway, const struct gateway_options *options
     }
     metrics_register();
     learn_take_up(gateway);
+    if (!secret_memory_all_locked())
+        gateway_say(gateway, 0,
+                    "keys cannot be locked into memory (RLIMIT_MEMLOCK): they may be swapped out");
     say_ready(gateway);
     return GATEWAY_EXIT_OK;
 }

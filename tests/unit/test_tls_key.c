@@ -7,7 +7,8 @@
 #include "tests/unit/runner.h"
 #include "tests/unit/tls_server_lab.h"
 
-#include <pthread.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 
 static const char script[] =
     "cd %s && . ./functions.sh && "
@@ -272,6 +273,32 @@ static void test_pieces(void)
     CU_ASSERT_PTR_NULL(secret_memory_alloc(0));
 }
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define NO_LOCKS 1 /* mlock does nothing */
+#endif
+#endif
+#ifndef NO_LOCKS
+#define NO_LOCKS 0
+#endif
+
+/* Where nothing may be locked, a key is still had, and that is known. In a child, who loses the right to
+ * lock. */
+static void test_unlocked(void)
+{
+    CU_ASSERT_TRUE(NO_LOCKS || secret_memory_all_locked());
+    pid_t child = fork();
+    if (child == 0) {
+        struct rlimit none = {0, 0};
+        bool dropped = setrlimit(RLIMIT_MEMLOCK, &none) == 0 && (geteuid() != 0 || setuid(65534) == 0);
+        uint8_t *p = secret_memory_alloc(100);
+        _exit(dropped && p != NULL && secret_memory_all_locked() == NO_LOCKS ? 0 : 1);
+    }
+    int status = 1;
+    CU_ASSERT_TRUE(child > 0 && waitpid(child, &status, 0) == child);
+    CU_ASSERT_EQUAL(status, 0);
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -281,6 +308,7 @@ int main(void)
         {"B3: an encrypted key", test_passphrase},
         {"B3: a key that the cache has thrown out", test_thrown_out},
         {"pieces of secret memory", test_pieces},
+        {"memory that may not be locked", test_unlocked},
     };
     if (tls_library_init() != 0 || !set_up())
         return EXIT_FAILURE;

@@ -462,20 +462,36 @@ static void run_pair(uint64_t us_more)
     }
 }
 
-/* `listener`: the listener asks about its client; else the client about its server. */
-static void open_pair(bool listener, const struct ocsp_policy *policy)
+/* Who shows what to whom. */
+struct ends {
+    const char *server, *client; /* NAME.pem and NAME.key; client NULL: none */
+    const char *client_crl;      /* of the listener */
+    const struct ocsp_policy *server_asks, *client_asks;
+    const char *pins; /* of the listener: of clients' keys */
+};
+
+static void open_ends(const struct ends *ends)
 {
     struct tls_error error = {.text = ""};
-    struct dtls_server_settings server = {.certificate_file =
-                                              lab_path(listener ? "server.pem" : "viasub.pem"),
-                                          .key_file = lab_path(listener ? "server.key" : "viasub.key"),
-                                          .client_ca_file = lab_path("ca.pem"),
-                                          .ocsp = listener ? policy : NULL};
+    char files[4][160];
+    for (int i = 0; i < 4; i++)
+        snprintf(files[i], sizeof(files[i]), "%s/%s.%s", lab_dir,
+                 i < 2                  ? ends->server
+                 : ends->client == NULL ? "truck-001"
+                                        : ends->client,
+                 i % 2 == 0 ? "pem" : "key");
+    struct dtls_server_settings server = {
+        .certificate_file = files[0],
+        .key_file = files[1],
+        .client_ca_file = lab_path(ends->client_crl == NULL ? "ca.pem" : "both.pem"),
+        .crl_file = ends->client_crl == NULL ? NULL : lab_path(ends->client_crl),
+        .pins = ends->pins,
+        .ocsp = ends->server_asks};
     struct tls_settings tls = {.ca_file = lab_path("ca.pem"),
                                .server_name = LAB_NAME,
-                               .certificate_file = lab_path(listener ? "cviasub.pem" : "truck-001.pem"),
-                               .key_file = lab_path(listener ? "cviasub.key" : "truck-001.key"),
-                               .ocsp = listener ? NULL : policy};
+                               .certificate_file = ends->client == NULL ? NULL : files[2],
+                               .key_file = ends->client == NULL ? NULL : files[3],
+                               .ocsp = ends->client_asks};
     struct dtls_settings client = {.certificates = &tls};
     memset(&pair, 0, sizeof(pair));
     pair.now_us = 1000 * S;
@@ -483,6 +499,8 @@ static void open_pair(bool listener, const struct ocsp_policy *policy)
     pair.worker = dtls_worker_create(16, NULL);
     pair.client_worker = dtls_worker_create(16, NULL);
     pair.context = dtls_server_context_create(&server, &error);
+    if (pair.context == NULL)
+        fprintf(stderr, "%s\n", error.text);
     pair.client_context = dtls_context_create(&client, &error);
     if (pair.context == NULL || pair.client_context == NULL)
         fprintf(stderr, "%s\n", error.text);
@@ -494,6 +512,16 @@ static void open_pair(bool listener, const struct ocsp_policy *policy)
                                pair.now_us, &error);
     CU_ASSERT_TRUE_FATAL(pair.server != NULL && pair.client != NULL);
     run_pair(1000);
+}
+
+/* `listener`: the listener asks about its client; else the client about its server. */
+static void open_pair(bool listener, const struct ocsp_policy *policy)
+{
+    struct ends ends = {.server = listener ? "server" : "viasub",
+                        .client = listener ? "cviasub" : "truck-001",
+                        .server_asks = listener ? policy : NULL,
+                        .client_asks = listener ? NULL : policy};
+    open_ends(&ends);
 }
 
 static void close_pair(void)
@@ -588,6 +616,70 @@ static void test_dtls_lives(void)
     close_pair();
 }
 
+/* RFC 6347 section 4.1.2.7 leaves alerts as they are: what a refused peer is told is what TLS tells it. */
+static void test_dtls_alerts(void)
+{
+    static const struct {
+        const char *what;
+        struct ends ends;
+        bool by_client;
+        int alert;
+        const char *reason;
+    } cases[] = {
+        {"unknown CA", {.server = "stranger", .client = "truck-001"}, true, 48, "issuer is not trusted"},
+        {"self-signed", {.server = "self", .client = "truck-001"}, true, 48, ""},
+        {"expired", {.server = "expired", .client = "truck-001"}, true, 45, "has expired"},
+        {"not yet valid", {.server = "early", .client = "truck-001"}, true, 45, "not yet valid"},
+        {"wrong name", {.server = "wrong", .client = "truck-001"}, true, 42, "is not for"},
+        {"wrong usage", {.server = "purpose", .client = "truck-001"}, true, 43, "for a server"},
+        {"SHA-1", {.server = "shaleaf", .client = "truck-001"}, true, 42, "SHA-1"},
+        {"name constraints", {.server = "vialimited", .client = "truck-001"}, true, 42, "may certify"},
+        {"unknown CA", {.server = "server", .client = "cstranger"}, false, 48, "issuer is not trusted"},
+        {"self-signed", {.server = "server", .client = "cself"}, false, 48, ""},
+        {"expired", {.server = "server", .client = "cold"}, false, 45, "has expired"},
+        {"not yet valid", {.server = "server", .client = "cearly"}, false, 45, "not yet valid"},
+        {"wrong usage", {.server = "server", .client = "server"}, false, 43, "for a client"},
+        {"SHA-1", {.server = "server", .client = "csha"}, false, 42, "SHA-1"},
+        {"name constraints", {.server = "server", .client = "cvialimited"}, false, 42, "may certify"},
+        {"may not sign", {.server = "server", .client = "notsign"}, false, 43, "may not be used to sign"},
+        {"revoked",
+         {.server = "server", .client = "crevoked", .client_crl = "clients.crl"},
+         false,
+         44,
+         "has been revoked"},
+        {"its CA is revoked",
+         {.server = "server", .client = "cviasub", .client_crl = "latest.crl"},
+         false,
+         44,
+         "has been revoked"},
+        {"no list", {.server = "server", .client = "cviasub", .client_crl = "later.crl"}, false, 46, "list"},
+        {"another key than the pinned one",
+         {.server = "server",
+          .client = "truck-001",
+          .pins = "sha256/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="},
+         false,
+         46,
+         "pinned"},
+        {"no certificate", {.server = "server"}, false, 40, "sent no certificate"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char told[32];
+        open_ends(&cases[i].ends);
+        run_pair(1000);
+        struct side *own = cases[i].by_client ? &pair.them : &pair.us;
+        struct side *other = cases[i].by_client ? &pair.us : &pair.them;
+        snprintf(told, sizeof(told), "alert %d", cases[i].alert);
+        bool good = own->opened == 0 && own->closed == 1 && strstr(own->reason, cases[i].reason) != NULL &&
+                    other->closed == 1 && strstr(other->reason, told) != NULL;
+        if (!good)
+            fprintf(stderr, "\n%s (%s): opened %d closed %d '%s'; the other: %d '%s'\n", cases[i].what,
+                    cases[i].by_client ? "server" : "client", own->opened, own->closed, own->reason,
+                    other->closed, other->reason);
+        CU_ASSERT_TRUE(good);
+        close_pair();
+    }
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -597,6 +689,7 @@ int main(void)
         {"B4: an answer for a live TLS session", test_tls_lives},
         {"B4: chains over DTLS, both sides", test_dtls},
         {"B4: an answer for a live DTLS session", test_dtls_lives},
+        {"B2, B4: what bad peers are told over DTLS", test_dtls_alerts},
     };
     if (tls_library_init() != 0 || !lab_clients_pki() || !open_mute())
         return EXIT_FAILURE;
