@@ -10,6 +10,8 @@
 #include "dataplane/secure/dtls_session.h"
 #include "tests/unit/dtls_server_lab.h"
 
+#include <sched.h>
+
 static void test_a_key(void)
 {
     open_psk();
@@ -438,6 +440,61 @@ static void test_a_version_is_taken_away(void)
     CU_ASSERT_TRUE(lab_now.clients[0].closed && lab_now.clients[0].why == DTLS_END_PEER);
     lab_now.versions = DTLS_1_3;
     end_lab();
+}
+
+/* B6: handshakes on threads, of listeners and toward servers, with keys (for there is a Diffie-Hellman now)
+ * and certificates, with ids and without; one is given up in the middle. */
+static void on_threads(bool certificates, bool ids)
+{
+    struct handshake_pool *pool = handshake_pool_create(2, 2, 16);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(pool);
+    lab_now.ids = ids;
+    begin_lab();
+    open_server(pool, server_context(!certificates, certificates, NULL), 32);
+    dtls_worker_destroy(lab_now.client_worker);
+    lab_now.client_worker = dtls_worker_create(16, pool);
+    if (certificates) {
+        client_certificates(NULL);
+    } else {
+        struct tls_error error;
+        struct dtls_settings settings = {
+            .psk_file = lab_now.keys, .psk_id = "%s", .version = DTLS_1_3, .connection_ids = ids};
+        lab_now.client_context = dtls_context_create(&settings, &error);
+    }
+    for (uint32_t i = 0; i < 7; i++)
+        dial(i, certificates ? "truck-001" : "probe-1");
+    CU_ASSERT_EQUAL(lab_now.n, 0); /* nothing was sent from here */
+    uint32_t opened = 0;
+    for (uint32_t turn = 0; turn < 50000000 && opened < 6; turn++) {
+        dtls_worker_poll(lab_now.worker, lab_now.now_us);
+        dtls_worker_poll(lab_now.client_worker, lab_now.now_us);
+        exchange();
+        if (lab_now.clients[6].session != NULL && turn == 3) {
+            dtls_session_drop(lab_now.clients[6].session);
+            lab_now.clients[6].session = NULL;
+        }
+        opened = 0;
+        for (uint32_t i = 0; i < 6; i++)
+            opened += lab_now.clients[i].opened;
+        sched_yield();
+    }
+    CU_ASSERT_EQUAL(opened, 6);
+    for (uint32_t i = 0; i < 6 && lab_now.clients[i].opened; i++) {
+        say(i);
+        lab_now.shift[i] = ids ? 100 : 0;
+        say(i);
+    }
+    CU_ASSERT_EQUAL(lab_now.received, 12);
+    CU_ASSERT_EQUAL(lab_now.moved, ids ? 6 : 0);
+    handshake_pool_destroy(pool);
+    end_lab();
+    lab_now.ids = false;
+}
+
+static void test_threads(void)
+{
+    for (int i = 0; i < 4; i++)
+        on_threads(i / 2 != 0, i % 2 != 0);
 }
 
 /* ---- connection ids --------------------------------------------------------------------------------------
@@ -994,6 +1051,7 @@ int main(void)
         {"B2 RFC 9147 s.4.5.2 forged", test_forged},
         {"B2 RFC 6347 s.4.2.8 came back", test_came_back},
         {"B2 RFC 8446 s.4.1.3 versions", test_versions},
+        {"B6 threads", test_threads},
         {"G2 a version is taken away", test_a_version_is_taken_away},
         {"B2 RFC 9147 s.9 connection ids on the wire", test_ids_on_the_wire},
         {"B2 RFC 9146 s.6 a client moves", test_a_client_moves},
