@@ -105,6 +105,37 @@ static void test_bad_keys(void)
     end_lab();
 }
 
+/* B4: the other way round: the server's certificate is looked at, and who has a key takes nothing else for
+ * it. */
+static void test_bad_servers(void)
+{
+    struct tls_error error;
+    begin_lab();
+    open_server(NULL, server_context(true, true, NULL), 32);
+    struct tls_settings other = {.ca_file = lab_path("ca.pem"),
+                                 .server_name = "other.example",
+                                 .certificate_file = lab_path("truck-001.pem"),
+                                 .key_file = lab_path("truck-001.key")};
+    struct dtls_settings settings = {.certificates = &other, .version = DTLS_1_3};
+    lab_now.client_context = dtls_context_create(&settings, &error);
+    dial(0, "truck-001");
+    exchange();
+    CU_ASSERT_TRUE(lab_now.clients[0].closed && !lab_now.clients[0].opened);
+    CU_ASSERT_PTR_NOT_NULL(strstr(lab_now.clients[0].reason, "not for"));
+    write_keys(
+        "stranger:00112233445566778899aabbccddeeff\n"); /* has no key there: it shows its certificate */
+    settings = (struct dtls_settings){.psk_file = lab_now.keys, .psk_id = "%s", .version = DTLS_1_3};
+    dtls_context_unref(lab_now.client_context);
+    lab_now.client_context = dtls_context_create(&settings, &error);
+    dial(1, "stranger");
+    exchange();
+    pass(70);
+    CU_ASSERT_TRUE(lab_now.clients[1].closed && !lab_now.clients[1].opened);
+    CU_ASSERT_EQUAL(lab_now.opened, 0);
+    CU_ASSERT_EQUAL(dtls_server_endpoints(lab_now.server), 0);
+    end_lab();
+}
+
 /* RFC 9147 s.5.1: a cookie is good for the address that it was made for, and not for ever. */
 static void test_cookies(void)
 {
@@ -1041,6 +1072,7 @@ int main(void)
         {"B2 certificates", test_certificates},
         {"B4 bad certificates", test_bad_certificates},
         {"B2 bad keys", test_bad_keys},
+        {"B4 bad servers", test_bad_servers},
         {"E4 RFC 9147 s.5.1 cookies", test_cookies},
         {"B2 a ClientHello with company", test_a_hello_with_company},
         {"E4 a flood of ClientHellos", test_a_flood_of_hellos},
