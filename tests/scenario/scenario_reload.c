@@ -197,6 +197,35 @@ static void at_the_same_address(void)
     CU_ASSERT_EQUAL(publishes(9, "door"), 0x87);
 }
 
+/* A worker that is late has one question before it and no room for another: the second is turned away with
+ * nothing touched, and the first is answered by what is in force when the worker comes to it. */
+static void a_late_worker(void)
+{
+    struct worker_stats first, second, untouched;
+    memset(&untouched, 0xA5, sizeof(untouched));
+    second = untouched;
+    struct worker_request one = {.kind = WORKER_STATS, .stats = &first};
+    struct worker_request two = {.kind = WORKER_STATS, .stats = &second};
+    struct worker *worker = world_worker(world);
+    CU_ASSERT_TRUE(worker_listens(worker));
+    CU_ASSERT_TRUE_FATAL(worker_post(worker, &one));
+    for (int i = 0; i < 3; i++) {
+        CU_ASSERT_FALSE(worker_listens(worker));
+        CU_ASSERT_FALSE(worker_post(worker, &two));
+    }
+    CU_ASSERT_FALSE(one.done);
+    CU_ASSERT_FALSE(two.done);
+    CU_ASSERT_EQUAL(memcmp(&second, &untouched, sizeof(second)), 0);
+    CU_ASSERT_TRUE_FATAL(world_reload(world, policy(EVERYBODY, DOOR)));
+    turns(50, 1000);
+    CU_ASSERT_TRUE(one.done && worker_listens(worker));
+    CU_ASSERT_FALSE(two.done); /* it was never taken */
+    CU_ASSERT_TRUE_FATAL(worker_post(worker, &two));
+    turns(1, 1000);
+    CU_ASSERT_TRUE(two.done);
+    CU_ASSERT_NOT_EQUAL(memcmp(&second, &untouched, sizeof(second)), 0);
+}
+
 /* Half of the fleet is shut out: all of it hears so within a sweep of bounded steps, without having sent
  * anything; the other half notices nothing (G3). */
 static void one_sweep(void)
@@ -256,6 +285,7 @@ int main(void)
         {"G3: in the middle of a packet", in_the_middle_of_a_packet},
         {"G2: a refused reload", a_refused_reload},
         {"G3: another generation at the same address", at_the_same_address},
+        {"a worker that is late (H1)", a_late_worker},
         {"G3: 2,000 sessions in one sweep", one_sweep},
         {"foresight", foresight},
         {"everything comes back", everything_comes_back},
