@@ -16,6 +16,7 @@ struct client_table {
     uint32_t mask;   /* of the buckets */
     uint32_t oldest; /* without sessions for longest */
     uint32_t newest;
+    struct client_shares *shares;
     struct client *clients;
     uint32_t *buckets; /* index + 1; 0: empty */
 };
@@ -36,7 +37,8 @@ static void *reserve(size_t bytes)
     return at == MAP_FAILED ? NULL : at;
 }
 
-struct client_table *client_table_create(uint32_t capacity, const uint8_t secret[16])
+struct client_table *client_table_create(uint32_t capacity, const uint8_t secret[16],
+                                         struct client_shares *shares)
 {
     struct client_table *table = calloc(1, sizeof(*table));
     if (table == NULL || capacity == 0 || capacity > UINT32_MAX / 4) {
@@ -46,6 +48,7 @@ struct client_table *client_table_create(uint32_t capacity, const uint8_t secret
     table->key[0] = table->key[1] = siphash_key_of(secret);
     table->key[1].k0 = ~table->key[1].k0;
     table->capacity = capacity;
+    table->shares = shares;
     table->mask = 1;
     while (table->mask < capacity)
         table->mask = table->mask * 2 + 1;
@@ -63,6 +66,8 @@ void client_table_destroy(struct client_table *table)
 {
     if (table == NULL)
         return;
+    for (uint32_t i = 0; table->shares != NULL && i < table->used; i++)
+        client_shares_release(table->shares, table->clients[i].share);
     if (table->clients != NULL)
         munmap(table->clients, clients_bytes(table));
     if (table->buckets != NULL)
@@ -159,17 +164,22 @@ struct client *client_table_get(struct client_table *table, struct bytes name)
     struct client *client = find(table, hash);
     if (client != NULL)
         return client;
+    if (table->used == table->capacity && table->oldest == NONE)
+        return NULL;
+    struct client_share *share = NULL;
+    if (table->shares != NULL && (share = client_shares_acquire(table->shares, name)) == NULL)
+        return NULL;
     if (table->used < table->capacity) {
         client = &table->clients[table->used++];
-    } else if (table->oldest != NONE) {
+    } else {
         client = oldest(table);
         idle_remove(table, client);
         unlink_name(table, client);
-    } else {
-        return NULL;
+        if (client->share != NULL)
+            client_shares_release(table->shares, client->share);
     }
     uint32_t *bucket = bucket_of(table, hash);
-    *client = (struct client){.name = {hash[0], hash[1]}, .next = *bucket};
+    *client = (struct client){.share = share, .name = {hash[0], hash[1]}, .next = *bucket};
     *bucket = index_of(table, client) + 1;
     idle_push(table, client);
     return client;

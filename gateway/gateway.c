@@ -4,6 +4,7 @@
 #include "config/units.h"
 #include "dataplane/secure/secret_memory.h"
 #include "gateway/candidates.h"
+#include "gateway/client_shares.h"
 #include "gateway/confine.h"
 #include "gateway/foresight.h"
 #include "gateway/metrics.h"
@@ -276,6 +277,12 @@ static int make_workers(struct gateway *gateway)
         gateway->shared.claims = session_claims_create(config->connections * gateway->workers_n, secret);
     if (gateway->shared.claims == NULL)
         return GATEWAY_EXIT_FAULT;
+    /* Twice as many as there are sessions are remembered, see mqtt_relays_create. */
+    if (gateway->workers_n > 1)
+        gateway->shared.shares = client_shares_create(2 * config->connections * gateway->workers_n, secret);
+    explicit_bzero(secret, sizeof(secret));
+    if (gateway->workers_n > 1 && gateway->shared.shares == NULL)
+        return GATEWAY_EXIT_FAULT;
     for (uint32_t i = 0; i < gateway->workers_n; i++) {
         gateway->workers[i] = worker_create(&gateway->shared, i);
         if (gateway->workers[i] == NULL) {
@@ -426,6 +433,7 @@ void gateway_stop(struct gateway *gateway)
     ocsp_asker_destroy(gateway->shared.asker);
     password_pool_destroy(gateway->shared.passwords);
     session_claims_destroy(gateway->shared.claims);
+    client_shares_destroy(gateway->shared.shares);
     if (gateway->shared.rcu != NULL) {
         reload_retire(gateway, true);
         retire_lists(gateway, true);

@@ -129,8 +129,8 @@ struct mqtt_relays *mqtt_relays_create(const struct mqtt_relays_config *config)
     all->next_number = config->session_seed;
     all->slab = slab_create(config->sessions, sizeof(struct relay));
     all->buffers = packet_buffers_create(config->buffer_bytes);
-    all->clients = client_table_create(config->sessions * 2, secret);
-    all->sources = client_table_create(config->sessions, secret);
+    all->clients = client_table_create(config->sessions * 2, secret, config->shares);
+    all->sources = client_table_create(config->sessions, secret, NULL);
     explicit_bzero(secret, sizeof(secret));
     if (!make_workspace(all) || all->slab == NULL || all->buffers == NULL || all->clients == NULL ||
         all->sources == NULL) {
@@ -169,10 +169,10 @@ static void release(struct relay *r)
     mqtt_guard_fini(&r->guard);
     if (r->text != NULL)
         packet_buffer_put(all->buffers, r->text);
+    relay_release_claims(r);
     if (r->client != NULL)
         forget_client(r);
     relay_unhold_source(r);
-    relay_release_claims(r);
     relay_drop_shape(r);
     if (all->config.gone != NULL)
         all->config.gone(all->config.worker, &r->origin);

@@ -68,6 +68,7 @@ struct mqtt_relays_config {
     void *worker;
     uint64_t session_seed;         /* first session number */
     struct session_claims *claims; /* of all workers, borrowed; NULL: none are made */
+    struct client_shares *shares;  /* likewise; NULL: there is one worker */
     uint32_t worker_index;
     const struct judged_observers *judged; /* of the worker, borrowed; NULL: nobody looks */
 };

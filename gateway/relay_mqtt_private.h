@@ -147,6 +147,7 @@ struct relay {
     struct relay *next_of_client;
     struct relay_shape *shape;     /* NULL: it goes upstream as it is */
     uint64_t claims[RELAY_CLAIMS]; /* on its names at the upstream; 0: none */
+    bool counted;                  /* among its client's sessions on all workers */
     struct client *source;         /* what is remembered of its address; NULL: not asked for */
     struct relay_text *text;
     uint64_t over_rate_us; /* the client's next packet waits, or has waited, for a rate since then; 0: not */

@@ -28,8 +28,14 @@ void relay_bind(struct relay *r)
     const struct generation *generation = relay_generation(r);
     const struct policy_role *role = r->identity.role;
     const struct config_listener *listener = listener_of(r);
+    struct client_share *share = r->client->share;
     mqtt_guard_bind(&r->guard, cloud_roles_of(generation->cloud[listener->upstream], role),
-                    &r->identity.values, generation->config->observe, &r->client->rates);
+                    &r->identity.values, generation->config->observe,
+                    share == NULL ? &r->client->rates : NULL);
+    if (share != NULL)
+        mqtt_guard_meter(&r->guard, &(struct guard_meter){.scope = GUARD_CLIENT,
+                                                          .rates = &role->limits.rates,
+                                                          .shared = &share->rates});
     hold_source(r);
     if (r->source != NULL)
         mqtt_guard_meter(&r->guard, &(struct guard_meter){.scope = GUARD_SOURCE,
@@ -61,6 +67,8 @@ void relay_quarantine(struct relay *r, struct client *client, enum guard_scope s
     char detail[EVENT_DETAIL_MAX];
     snprintf(detail, sizeof(detail), "%s %s; refused for %llu s", outcome_text(outcome),
              mqtt_guard_scope_text(scope), (unsigned long long)(for_us / 1000000));
+    if (client->share != NULL)
+        atomic_store(&client->share->quarantined_until_us, relay_now(r) + for_us);
     client->quarantined_until_us = relay_now(r) + for_us;
     relay_report(r,
                  &(struct relay_report){
@@ -79,6 +87,24 @@ static enum outcome over_connects(struct relay *r, struct client *client, enum g
     return relay_over(r, OUTCOME_RATE_CONNECTS);
 }
 
+static bool take_of_client(struct client *client, const struct rates *rates, uint64_t now_us)
+{
+    if (client->share != NULL)
+        return shared_buckets_take(&client->share->rates, rates, RATE_CONNECTS, 1, now_us);
+    return rate_buckets_take(&client->rates, rates, RATE_CONNECTS, 1, now_us);
+}
+
+/* By this worker or, where clients are shared, by any. */
+static bool in_quarantine(struct client *client, uint64_t now_us)
+{
+    if (client->share != NULL)
+        client->quarantined_until_us = atomic_load(&client->share->quarantined_until_us);
+    if (client->quarantined_until_us > now_us)
+        return true;
+    client->quarantined_until_us = 0;
+    return false;
+}
+
 enum outcome relay_take_connect(struct relay *r, struct client *client)
 {
     const struct generation *generation = relay_generation(r);
@@ -87,11 +113,10 @@ enum outcome relay_take_connect(struct relay *r, struct client *client)
     struct shared_buckets *of_role = rate_totals_role(generation->totals, role->index);
     struct shared_buckets *of_listener = rate_totals_listener(generation->totals, r->origin.listener);
     uint64_t now_us = relay_now(r);
-    if (client->quarantined_until_us > now_us)
+    if (in_quarantine(client, now_us))
         return OUTCOME_QUARANTINED;
-    client->quarantined_until_us = 0;
     enum outcome outcome = OUTCOME_ALLOWED;
-    if (!rate_buckets_take(&client->rates, &role->limits.rates, RATE_CONNECTS, 1, now_us))
+    if (!take_of_client(client, &role->limits.rates, now_us))
         outcome = over_connects(r, client, GUARD_CLIENT, &role->limits.rates);
     if (outcome == OUTCOME_ALLOWED && of_role != NULL &&
         !shared_buckets_take(of_role, &role->total, RATE_CONNECTS, 1, now_us))

@@ -202,6 +202,18 @@ static enum claim_result claim(struct relay *r, uint32_t index, struct bytes spa
     return result;
 }
 
+/* The cap on sessions of all workers together (D9, F3). What a role that observes lets pass is told once:
+ * here, unless this worker or a claim has found it before. */
+static enum outcome count_session(struct relay *r)
+{
+    uint32_t most = r->identity.role->limits.sessions;
+    if (r->client == NULL || r->client->share == NULL || r->counted)
+        return OUTCOME_ALLOWED;
+    r->counted = client_share_open(r->client->share, most);
+    bool told = relay_observes(r) && (most == 1 || r->client->sessions_n > most);
+    return r->counted || told ? OUTCOME_ALLOWED : relay_over(r, OUTCOME_SESSION_TAKEN);
+}
+
 static enum outcome claim_names(struct relay *r, struct bytes client_id)
 {
     enum claim_result result = CLAIM_HELD;
@@ -213,7 +225,7 @@ static enum outcome claim_names(struct relay *r, struct bytes client_id)
         result = CLAIM_HELD;
     if (result == CLAIM_HELD && client_id.len != 0)
         result = claim(r, 1, bytes_of_text(upstream_of(r)->name), client_id);
-    return result == CLAIM_HELD    ? OUTCOME_ALLOWED
+    return result == CLAIM_HELD    ? count_session(r)
            : result == CLAIM_TAKEN ? OUTCOME_SESSION_TAKEN
                                    : OUTCOME_NO_RESOURCES;
 }
@@ -225,6 +237,9 @@ void relay_release_claims(struct relay *r)
             session_claims_release(r->all->config.claims, r->claims[i], r->all->config.worker_index);
         r->claims[i] = 0;
     }
+    if (r->counted)
+        client_share_close(r->client->share);
+    r->counted = false;
 }
 
 enum outcome relay_shape(struct relay *r, struct mqtt_packet *packet)

@@ -114,6 +114,7 @@ static bool create_relays(struct worker *w, const struct secrets *secrets)
                                         .worker = w,
                                         .session_seed = secrets->session,
                                         .claims = w->shared->claims,
+                                        .shares = w->shared->shares,
                                         .worker_index = w->index,
                                         .judged = &w->judged};
     w->relays = mqtt_relays_create(&relays);

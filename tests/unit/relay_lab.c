@@ -279,6 +279,8 @@ void lab_open(struct relay_lab *lab, const struct policy_role_spec *roles, uint3
     lab_open_with(lab, roles, roles_n, NULL, NULL);
 }
 
+struct client_shares *lab_shares;
+
 void lab_open_with(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n,
                    struct authenticator *authenticator, struct users *users)
 {
@@ -295,6 +297,7 @@ void lab_open_with(struct relay_lab *lab, const struct policy_role_spec *roles, 
     static const uint8_t secret[16];
     lab->claims = session_claims_create(64, secret);
     struct mqtt_relays_config config = {.claims = lab->claims,
+                                        .shares = lab_shares,
                                         .judged = &lab->judged,
                                         .sessions = 32,
                                         .buffer_bytes = UINT64_C(4) << 20,

@@ -36,6 +36,9 @@ struct lab_stream {
     uint64_t own_us; /* stream_own_us */
 };
 
+/* Of all labs that are opened next, each a worker; borrowed. NULL: each is by itself. */
+extern struct client_shares *lab_shares;
+
 struct relay_lab {
     struct mqtt_relays *relays;
     struct timer_wheel *timers;

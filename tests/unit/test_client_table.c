@@ -16,7 +16,7 @@ static struct bytes name_of(uint32_t i)
 
 static void buckets_outlive_sessions(void)
 {
-    struct client_table *table = client_table_create(8, secret);
+    struct client_table *table = client_table_create(8, secret, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(table);
     struct client *client = client_table_get(table, name_of(1));
     CU_ASSERT_PTR_NOT_NULL_FATAL(client);
@@ -32,7 +32,7 @@ static void buckets_outlive_sessions(void)
 /* Only those without sessions make room, the one that has been without for longest first. */
 static void room_is_made(void)
 {
-    struct client_table *table = client_table_create(4, secret);
+    struct client_table *table = client_table_create(4, secret, NULL);
     struct client *busy = client_table_get(table, name_of(0));
     client_table_open(table, busy);
     for (uint32_t i = 1; i < 4; i++)
@@ -58,7 +58,7 @@ static void room_is_made(void)
 
 static void many_clients(void)
 {
-    struct client_table *table = client_table_create(1000, secret);
+    struct client_table *table = client_table_create(1000, secret, NULL);
     for (uint32_t round = 0; round < 3; round++)
         for (uint32_t i = 0; i < 5000; i++) {
             struct client *client = client_table_get(table, name_of(i));
@@ -70,7 +70,7 @@ static void many_clients(void)
         known += client_table_find(table, name_of(i)) != NULL;
     CU_ASSERT_EQUAL(known, 1000);
     client_table_destroy(table);
-    CU_ASSERT_PTR_NULL(client_table_create(0, secret));
+    CU_ASSERT_PTR_NULL(client_table_create(0, secret, NULL));
     client_table_destroy(NULL);
 }
 

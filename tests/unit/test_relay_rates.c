@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Rates over all kinds of packets, by client, source, role and listener, with every action (C6, F2, F3). */
+#include "gateway/client_shares.h"
 #include "gateway/rate_totals.h"
 #include "tests/unit/relay_lab.h"
 #include "tests/unit/relay_roles.h"
@@ -260,6 +261,130 @@ static void observed(void)
     lab_close(&lab);
 }
 
+/* ---- a client on two workers (F3, C6, D9) ---------------------------------------------------------------
+ */
+
+static struct relay_lab second;
+
+static struct policy_role_spec roaming_role(void)
+{
+    struct policy_role_spec role = truck_role();
+    role.match.client_id = "truck-{serial:[0-9][0-9][0-9]}*";
+    role.id = "${user}";
+    role.limits.sessions = 2;
+    role.limits.rates.of[RATE_PUBLISHES][0] = slow;
+    role.limits.rates.over = POLICY_QUOTA;
+    return role;
+}
+
+static void open_workers(const struct policy_role_spec *role)
+{
+    static const uint8_t secret[16];
+    lab_shares = client_shares_create(100, secret);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(lab_shares);
+    lab_open(&lab, role, 1);
+    lab_open(&second, role, 1);
+}
+
+static void close_workers(void)
+{
+    lab_close(&lab);
+    lab_close(&second);
+    client_shares_destroy(lab_shares);
+    lab_shares = NULL;
+}
+
+/* One identity with two client identifiers, from two addresses. */
+static struct lab_session roams(struct relay_lab *worker, const char *client_id, uint8_t address)
+{
+    struct mqtt_packet p = lab_connect(MQTT_5, client_id), connack = lab_connack(MQTT_5, 0);
+    p.connect.has_user_name = true;
+    p.connect.user_name = bytes_of_text("roamer");
+    struct lab_session s = {.version = MQTT_5, .device = lab_accept(worker, address)};
+    worker->dialled = NULL;
+    lab_send(s.device, &p);
+    s.upstream = worker->dialled;
+    if (s.upstream == NULL)
+        return s;
+    lab_upstream_opens(s.upstream);
+    s.upstream->out_read = s.upstream->out_n;
+    lab_send(s.upstream, &connack);
+    s.device->out_read = s.device->out_n;
+    return s;
+}
+
+static void rates_of_two_workers(void)
+{
+    struct policy_role_spec role = roaming_role();
+    open_workers(&role);
+    struct lab_session a = roams(&lab, "truck-017", 17), b = roams(&second, "truck-017b", 18);
+    CU_ASSERT_FATAL(a.upstream != NULL && b.upstream != NULL);
+    struct mqtt_packet p = lab_publish(MQTT_5, MINE, 1, 1);
+    lab_send(a.device, &p);
+    lab_send(b.device, &p);
+    CU_ASSERT_TRUE(passed(&a, MQTT_PUBLISH) && passed(&b, MQTT_PUBLISH));
+    p = lab_publish(MQTT_5, MINE, 1, 2); /* a bucket of two is empty, for both */
+    lab_send(a.device, &p);
+    p = lab_publish(MQTT_5, MINE, 1, 2);
+    lab_send(b.device, &p);
+    p = lab_ack(MQTT_5, MQTT_PUBACK, 1, 0);
+    lab_send(a.upstream, &p);
+    p = lab_ack(MQTT_5, MQTT_PUBACK, 1, 0);
+    lab_send(b.upstream, &p);
+    CU_ASSERT_TRUE(told(&a, MQTT_PUBACK, 0) && told(&a, MQTT_PUBACK, 0x97));
+    CU_ASSERT_TRUE(told(&b, MQTT_PUBACK, 0) && told(&b, MQTT_PUBACK, 0x97));
+    close_workers();
+}
+
+static void sessions_of_two_workers(void)
+{
+    struct policy_role_spec role = roaming_role();
+    open_workers(&role);
+    struct lab_session a = roams(&lab, "truck-017", 17), b = roams(&second, "truck-017b", 18);
+    struct lab_session third = roams(&second, "truck-017c", 19);
+    CU_ASSERT_TRUE(a.upstream != NULL && b.upstream != NULL);
+    CU_ASSERT_TRUE(third.upstream == NULL && told(&third, MQTT_CONNACK, 0x87));
+    struct mqtt_packet bye = lab_plain(MQTT_5, MQTT_DISCONNECT);
+    lab_send(a.device, &bye);
+    third = roams(&second, "truck-017c", 20);
+    CU_ASSERT_TRUE(third.upstream != NULL);
+    close_workers();
+}
+
+/* A role that observes: each session goes on; one too many is told once, wherever it was found. */
+static void observed_sessions_of_two_workers(void)
+{
+    struct policy_role_spec role = roaming_role();
+    role.mode = POLICY_OBSERVE;
+    open_workers(&role);
+    struct lab_session a = roams(&lab, "truck-017", 17), b = roams(&second, "truck-017b", 18);
+    CU_ASSERT_TRUE(a.upstream != NULL && b.upstream != NULL);
+    CU_ASSERT_EQUAL(mqtt_relays_counters(second.relays)->from_device[OUTCOME_SESSION_TAKEN], 0);
+    for (uint8_t i = 0; i < 3; i++) { /* the first by all workers together, the next by this one too */
+        const char *const ids[] = {"truck-017c", "truck-017d", "truck-017e"};
+        struct lab_session more = roams(&second, ids[i], (uint8_t)(19 + i));
+        CU_ASSERT_PTR_NOT_NULL(more.upstream);
+        CU_ASSERT_EQUAL(mqtt_relays_counters(second.relays)->from_device[OUTCOME_SESSION_TAKEN], i + 1);
+    }
+    close_workers();
+}
+
+static void quarantine_of_two_workers(void)
+{
+    struct policy_role_spec role = roaming_role();
+    role.limits.rates.over = POLICY_QUARANTINE;
+    role.limits.rates.quarantine_us = 60 * S;
+    open_workers(&role);
+    struct lab_session a = roams(&lab, "truck-017", 17);
+    struct mqtt_packet p = lab_publish(MQTT_5, MINE, 0, 0);
+    for (int i = 0; i < 3; i++)
+        lab_send(a.device, &p);
+    CU_ASSERT_TRUE(a.device->finished);
+    struct lab_session b = roams(&second, "truck-017b", 18);
+    CU_ASSERT_TRUE(b.upstream == NULL && b.device->finished);
+    close_workers();
+}
+
 static const struct unit_test tests[] = {
     {"every action for every kind (F2, D7)", every_action},
     {"quarantine lasts its time (C6, F2)", quarantine_lasts_its_time},
@@ -267,6 +392,10 @@ static const struct unit_test tests[] = {
     {"a source is held, whoever it is (F2)", a_source_is_held},
     {"connections of a role (F2)", connects_of_a_role},
     {"observed (G6)", observed},
+    {"a client's rates hold on two workers together (F3)", rates_of_two_workers},
+    {"a client's sessions are counted over two workers (D9, F3)", sessions_of_two_workers},
+    {"a client's sessions over two workers, observed (D9, F3, G6)", observed_sessions_of_two_workers},
+    {"a client's quarantine holds on every worker (C6, F3)", quarantine_of_two_workers},
 };
 
 int main(void)
