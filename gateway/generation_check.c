@@ -6,6 +6,7 @@
 #include "policy/utf8.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -180,8 +181,19 @@ static bool path_of(const char *pattern, const char *id, char path[PATH_MAX])
 struct devices {
     const struct config_upstream *upstream;
     struct diagnostics *d;
-    uint32_t checked, bad, ending;
+    uint32_t n, bad, ending;
 };
+
+/* Private keys cost; whether a file is there and may be read costs nearly nothing. */
+static void see_device(struct devices *devices, const char *id, const char *certificate, const char *key)
+{
+    const struct config_origin *at = &devices->upstream->origin;
+    const char *file = access(certificate, R_OK) != 0 ? certificate : key;
+    if (access(file, R_OK) != 0 && devices->bad++ < TOLD_MAX)
+        diagnostics_add(devices->d, DIAGNOSTIC_ERROR, at->file, at->line,
+                        "upstream '%s': device '%s' cannot connect; %s cannot be read: %s",
+                        devices->upstream->name, id, file, strerror(errno));
+}
 
 static void check_device(struct devices *devices, const char *id)
 {
@@ -192,7 +204,12 @@ static void check_device(struct devices *devices, const char *id)
     int days_left = 0;
     if (!path_of(upstream->certificate, id, certificate) || !path_of(upstream->key, id, key))
         return;
-    devices->checked++;
+    devices->n++;
+    if (devices->n > GENERATION_PAIRS_MAX) {
+        if (devices->n <= GENERATION_PAIRS_SEEN_MAX)
+            see_device(devices, id, certificate, key);
+        return;
+    }
     if (tls_check_pair_with(certificate, key, upstream->key_password, &days_left, &error) != 0) {
         if (devices->bad++ < TOLD_MAX)
             diagnostics_add(devices->d, DIAGNOSTIC_ERROR, at->file, at->line,
@@ -215,11 +232,19 @@ void generation_check_devices(const struct config_upstream *upstream, struct dia
     DIR *dir = opendir(pattern.directory);
     if (dir == NULL) /* only to be entered: files are met as devices come */
         return;
-    for (struct dirent *entry; devices.checked < GENERATION_PAIRS_MAX && (entry = readdir(dir)) != NULL;)
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;)
         if (take_id(&pattern, entry->d_name, id))
             check_device(&devices, id);
     closedir(dir);
     const struct config_origin *at = &upstream->origin;
+    if (devices.n > GENERATION_PAIRS_MAX)
+        diagnostics_add(
+            d, DIAGNOSTIC_WARNING, at->file, at->line,
+            "upstream '%s': %u of %u pairs of devices were read; of %u more it was seen that their files are "
+            "there; a key that does not fit, or an end that is near, shows when the device comes",
+            upstream->name, GENERATION_PAIRS_MAX, devices.n,
+            (devices.n < GENERATION_PAIRS_SEEN_MAX ? devices.n : GENERATION_PAIRS_SEEN_MAX) -
+                GENERATION_PAIRS_MAX);
     if (devices.bad > TOLD_MAX)
         diagnostics_add(d, DIAGNOSTIC_ERROR, at->file, at->line,
                         "upstream '%s': %u more devices cannot connect for such a reason", upstream->name,

@@ -12,8 +12,10 @@
 
 /* An expiry nearer than this is worth a warning. */
 #define GENERATION_EXPIRY_DAYS 30
-/* Pairs of devices that one check reads: about half a second. */
+/* Pairs of devices that one check reads, about half a second, and others of which it sees whether they are
+ * there and may be read. */
 #define GENERATION_PAIRS_MAX 1000
+#define GENERATION_PAIRS_SEEN_MAX 20000
 
 /* Whether all that a TLS or DTLS context is made of is there and can be read; else that has been told. */
 bool generation_check_complete(const struct config_upstream *upstream);
@@ -35,7 +37,8 @@ bool generation_check_keys(const char *what, const char *name, const struct conf
 bool generation_check_check_id(const struct config_upstream *upstream, const char *pattern,
                                const struct psk_keys *keys, struct diagnostics *d);
 /* The pairs of devices: one that does not fit is an error, as any other pair's (G1), and an expiry that is
- * near a warning. What goes wrong with files after that keeps only their device out. */
+ * near a warning; so is that not all of them were read. What goes wrong with files after that keeps only
+ * their device out. */
 void generation_check_devices(const struct config_upstream *upstream, struct diagnostics *d);
 
 #endif
