@@ -158,14 +158,15 @@ enum acl_idle {
     ACL_IDLE_DENIED = 0, /* an allow all of which an unconditional deny covers */
     ACL_IDLE_DUPLICATE,  /* says the same as an earlier rule */
 };
-void acl_idle_rules(const struct acl *acl,
-                    void (*found)(void *owner, uint32_t rule, uint32_t because_of, enum acl_idle why),
-                    void *owner);
+/* Both answer how often they looked at a rule for another: what they cost. */
+uint64_t acl_idle_rules(const struct acl *acl,
+                        void (*found)(void *owner, uint32_t rule, uint32_t because_of, enum acl_idle why),
+                        void *owner);
 /* The value of one of the variables that acl_compile was given; at == NULL when there is no such one. */
 struct bytes acl_value(const struct acl *acl, const struct acl_values *values, struct bytes name);
 /* Rules that change nothing, because another of their kind says all that they say, and more. */
-void acl_covered_rules(const struct acl *acl, void (*found)(void *owner, uint32_t rule, uint32_t because_of),
-                       void *owner);
+uint64_t acl_covered_rules(const struct acl *acl,
+                           void (*found)(void *owner, uint32_t rule, uint32_t because_of), void *owner);
 const struct acl_rule *acl_rule_at(const struct acl *acl, uint32_t rule);
 uint32_t acl_rules(const struct acl *acl);
 /* True when any rule looks at payload content, so that payloads must be held. */

@@ -165,6 +165,7 @@ struct shadow {
     struct acl_end rule;
     bool own_kind;
     uint32_t by;
+    uint64_t looks; /* at ends of rules */
     struct acl_levels levels;
 };
 
@@ -199,7 +200,10 @@ static void shadow_ends(struct shadow *s, const struct acl_node *node, bool hash
     uint32_t n = acl_ends(s->acl, node);
     for (uint32_t i = 0; i < n; i++) {
         const struct acl_end *end = acl_end_at(s->acl, node, i);
-        if (((end->flags & ACL_END_HASH) != 0 ? hash : exact) && end->rule < s->by &&
+        if (end->rule >= s->by)
+            return; /* ends of a node are in the order of rules: no later one is before this */
+        s->looks++;
+        if (((end->flags & ACL_END_HASH) != 0 ? hash : exact) &&
             (s->own_kind ? says_more(end, &s->rule) : is_unconditional_deny(end, s->rule.actions)))
             s->by = end->rule;
     }
@@ -235,7 +239,7 @@ static void shadow_descend(struct shadow *s, uint32_t id, uint32_t depth, uint64
         shadow_descend(s, node->plus, depth + 1, acl_path_hash(path, ACL_PLUS_HASH));
 }
 
-static uint32_t shadowed_by(const struct acl *acl, uint32_t rule, bool own_kind)
+static uint32_t shadowed_by(const struct acl *acl, uint32_t rule, bool own_kind, uint64_t *looks)
 {
     struct shadow s = {
         .acl = acl, .rule = acl_end_of(&acl->rules[rule], rule), .own_kind = own_kind, .by = ACL_RULE_NONE};
@@ -246,6 +250,7 @@ static uint32_t shadowed_by(const struct acl *acl, uint32_t rule, bool own_kind)
     if (s.levels.dollar && topic.len > 1 && topic.at[1] == '{')
         s.levels.dollar = false;
     shadow_descend(&s, acl->root, 0, acl->seed);
+    *looks += s.looks;
     return s.by;
 }
 
@@ -286,24 +291,27 @@ static void tell_duplicates(const struct acl *acl, const struct acl_node *node,
     free(ends);
 }
 
-void acl_idle_rules(const struct acl *acl,
-                    void (*found)(void *owner, uint32_t rule, uint32_t because_of, enum acl_idle why),
-                    void *owner)
+uint64_t acl_idle_rules(const struct acl *acl,
+                        void (*found)(void *owner, uint32_t rule, uint32_t because_of, enum acl_idle why),
+                        void *owner)
 {
+    uint64_t looks = 0;
     for (uint32_t i = 0; i < acl->rules_n; i++) {
-        uint32_t by = acl->rules[i].allow ? shadowed_by(acl, i, false) : ACL_RULE_NONE;
+        uint32_t by = acl->rules[i].allow ? shadowed_by(acl, i, false, &looks) : ACL_RULE_NONE;
         if (by != ACL_RULE_NONE)
             found(owner, i, by, ACL_IDLE_DENIED);
     }
     for (uint32_t id = 0; id < acl->nodes_n; id++)
         tell_duplicates(acl, &acl->nodes[id], found, owner);
+    return looks;
 }
 
-void acl_covered_rules(const struct acl *acl, void (*found)(void *owner, uint32_t rule, uint32_t because_of),
-                       void *owner)
+uint64_t acl_covered_rules(const struct acl *acl,
+                           void (*found)(void *owner, uint32_t rule, uint32_t because_of), void *owner)
 {
+    uint64_t looks = 0;
     for (uint32_t i = 0; i < acl->rules_n; i++) {
-        uint32_t by = shadowed_by(acl, i, true);
+        uint32_t by = shadowed_by(acl, i, true, &looks);
         if (by == ACL_RULE_NONE)
             continue;
         /* Of two that say the same the later one is told, unless acl_idle_rules tells it. */
@@ -312,8 +320,9 @@ void acl_covered_rules(const struct acl *acl, void (*found)(void *owner, uint32_
             if (says_the_same(&a, &b))
                 continue;
         }
-        if (i < by && shadowed_by(acl, by, true) == i)
+        if (i < by && shadowed_by(acl, by, true, &looks) == i)
             continue;
         found(owner, i, by);
     }
+    return looks;
 }

@@ -327,6 +327,37 @@ static void covered_with_conditions(void)
     acl_destroy(acl);
 }
 
+static void ignore_idle(void *owner, uint32_t rule, uint32_t by, enum acl_idle why)
+{
+    (void)rule;
+    (void)by;
+    (void)why;
+    ++*(uint32_t *)owner;
+}
+
+static void ignore_covered(void *owner, uint32_t rule, uint32_t by)
+{
+    ignore_idle(owner, rule, by, ACL_IDLE_DENIED);
+}
+
+/* Many rules that say the same are found by a look or three at each, not at each for each. */
+static void many_equals(void)
+{
+    enum { N = 4000 };
+    static struct acl_rule_spec rules[N];
+    for (int deny = 0; deny < 2; deny++) {
+        for (uint32_t i = 0; i < N; i++)
+            rules[i] = rule_of(deny == 0, 1u << ACL_PUBLISH, "a/b");
+        struct acl *acl = compile(rules, N);
+        uint32_t idle_n = 0, covered_n = 0;
+        CU_ASSERT(acl_idle_rules(acl, ignore_idle, &idle_n) <= 3 * N);
+        CU_ASSERT(acl_covered_rules(acl, ignore_covered, &covered_n) <= 3 * N);
+        CU_ASSERT_EQUAL(idle_n, N - 1);
+        CU_ASSERT_EQUAL(covered_n, 0);
+        acl_destroy(acl);
+    }
+}
+
 int main(void)
 {
     static const struct unit_test tests[] = {
@@ -336,6 +367,7 @@ int main(void)
         {"rules that never decide (G1)", idle},
         {"rules that change nothing (G1)", covered},
         {"and their conditions", covered_with_conditions},
+        {"many that say the same (G1)", many_equals},
     };
     return unit_run("acl_filter", tests, COUNT(tests));
 }
