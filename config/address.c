@@ -251,3 +251,19 @@ const char *address_format(const struct config_address *a, char to[ADDRESS_TEXT_
     }
     return to;
 }
+
+const char *address_format_listen(bool any, const uint8_t *address, uint16_t port,
+                                  char to[ADDRESS_ENDPOINT_MAX])
+{
+    struct config_address host = {.bits = 128};
+    char text[ADDRESS_TEXT_MAX] = "";
+    if (address != NULL)
+        memcpy(host.bytes, address, sizeof(host.bytes));
+    if (any)
+        snprintf(text, sizeof(text), "any");
+    else if (address != NULL)
+        address_format(&host, text);
+    bool brackets = strchr(text, ':') != NULL;
+    snprintf(to, ADDRESS_ENDPOINT_MAX, "%s%s%s:%u", brackets ? "[" : "", text, brackets ? "]" : "", port);
+    return to;
+}

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #define ADDRESS_TEXT_MAX 64
+#define ADDRESS_ENDPOINT_MAX (ADDRESS_TEXT_MAX + 8)
 
 struct config_address {
     uint8_t bytes[16];
@@ -47,5 +48,9 @@ bool address_overlaps(const struct config_address *a, const struct config_addres
 const char *address_check_host(const struct config_address *a);
 /* "10.20.0.0/22", "fd20::1"; the length is left out at 128. Answers `to`. */
 const char *address_format(const struct config_address *a, char to[ADDRESS_TEXT_MAX]);
+/* As address_parse_endpoint reads it: "any:1883", ":1883" (`address` NULL), "10.20.0.1:1883",
+ * "[fd20::1]:1883". Answers `to`. */
+const char *address_format_listen(bool any, const uint8_t *address, uint16_t port,
+                                  char to[ADDRESS_ENDPOINT_MAX]);
 
 #endif

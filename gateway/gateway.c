@@ -314,9 +314,12 @@ static void say_ready(struct gateway *gateway)
     gateway_say(gateway, 0, "policy rev %u %s: %u roles, %u rules, tests %u/%u", generation->number,
                 snapshot_fingerprint(generation->policy), generation->summary.roles,
                 generation->summary.rules, generation->summary.tests_passed, generation->summary.tests);
-    for (uint32_t i = 0; i < generation->config->listeners_n; i++)
-        gateway_say(gateway, 0, "listening %s %s:%u", generation->config->listeners[i].name,
-                    generation->config->listeners[i].any ? "any" : "", generation->config->listeners[i].port);
+    for (uint32_t i = 0; i < generation->config->listeners_n; i++) {
+        const struct config_listener *own = &generation->config->listeners[i];
+        char listen[ADDRESS_ENDPOINT_MAX];
+        address_format_listen(own->any, own->has_address ? own->address : NULL, own->port, listen);
+        gateway_say(gateway, 0, "listening %s %s", own->name, listen);
+    }
     gateway_event(gateway, EVENT_STARTED, OUTCOME_UNDECIDED, "", "");
 }
 

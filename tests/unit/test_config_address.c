@@ -102,6 +102,9 @@ static void endpoints(void)
         if (problem != NULL)
             continue;
         CU_ASSERT_EQUAL(e.has_address, cases[i].address != NULL);
+        char told[ADDRESS_ENDPOINT_MAX];
+        CU_ASSERT_STRING_EQUAL(address_format_listen(e.any, e.has_address ? e.address : NULL, e.port, told),
+                               cases[i].text); /* what the start line says of a listener (A5) */
         if (cases[i].address != NULL) {
             uint8_t expected[16];
             CU_ASSERT_PTR_NULL(address_parse(cases[i].address, expected));
