@@ -232,7 +232,11 @@ static bool put_roles(struct making *m, struct lines *lines)
         struct learned_role *role = role_named(m, entry);
         fprintf(m->to, "%s", comma);
         comma = ",\n";
-        if (role == NULL)
+        if (role != NULL)
+            role->left = role->mined->findings_n == 0;
+        if (role != NULL && role->left)
+            role->found = true;
+        if (role == NULL || role->left)
             fwrite(entry.at, 1, entry.len, m->to);
         else if (!put_role(m, role, entry))
             return false;

@@ -4,7 +4,8 @@
  * observe and allow what was proposed for them instead of what they allowed before, with a test for each
  * proposal from what was seen, and one that another client's topic is refused.
  *
- * What stays of a learned role: who it is, limits, `deny` rules, and everything else but `allow` rules and
+ * A role of which nothing was found stays as it is: to observe without rules is not what anybody learned.
+ * What stays of another: who it is, limits, `deny` rules, and everything else but `allow` rules and
  * `mode`. What was found and is not proposed is told in comments. Tests of the policy in force stay as they
  * are; one that does not hold any more becomes a comment that says so.
  *
@@ -24,7 +25,8 @@ struct learned_role {
     const char *name;
     const struct mined *mined;
     uint64_t since_us, until_us; /* CLOCK_REALTIME */
-    bool found;                  /* set: the policy has such a role */
+    bool found;                  /* set: the policy has such a role, */
+    bool left;                   /* and nothing was found of it: it is written as it was */
 };
 
 struct learned_test {

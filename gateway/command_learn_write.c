@@ -102,7 +102,7 @@ static void write_policy(struct command *command, const struct learned_policy *p
         fwrite(policy->at + policy->policy_at, 1, policy->len - policy->policy_at, command->out);
         return;
     }
-    size_t room = (policy->len - policy->policy_at) * 6 + 1024;
+    size_t room = (policy->len - policy->policy_at) * 6 + 1024 + LEARN_ROLES_MAX * 512;
     char *text = malloc(room);
     struct json j;
     if (text == NULL)
@@ -114,6 +114,11 @@ static void write_policy(struct command *command, const struct learned_policy *p
     json_number(&j, "tests_positive", policy->tests_positive);
     json_number(&j, "tests_negative", policy->tests_negative);
     json_number(&j, "tests_dropped", policy->tests_dropped);
+    json_open(&j, "roles_unchanged", '[');
+    for (uint32_t i = 0; i < writing.n; i++)
+        if (writing.role[i].left)
+            json_text(&j, NULL, writing.role[i].name);
+    json_close(&j, ']');
     json_bytes(&j, "policy", bytes_of(policy->at + policy->policy_at, policy->len - policy->policy_at));
     json_close(&j, '}');
     fprintf(command->out, "%s\n", text);
@@ -137,6 +142,9 @@ static int make_policy(struct command *command, const struct config_text *kept)
     for (uint32_t i = 0; i < writing.n && good; i++)
         if (!writing.role[i].found)
             fprintf(command->out, "# role %s is not in the policy any more; it is left out\n",
+                    writing.role[i].name);
+        else if (writing.role[i].left && !command->json)
+            fprintf(command->out, "# of role %s nothing was found; it stays as it is\n",
                     writing.role[i].name);
     good = good && settle(command, kept, &policy);
     if (good)

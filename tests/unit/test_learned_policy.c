@@ -279,7 +279,12 @@ static void nothing_learned(void)
         struct learned_policy out;
         CU_ASSERT_TRUE(make(&text, roles, 2, &out));
         CU_ASSERT_EQUAL(out.rules, 0);
-        CU_ASSERT_TRUE(has(&out, "id = \"truck.no\";") && !has(&out, "thing.old"));
+        CU_ASSERT_TRUE(roles[0].found && roles[1].found);
+        CU_ASSERT_TRUE(has(&out, "id = \"truck.no\";"));
+        /* Without any evidence a role is as it was, old rules and all; then it observes. */
+        CU_ASSERT_TRUE(roles[0].left == (round == 0) && roles[1].left == (round == 0));
+        CU_ASSERT_TRUE(has(&out, "thing.old") == (round == 0) && has(&out, "truck.old") == (round == 0));
+        CU_ASSERT_TRUE(has(&out, "    mode = \"observe\";") == (round != 0));
         learned_policy_fini(&out);
         mined_destroy(mined);
         publish(e, 1, ACL_SUBSCRIBE, "#", 0, false, false);
