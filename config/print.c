@@ -214,7 +214,7 @@ static void put_settings(struct printer *p, const struct schema_table *table, co
         const config_setting_t *setting = group == NULL ? NULL : config_setting_get_member(group, key->name);
         if (setting != NULL)
             put_setting(p, key, setting);
-        else if (key->fallback != NULL && schema_used(table, key, group))
+        else if (key->fallback != NULL && schema_used(table, key, group) && !schema_idle(key, group))
             put_fallback(p, key);
         else if (key->type == SCHEMA_GROUP && !key->required && has_defaults(key->inside) &&
                  schema_used(table, key, group))

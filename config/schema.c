@@ -66,6 +66,12 @@ const char *schema_label(const struct schema_table *table, const config_setting_
                : NULL;
 }
 
+bool schema_idle(const struct schema_key *key, const config_setting_t *group)
+{
+    return key->idle_beside != NULL && group != NULL &&
+           config_setting_get_member(group, key->idle_beside) != NULL;
+}
+
 bool schema_used(const struct schema_table *table, const struct schema_key *key,
                  const config_setting_t *group)
 {
@@ -311,6 +317,11 @@ static void take_setting(struct schema_read *read, const struct schema_key *key,
                      with != NULL ? config_setting_get_string(with)
                                   : schema_find(place.outer->table, key->with)->fallback,
                      key->with);
+    } else if (schema_idle(key, group) && config_setting_get_bool(setting) == CONFIG_TRUE) {
+        struct config_origin origin = load_origin(read->load, setting);
+        diagnostics_add(read->d, DIAGNOSTIC_WARNING, origin.file, origin.line,
+                        "'%s'%s has no effect beside '%s'; remove it", key->name,
+                        schema_describe(read->place, text), key->idle_beside);
     }
 }
 

@@ -60,8 +60,10 @@ struct schema_key {
     const char *fallback;     /* what is taken when it is not written; NULL: nothing */
     const char *with;         /* it has a use only when this setting of the group is one of with_words */
     const char *const *with_words;
-    const char *example; /* for messages; NULL: one that fits the type */
-    size_t at;           /* of the object that is read into; see SCHEMA_INTO */
+    const char *idle_beside; /* a flag that changes nothing where this is written: true is warned about there,
+                                and its default is not printed; NULL: none */
+    const char *example;     /* for messages; NULL: one that fits the type */
+    size_t at;               /* of the object that is read into; see SCHEMA_INTO */
     size_t width;
     void (*set)(struct schema_read *read, const struct schema_value *value, void *into);
     void *(*entry)(struct schema_read *read, const config_setting_t *setting, void *into);
@@ -121,6 +123,8 @@ const struct schema_key *schema_find(const struct schema_table *table, const cha
 /* Whether the key has a use in this group; see `with`. */
 bool schema_used(const struct schema_table *table, const struct schema_key *key,
                  const config_setting_t *group);
+/* Whether `idle_beside` of a key is written in the group; `group` NULL: it is not. */
+bool schema_idle(const struct schema_key *key, const config_setting_t *group);
 /* The value of the label of an entry, or NULL when it has none. */
 const char *schema_label(const struct schema_table *table, const config_setting_t *group);
 

@@ -848,6 +848,10 @@ static void psk_upstream(void)
              "security = \"tls\"; psk_id = \"gw-${id}\"; psk_file = \"tls/gw.key\"; min_version = \"1.2\"; "
              "server_name = \"b\"; resumption = false;"),
          ""},
+        {UPSTREAM("security = \"tls\"; psk_id = \"${id}\"; psk_file = \"tls/gw.key\"; resumption = true;"),
+         "sallyport.conf:4: warning: 'resumption' in upstream 'broker' has no effect beside 'psk_file'; "
+         "remove "
+         "it\n"},
         {UPSTREAM("security = \"tls\"; psk_id = \"gw\"; psk_file = \"tls/gw.key\";"), one},
         {UPSTREAM("security = \"tls\"; psk_id = \"${user}\"; psk_file = \"tls/gw.key\";"),
          "sallyport.conf:4: error: 'psk_id' is \"${user}\"; the only variable here is ${id}, once\n"},

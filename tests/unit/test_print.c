@@ -23,6 +23,8 @@ static const char services[] =
     "upstreams = ( { name = \"broker\"; protocol = \"mqtt\"; security = \"tls\"; servers = [ "
     "\"10.30.0.2:8883\" ]; server_name = "
     "\"b\\\"\\\\x\"; ca = \"ca.pem\"; alpn = [ \"mqtt\", \"x\" ]; },\n"
+    "  { name = \"keyed\"; protocol = \"mqtt\"; security = \"tls\"; servers = \"10.30.0.4:8883\"; psk_id = "
+    "\"${id}\"; psk_file = \"ca.pem\"; },\n"
     "  { name = \"plain\"; protocol = \"mqtt\"; security = \"none\"; servers = \"10.30.0.3:1883\"; } );\n";
 static const char first[] =
     "roles = ( { name = \"truck\"; match = { listener = \"mqtt\"; client_id = \"truck-{n:[0-9]}\"; };\n"
@@ -181,6 +183,13 @@ static void origins(void)
     const char *plain = strstr(text, "name = \"plain\"");
     CU_ASSERT_PTR_NOT_NULL_FATAL(plain);
     CU_ASSERT(strstr(plain, "min_version") == NULL);
+    /* Nothing is resumed with keys: the default, which is not in force, would be warned about when it is
+     * read. */
+    const char *keyed = strstr(text, "name = \"keyed\"");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(keyed);
+    const char *resumption = strstr(keyed, "resumption"), *version = strstr(keyed, "min_version");
+    CU_ASSERT((resumption == NULL || resumption > plain) && version != NULL && version < plain);
+    CU_ASSERT(strstr(text, "    resumption = true; # default\n") != NULL);
     rig_end();
 }
 
