@@ -169,6 +169,7 @@ struct config_upstream {
     bool connection_ids;   /* of DTLS 1.3 */
     bool resumption;
     uint64_t connect_timeout_us;
+    uint32_t dials; /* MQTT: being opened at once, each worker; 0: any number */
     enum cloud_profile profile;
     const char *user_name;     /* template; NULL: as the device says */
     const char *password_file; /* see gateway/secret_file.h; NULL: none */

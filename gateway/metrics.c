@@ -173,12 +173,13 @@ static void each_locked(each_fn *each, void *owner)
         {"net.reassembled", offsetof(struct worker_stats, net.reassembled)},
     };
     char name[64];
-    uint64_t sessions = 0, connections = 0, tls = 0, waiting = 0;
+    uint64_t sessions = 0, connections = 0, tls = 0, waiting = 0, dials = 0;
     for (uint32_t w = 0; w < workers_seen; w++) {
         sessions += latest[w].sessions;
         connections += latest[w].connections;
         tls += latest[w].tls_sessions;
         waiting += latest[w].tls_waiting;
+        dials += latest[w].dials_waiting;
     }
     each_ratio(each, owner);
     each_of_policy(each, owner);
@@ -189,6 +190,7 @@ static void each_locked(each_fn *each, void *owner)
     each(owner, "tcp.connections", connections);
     each(owner, "tls.sessions", tls);
     each(owner, "tls.handshakes-waiting", waiting);
+    each(owner, "mqtt.dials-waiting", dials);
     for (size_t i = 0; i < RTE_DIM(singles); i++)
         each(owner, singles[i].name, sum_u64(singles[i].offset));
     for (size_t g = 0; g < RTE_DIM(groups); g++)

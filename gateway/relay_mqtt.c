@@ -126,6 +126,7 @@ struct mqtt_relays *mqtt_relays_create(const struct mqtt_relays_config *config)
     all->config = *config;
     if (config->judged == NULL)
         all->config.judged = &judged_nobody;
+    dial_queue_init(&all->dials);
     all->next_number = config->session_seed;
     all->slab = slab_create(config->sessions, sizeof(struct relay));
     all->buffers = packet_buffers_create(config->buffer_bytes);
@@ -164,6 +165,7 @@ static void release(struct relay *r)
 {
     struct mqtt_relays *all = r->all;
     timer_stop(all->config.timers, &r->timer);
+    dial_queue_leave(&all->dials, &r->turn);
     give_back(r, &r->device);
     give_back(r, &r->upstream);
     mqtt_guard_fini(&r->guard);
@@ -284,11 +286,9 @@ bool mqtt_relays_tell_foreign(const struct stream *device, const char *what)
     return true;
 }
 
-void mqtt_relays_flush(struct mqtt_relays *all)
+static void flush_listed(struct mqtt_relays *all)
 {
     struct relay *r;
-    if (all->config.claims != NULL)
-        relay_yield_claims(all);
     while ((r = all->listed) != NULL) {
         all->listed = r->next_listed;
         r->listed = false;
@@ -301,6 +301,15 @@ void mqtt_relays_flush(struct mqtt_relays *all)
         if (r->device.stream == NULL && r->upstream.stream == NULL && !r->listed)
             release(r);
     }
+}
+
+void mqtt_relays_flush(struct mqtt_relays *all)
+{
+    if (all->config.claims != NULL)
+        relay_yield_claims(all);
+    flush_listed(all);
+    if (relay_take_turns(all)) /* what was given up is gone by now, upstream too */
+        flush_listed(all);
 }
 
 /* ---- the control thread's questions, put by the worker ------------------------------------------------ */
@@ -359,6 +368,11 @@ const struct mqtt_relays_counters *mqtt_relays_counters(const struct mqtt_relays
 size_t mqtt_relays_session_bytes(void)
 {
     return sizeof(struct relay);
+}
+
+uint32_t mqtt_relays_dials_waiting(const struct mqtt_relays *all)
+{
+    return all->dials.waiting_n;
 }
 
 uint64_t mqtt_relays_buffers_used(const struct mqtt_relays *all)

@@ -8,7 +8,7 @@
  * event ring. One object per worker owns all relays of the worker; no locks.
  *
  * Life of a relay: accepted (CONNECT awaited, 5 s) -> password checked where the listener asks for one ->
- * CONNECT judged -> upstream dialled -> CONNECT rebuilt
+ * CONNECT judged -> its turn awaited, 30 s -> upstream dialled -> CONNECT rebuilt
  * upstream -> CONNACK judged and rebuilt
  * -> running -> ending. Bytes that the device pipelines behind CONNECT wait in its TCP window. When one side
  * cannot take more, the other is not read (back pressure); nothing is buffered here but half packets, in
@@ -90,7 +90,9 @@ struct mqtt_relays_config {
     RELAY_COUNTER(RELEASES_FORGOTTEN, "releases-forgotten")                                                  \
     RELAY_COUNTER(SESSIONS_KEPT, "sessions-kept")                                                            \
     RELAY_COUNTER(SESSIONS_RIGHTS_LOST, "sessions-rights-lost")                                              \
-    RELAY_COUNTER(SUBSCRIPTIONS_TAKEN_BACK, "subscriptions-taken-back")
+    RELAY_COUNTER(SUBSCRIPTIONS_TAKEN_BACK, "subscriptions-taken-back")                                      \
+    RELAY_COUNTER(DIALS_WAITED, "dials-waited")                                                              \
+    RELAY_COUNTER(DIALS_GIVEN_UP, "dials-given-up")
 
 #define RELAY_COUNTER_ENUM(name, id) RELAY_##name,
 enum relay_counter { RELAY_COUNTER_TABLE(RELAY_COUNTER_ENUM) RELAY_COUNTER_COUNT };
@@ -142,6 +144,8 @@ bool mqtt_relays_foresee(struct mqtt_relays *relays, const struct generation *ne
 bool mqtt_relays_drain(struct mqtt_relays *relays, enum outcome why, uint32_t budget);
 uint32_t mqtt_relays_sessions(const struct mqtt_relays *relays);
 const struct mqtt_relays_counters *mqtt_relays_counters(const struct mqtt_relays *relays);
+/* Sessions that wait for their turn to be dialled (gateway/dial_queue.h). */
+uint32_t mqtt_relays_dials_waiting(const struct mqtt_relays *relays);
 size_t mqtt_relays_session_bytes(void);
 /* Bytes of buffers that are out: half packets, what waits, tables of sessions. */
 uint64_t mqtt_relays_buffers_used(const struct mqtt_relays *relays);

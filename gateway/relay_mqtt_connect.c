@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From CONNECT to an open upstream: who it is, whether it may, and the dialling (C1, C3, D2, D10, F2). */
+/* From CONNECT to an open upstream: who it is, and whether it may (C1, C3, D2, D10, F2). */
 #include "dataplane/secure/tls_stream.h"
 #include "gateway/peer_facts.h"
 #include "gateway/relay_mqtt_private.h"
@@ -171,45 +171,7 @@ static enum outcome admit(struct relay *r)
     return OUTCOME_ALLOWED;
 }
 
-/* ---- dialling ----------------------------------------------------------------------------------------- */
-
-/* The next server that was not tried for this CONNECT. */
-static enum outcome dial(struct relay *r)
-{
-    const struct mqtt_relays_config *config = &r->all->config;
-    enum outcome why = OUTCOME_UPSTREAM_REFUSED;
-    uint8_t before;
-    do {
-        before = r->tried;
-        r->upstream.stream = config->dial(config->worker, r->upstream_index, r->identity.name, &r->origin.key,
-                                          &relay_upstream_handler, r, &r->tried, &r->server, &why);
-    } while (r->upstream.stream == NULL && r->tried != before);
-    if (r->upstream.stream == NULL)
-        return why;
-    const struct config_upstream *upstream = &relay_generation(r)->config->upstreams[r->upstream_index];
-    r->dial_generation = relay_generation(r)->number;
-    r->upstream_name = relay_name_digest(upstream->name);
-    r->upstream_tls = upstream->security == CONFIG_SECURITY_TLS;
-    r->dial_due_us =
-        relay_now(r) + relay_generation(r)->config->upstreams[r->upstream_index].connect_timeout_us;
-    r->dial_own_us = 0;
-    relay_set_state(r, RELAY_DIALLING);
-    return OUTCOME_ALLOWED;
-}
-
-/* A server of an older configuration may be another one by now. */
-void relay_dialled(struct relay *r, bool good)
-{
-    const struct mqtt_relays_config *config = &r->all->config;
-    if (r->dial_generation == relay_generation(r)->number)
-        config->dialled(config->worker, r->upstream_index, r->server, good);
-}
-
-/* Not under another configuration: CONNECT was made for an upstream of the old one. */
-bool relay_redial(struct relay *r)
-{
-    return r->dial_generation == relay_generation(r)->number && dial(r) == OUTCOME_ALLOWED;
-}
+/* ---- what goes upstream first -------------------------------------------------------------------------- */
 
 bool relay_queue_connect(struct relay *r, const struct mqtt_packet *packet)
 {
@@ -354,7 +316,7 @@ enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet)
     struct mqtt_packet shaped = *packet;
     outcome = relay_shape(r, &shaped);
     if (outcome == OUTCOME_ALLOWED)
-        outcome = relay_queue_connect(r, &shaped) ? dial(r) : OUTCOME_NO_RESOURCES;
+        outcome = relay_queue_connect(r, &shaped) ? relay_dial(r) : OUTCOME_NO_RESOURCES;
     if (outcome != OUTCOME_ALLOWED) {
         refuse(r, outcome, packet, NULL);
         return outcome;

@@ -80,6 +80,8 @@ void relay_make_current(struct relay *r)
         lose(r, outcome, relay_why_refused(r, outcome));
         return;
     }
+    if (!relay_keep_turn(r))
+        return;
     r->all->counters.count[RELAY_SESSIONS_KEPT]++;
     relay_set_reading(r);
     if (r->device.blocked)
@@ -106,6 +108,8 @@ void relay_set_state(struct relay *r, enum relay_state state)
     r->since_us = relay_now(r);
     if (state == RELAY_ENDING || state == RELAY_LEAVING)
         relay_release_claims(r);
+    if (state != RELAY_DIALLING)
+        dial_queue_leave(&r->all->dials, &r->turn);
     relay_arm(r);
 }
 
@@ -302,6 +306,8 @@ static void upstream_lost(struct relay *r, enum stream_end why, const char *reas
 /* No connection in time. What of that was ours (other handshakes came first) the server has on top. */
 static void dial_timed_out(struct relay *r)
 {
+    if (relay_turn_timed_out(r))
+        return;
     struct stream *stream = r->upstream.stream;
     uint64_t own_us = stream == NULL ? 0 : stream_own_us(stream, relay_now(r));
     if (own_us > r->dial_own_us) {

@@ -2,8 +2,8 @@
 /*
  * What the parts of the MQTT relay share: relay_mqtt.c (all relays of a worker), relay_mqtt_flow.c (bytes
  * between the sides), relay_mqtt_box.c (what waits), relay_mqtt_auth.c (passwords), relay_mqtt_connect.c
- * (from CONNECT to an open upstream), relay_mqtt_life.c (time, generations, ends), relay_mqtt_event.c (what
- * is told). Everybody else uses relay_mqtt.h.
+ * (from CONNECT to an open upstream), relay_mqtt_dial.c (whose turn it is to be dialled), relay_mqtt_life.c
+ * (time, generations, ends), relay_mqtt_event.c (what is told). Everybody else uses relay_mqtt.h.
  *
  * Rules that keep callbacks simple: a relay is freed, and a stream resumed or flushed, only in
  * mqtt_relays_flush, so no call up can find its relay gone or enter itself. Every way in from outside first
@@ -14,6 +14,7 @@
 
 #include "dataplane/slab.h"
 #include "gateway/client_table.h"
+#include "gateway/dial_queue.h"
 #include "gateway/packet_buffer.h"
 #include "gateway/relay_mqtt.h"
 #include "policy/access/identity.h"
@@ -23,6 +24,7 @@
 
 #define RELAY_CONNECT_TIMEOUT_US UINT64_C(5000000)  /* accepted to CONNECT (D2) */
 #define RELAY_AUTH_TIMEOUT_US UINT64_C(10000000)    /* CONNECT to the verdict on its password */
+#define RELAY_TURN_TIMEOUT_US UINT64_C(30000000)    /* until it is dialled */
 #define RELAY_CONNACK_TIMEOUT_US UINT64_C(10000000) /* CONNECT passed on to CONNACK */
 #define RELAY_PACKET_TIMEOUT_US UINT64_C(10000000)  /* a packet that was begun, beyond its share of bytes: */
 #define RELAY_PACKET_US_PER_BYTE UINT64_C(1000)     /* about 1 kB/s is the slowest that is put up with */
@@ -142,7 +144,9 @@ struct relay {
     uint64_t number;
     uint64_t listener_name; /* digest */
     uint64_t upstream_name; /* likewise: of the upstream that was dialled */
+    uint64_t upstream_form; /* likewise: what of it CONNECT was made for */
     bool upstream_tls;
+    struct dial_place turn; /* in the line of its upstream, until that is open */
     struct client *client;
     struct relay *next_of_client;
     struct relay_shape *shape;     /* NULL: it goes upstream as it is */
@@ -173,6 +177,7 @@ struct mqtt_relays {
     struct client_table *clients;
     struct client_table *sources; /* named by their address */
     struct relay *listed;
+    struct dial_queue dials;
     uint64_t next_number;
     uint32_t sweep_position;
     uint32_t recheck_position;
@@ -278,8 +283,6 @@ void relay_refuse_connect(struct relay *r, enum outcome outcome, const struct mq
 /* CONNECT as it goes upstream waits in the upstream's box until there is an upstream. */
 bool relay_queue_connect(struct relay *r, const struct mqtt_packet *packet);
 void relay_opened(struct relay *r);
-/* Tells whoever chooses servers what became of the dialling. */
-void relay_dialled(struct relay *r, bool good);
 /* Whether both sides' transport still is what a generation wants, in which the listener is `listener`: the
  * listener has TLS or not as the stream has, the peers' certificates are not refused. ALLOWED, or
  * CERTIFICATE_LOST, PSK_LOST, UPSTREAM_TLS or RIGHTS_LOST with the sentence. */
@@ -288,8 +291,6 @@ enum outcome relay_check_transport(const struct relay *r, const struct generatio
 /* What is known of the client, as `generation` names the places; `listener` is an index of it. */
 struct client_facts relay_facts(const struct relay *r, const struct generation *generation,
                                 uint16_t listener);
-/* Dials the next server that was not tried for this CONNECT, which still waits; false when none is left. */
-bool relay_redial(struct relay *r);
 /* Judges who it is, after CONNECT and with every generation. */
 enum outcome relay_identify(struct relay *r);
 /* What an event tells beside that outcome of relay_identify; NULL: nothing. */
@@ -300,6 +301,20 @@ enum outcome relay_assigned(struct relay *r, struct bytes client_id);
 /* How large packets of the device may be, and how strictly the strings of both sides are read, from the next
  * packet on (D3, D9). */
 void relay_set_reading(struct relay *r);
+
+/* ---- relay_mqtt_dial.c ---- */
+/* Dials the upstream of a CONNECT that waits in its box, now or when it is its turn. */
+enum outcome relay_dial(struct relay *r);
+/* Tells whoever chooses servers what became of the dialling. */
+void relay_dialled(struct relay *r, bool good);
+/* Dials the next server that was not tried for this CONNECT, which still waits; false when none is left. */
+bool relay_redial(struct relay *r);
+/* Ends one that has waited too long for its turn; false: that is not what it waited for. */
+bool relay_turn_timed_out(struct relay *r);
+/* Under a new generation: whether what it waits for is still there. It has ended when not. */
+bool relay_keep_turn(struct relay *r);
+/* Dials for those whose turn it is; true when some of them are listed for another flush. */
+bool relay_take_turns(struct mqtt_relays *all);
 
 /* ---- relay_mqtt_rates.c ---- */
 /* Binds the guard to the role and to every rate that holds for the relay, which has its client. */

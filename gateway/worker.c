@@ -46,6 +46,7 @@ static void fill_stats(struct worker *w, struct worker_stats *out)
     out->sessions = mqtt_relays_sessions(w->relays);
     out->connections = tcp_connections(w->tcp);
     out->tls_sessions = tls_worker_sessions(w->tls);
+    out->dials_waiting = mqtt_relays_dials_waiting(w->relays);
     out->tls_waiting = tls_worker_waiting(w->tls);
     out->chunks = chunk_pool_capacity(w->chunks);
     out->chunks_free = chunk_pool_free(w->chunks);

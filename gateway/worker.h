@@ -59,7 +59,8 @@ struct worker_stats {
     uint32_t sessions;
     uint32_t connections;
     uint32_t tls_sessions;
-    uint32_t tls_waiting; /* steps of handshakes that wait for a thread */
+    uint32_t dials_waiting; /* sessions that wait for their turn to be dialled */
+    uint32_t tls_waiting;   /* steps of handshakes that wait for a thread */
     uint32_t chunks_free, chunks;
     uint32_t generation; /* that the worker runs */
     bool sweeping;

@@ -284,6 +284,12 @@ struct client_shares *lab_shares;
 void lab_open_with(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n,
                    struct authenticator *authenticator, struct users *users)
 {
+    lab_open_for(lab, roles, roles_n, authenticator, users, 32);
+}
+
+void lab_open_for(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n,
+                  struct authenticator *authenticator, struct users *users, uint32_t sessions)
+{
     memset(lab, 0, sizeof(*lab));
     lab->users = users;
     lab->now_us = 10000000;
@@ -292,14 +298,14 @@ void lab_open_with(struct relay_lab *lab, const struct policy_role_spec *roles, 
     lab->out_bytes = LAB_OUT_BYTES;
     lab->config = make_config();
     lab->timers = timer_wheel_create(lab->now_us);
-    lab->events = event_ring_create(256);
+    lab->events = event_ring_create(sessions <= 32 ? 256 : 4096);
     lab_policy(lab, roles, roles_n);
     static const uint8_t secret[16];
-    lab->claims = session_claims_create(64, secret);
+    lab->claims = session_claims_create(2 * sessions, secret);
     struct mqtt_relays_config config = {.claims = lab->claims,
                                         .shares = lab_shares,
                                         .judged = &lab->judged,
-                                        .sessions = 32,
+                                        .sessions = sessions,
                                         .buffer_bytes = UINT64_C(4) << 20,
                                         .timers = lab->timers,
                                         .events = lab->events,

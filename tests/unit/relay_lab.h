@@ -11,7 +11,7 @@
 #include "policy/mqtt/frame.h"
 #include "policy/mqtt/guard.h"
 
-#define LAB_STREAMS 64
+#define LAB_STREAMS 2048
 #define LAB_OUT_BYTES (1U << 20) /* what a stream's other end keeps, unless out_bytes says less */
 
 /* A stream whose other end is the test. */
@@ -66,6 +66,9 @@ struct relay_lab {
 /* With passwords where the test says so in the listener; `authenticator` is borrowed and may be NULL. */
 void lab_open_with(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n,
                    struct authenticator *authenticator, struct users *users);
+/* With room for so many sessions, instead of 32. */
+void lab_open_for(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n,
+                  struct authenticator *authenticator, struct users *users, uint32_t sessions);
 void lab_open(struct relay_lab *lab, const struct policy_role_spec *roles, uint32_t roles_n);
 /* Checks that nothing is left behind. */
 void lab_close(struct relay_lab *lab);

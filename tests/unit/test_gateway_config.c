@@ -95,7 +95,7 @@ static void everything(void)
         "\"[fd30::2]:8884\" ]; server_name = \"broker.cloud.example\"; ca = \"tls/ca.pem\"; certificate = "
         "\"tls/devices/${id}.pem\"; key = \"tls/devices/${id}.key\"; alpn = [ \"mqtt\", \"x\" ]; min_version "
         "= \"1.2\"; "
-        "resumption = false; connect_timeout = \"2500ms\"; },\n"
+        "resumption = false; connect_timeout = \"2500ms\"; dials = 90; },\n"
         "  { name = \"plain\"; protocol = \"mqtt\"; security = \"none\"; servers = \"10.40.0.7:1883\"; } );\n"
         "control = { socket = \"control.sock\"; };\n"
         "events = { file = \"/var/log/e.json\"; allowed = \"connect\"; topics = \"full\"; payload = "
@@ -165,6 +165,7 @@ static void everything(void)
     CU_ASSERT_STRING_EQUAL(u->alpn, "mqtt,x");
     CU_ASSERT(u->tls_1_2 && !u->resumption);
     CU_ASSERT_EQUAL(u->connect_timeout_us, 2500000);
+    CU_ASSERT_EQUAL(u->dials, 90);
     CU_ASSERT_EQUAL(c->upstreams[1].security, CONFIG_SECURITY_NONE);
     CU_ASSERT_PTR_NULL(c->upstreams[1].ca);
     CU_ASSERT_STRING_EQUAL(c->control_socket, rig_path("control.sock"));
@@ -192,6 +193,7 @@ static void defaults(void)
     CU_ASSERT(!c->upstreams[0].tls_1_2 && c->upstreams[0].resumption); /* B1, B5 */
     CU_ASSERT_PTR_NULL(c->upstreams[0].alpn);
     CU_ASSERT_EQUAL(c->upstreams[0].connect_timeout_us, 5000000);
+    CU_ASSERT_EQUAL(c->upstreams[0].dials, 64);
     CU_ASSERT(c->upstreams[0].balance == CONFIG_ORDER && c->upstreams[0].check == CONFIG_CHECK_NONE);
     CU_ASSERT(c->upstreams[0].check_fall == 2 && c->upstreams[0].check_rise == 2);
     CU_ASSERT_EQUAL(c->upstreams[0].check_interval_us, 10000000);
@@ -679,6 +681,8 @@ static void upstreams(void)
          "does; remove it\n"
          "sallyport.conf:4: error: upstream 'broker' has no TLS to check; write check = \"tcp\" or "
          "\"mqtt-ping\"\n"},
+        {UPSTREAM("security = \"none\"; dials = 70000;"),
+         "sallyport.conf:4: error: 'dials' in upstream 'broker' is 70000; it must be from 0 to 65535\n"},
         {UPSTREAM("security = \"none\"; check = \"none\"; check_fall = 3; check_interval = \"100ms\";"),
          "sallyport.conf:4: error: 'check_fall' in upstream 'broker' has no use with check = \"none\"; "
          "remove "
