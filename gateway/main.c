@@ -59,9 +59,11 @@ static int print_version(void)
     printf("dpdk       %s\n", rte_version());
     printf("tls        %s\n", tls_library_facts());
     printf("sanitizers %s\n", SANITIZERS);
-    printf("listeners  mqtt (tcp, or tls 1.3, tls 1.2 by option), coap (udp)\n");
-    printf("upstreams  mqtt over tls 1.3, tls 1.2 by option, or plain; coap over dtls 1.2, or plain; "
-           "certificates or psk\n");
+    const char *dtls = tls_library_has_dtls13() ? "dtls 1.2, dtls 1.3 by option" : "dtls 1.2";
+    printf("listeners  mqtt (tcp, or tls 1.3, tls 1.2 by option), coap (udp, or %s)\n", dtls);
+    printf("upstreams  mqtt over tls 1.3, tls 1.2 by option, or plain; coap over %s, or plain; "
+           "certificates or psk\n",
+           dtls);
     printf("confined   %s\n", CONFINE_BUILD == 0
                                   ? "not in a sanitizer build"
                                   : "capabilities, files (Landlock), system calls (seccomp), core dumps");
