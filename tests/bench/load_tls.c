@@ -2,17 +2,14 @@
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>
-#include <wolfssl/wolfio.h>
 
 #include "tests/bench/load_tls.h"
+#include "tests/bench/tls_wire.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-
-#define WIRE_BYTES 65536
 
 struct load_tls {
     WOLFSSL *ssl; /* NULL between connections */
@@ -23,34 +20,6 @@ struct load_tls {
 
 static WOLFSSL_CTX *ctx;
 static bool resume;
-
-/* What one recv has brought for the session at hand; the library takes all of it before it asks in vain. */
-static char wire[WIRE_BYTES];
-static size_t wire_at, wire_n;
-
-static int take_wire(WOLFSSL *ssl, char *to, int room, void *context)
-{
-    (void)ssl;
-    (void)context;
-    size_t n = wire_n - wire_at;
-    if (n == 0)
-        return WOLFSSL_CBIO_ERR_WANT_READ;
-    if (n > (size_t)room)
-        n = (size_t)room;
-    memcpy(to, wire + wire_at, n);
-    wire_at += n;
-    return (int)n;
-}
-
-static int give_wire(WOLFSSL *ssl, char *from, int n, void *context)
-{
-    (void)ssl;
-    const struct load_tls *tls = context;
-    ssize_t sent = send(tls->fd, from, (size_t)n, MSG_NOSIGNAL);
-    if (sent >= 0)
-        return (int)sent;
-    return errno == EAGAIN ? WOLFSSL_CBIO_ERR_WANT_WRITE : WOLFSSL_CBIO_ERR_CONN_RST;
-}
 
 void load_tls_init(const struct load_options *options)
 {
@@ -74,8 +43,7 @@ void load_tls_init(const struct load_options *options)
         wolfSSL_CTX_UseSessionTicket(ctx);
     else
         wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF); /* and no session can be set */
-    wolfSSL_CTX_SetIORecv(ctx, take_wire);
-    wolfSSL_CTX_SetIOSend(ctx, give_wire);
+    tls_wire_use(ctx);
 }
 
 struct load_tls *load_tls_create(void)
@@ -99,22 +67,19 @@ static enum load_tls_step connect_on(struct load_tls *tls)
 
 static void fill(struct load_tls *tls)
 {
-    ssize_t n = recv(tls->fd, wire, sizeof(wire), 0);
-    wire_at = 0;
-    wire_n = n > 0 ? (size_t)n : 0;
+    ssize_t n = tls_wire_receive(tls->fd);
     tls->ended = n == 0 || (n < 0 && errno != EAGAIN);
 }
 
 enum load_tls_step load_tls_begin(struct load_tls *tls, int fd)
 {
-    wire_at = wire_n = 0;
+    tls_wire_forget();
     tls->fd = fd;
     tls->ended = false;
     tls->ssl = wolfSSL_new(ctx);
     if (tls->ssl == NULL)
         return LOAD_TLS_FAILED;
-    wolfSSL_SetIOReadCtx(tls->ssl, tls);
-    wolfSSL_SetIOWriteCtx(tls->ssl, tls);
+    tls_wire_attach(tls->ssl, &tls->fd);
     if (tls->ticket != NULL)
         wolfSSL_set_session(tls->ssl, tls->ticket);
     return connect_on(tls);

@@ -12,7 +12,8 @@
 #include <wolfssl/options.h>
 
 #include <wolfssl/ssl.h>
-#include <wolfssl/wolfio.h>
+
+#include "tests/bench/tls_wire.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,7 +31,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WIRE_BYTES (256u << 10)
 #define PLAIN_BYTES (64u << 10)
 #define ANSWER_BYTES (64u << 10)
 #define FRAME_MOST (1u << 20)
@@ -72,9 +72,7 @@ static bool spin;
 static WOLFSSL_CTX *tls;
 static int listener[2]; /* plain, TLS: their addresses are what epoll carries for them */
 
-/* What was received from the peer at hand and not yet taken, and what is to be sent to it. */
-static uint8_t wire[WIRE_BYTES];
-static size_t wire_at, wire_n;
+/* What the peer at hand has said, and what is to be sent to it. */
 static uint8_t plain[PLAIN_BYTES];
 static uint8_t answer[ANSWER_BYTES];
 static size_t answer_n;
@@ -93,31 +91,6 @@ static void watch(struct peer *peer, bool writable)
     if (writable != peer->writable_wanted && epoll_ctl(poll_fd, EPOLL_CTL_MOD, peer->fd, &event) != 0)
         die("epoll_ctl");
     peer->writable_wanted = writable;
-}
-
-/* The library reads from what one recv has brought; it takes all of it before it asks in vain. */
-static int take_wire(WOLFSSL *ssl, char *to, int room, void *context)
-{
-    (void)ssl;
-    (void)context;
-    size_t n = wire_n - wire_at;
-    if (n == 0)
-        return WOLFSSL_CBIO_ERR_WANT_READ;
-    if (n > (size_t)room)
-        n = (size_t)room;
-    memcpy(to, wire + wire_at, n);
-    wire_at += n;
-    return (int)n;
-}
-
-static int give_wire(WOLFSSL *ssl, char *from, int n, void *context)
-{
-    (void)ssl;
-    const struct peer *peer = context;
-    ssize_t sent = send(peer->fd, from, (size_t)n, MSG_NOSIGNAL);
-    if (sent >= 0)
-        return (int)sent;
-    return errno == EAGAIN ? WOLFSSL_CBIO_ERR_WANT_WRITE : WOLFSSL_CBIO_ERR_CONN_RST;
 }
 
 static void drop(struct peer *peer)
@@ -356,12 +329,12 @@ static bool read_secured(struct peer *peer)
 
 static bool on_readable(struct peer *peer)
 {
-    ssize_t n = recv(peer->fd, wire, sizeof(wire), 0);
-    if (n <= 0)
-        return n < 0 && errno == EAGAIN;
-    wire_at = 0;
-    wire_n = (size_t)n;
-    bool good = peer->ssl == NULL ? on_bytes(peer, wire, wire_n) : read_secured(peer);
+    ssize_t got = tls_wire_receive(peer->fd);
+    if (got <= 0)
+        return got < 0 && errno == EAGAIN;
+    size_t n;
+    const uint8_t *wire = tls_wire_bytes(&n);
+    bool good = peer->ssl == NULL ? on_bytes(peer, wire, n) : read_secured(peer);
     return good && send_answers(peer);
 }
 
@@ -384,8 +357,7 @@ static void on_connection(bool secured)
         peer->ssl = wolfSSL_new(tls);
         if (peer->ssl == NULL)
             die("wolfSSL_new");
-        wolfSSL_SetIOReadCtx(peer->ssl, peer);
-        wolfSSL_SetIOWriteCtx(peer->ssl, peer);
+        tls_wire_attach(peer->ssl, &peer->fd);
     }
 }
 
@@ -447,8 +419,7 @@ static void create_tls(const char *ca, const char *certificate, const char *key)
     wolfSSL_CTX_no_ticket_TLSv13(tls); /* every handshake is a full one */
     wolfSSL_CTX_set_session_cache_mode(tls, WOLFSSL_SESS_CACHE_OFF);
     wolfSSL_CTX_set_group_messages(tls);
-    wolfSSL_SetIORecv(tls, take_wire);
-    wolfSSL_SetIOSend(tls, give_wire);
+    tls_wire_use(tls);
 }
 
 static void watch_fd(int fd, void *as)
