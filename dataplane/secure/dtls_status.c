@@ -57,29 +57,25 @@ static void pass(struct dtls_session *session, const struct ocsp_chain *chain, c
     dtls_session_opened(session);
 }
 
-static void refuse(struct dtls_session *session, const struct tls_refusal *refusal, const char *more)
+static void conclude(struct dtls_session *session, const struct tls_status_end *end)
 {
     char reason[TLS_REASON_BYTES];
-    snprintf(reason, sizeof(reason), "%s %s%s%s", session->server ? "client" : "server", refusal->why,
-             more == NULL ? "" : ": ", more == NULL ? "" : more);
+    if (end->refusal.why == NULL) {
+        pass(session, chain_of(session), end->unchecked);
+        return;
+    }
+    tls_status_end_tell(end, session->server, reason, sizeof(reason));
     dtls_status_forget(session);
     session->worker->status_refused++;
-    tls_alert_send(session->ssl, (enum tls_alert)refusal->alert);
+    tls_alert_send(session->ssl, (enum tls_alert)end->refusal.alert);
     dtls_session_end(session, DTLS_END_FAILED, reason);
 }
 
-static void settle(struct dtls_session *session, const struct ocsp_chain *chain, enum ocsp_status status,
-                   int64_t now_s)
+static void settle(struct dtls_session *session, enum ocsp_status status, int64_t now_s)
 {
-    struct tls_refusal refusal =
-        tls_trust_judge(dtls_context_trust(session->context), dtls_session_shown(session));
-    const char *more = status == OCSP_FAILED ? ocsp_chain_why(chain, now_s) : NULL;
-    if (refusal.why != NULL)
-        refuse(session, &refusal, more);
-    else if (status == OCSP_GOOD)
-        pass(session, chain, NULL);
-    else
-        pass(session, chain, more != NULL ? more : "the responder does not know the certificate");
+    struct tls_status_end end = tls_trust_status_end(dtls_context_trust(session->context),
+                                                     dtls_session_shown(session), status, now_s);
+    conclude(session, &end);
 }
 
 void dtls_status_judge(struct dtls_session *session, uint64_t now_us)
@@ -93,7 +89,7 @@ void dtls_status_judge(struct dtls_session *session, uint64_t now_us)
     }
     enum ocsp_status status = ocsp_chain_status(chain, now_s, NULL);
     if (status != OCSP_NONE) {
-        settle(session, chain, status, now_s);
+        settle(session, status, now_s);
         return;
     }
     session->asking = true;
@@ -108,12 +104,8 @@ void dtls_status_judge(struct dtls_session *session, uint64_t now_us)
 
 void dtls_status_late(struct dtls_session *session)
 {
-    static const struct tls_refusal late = {"certificate's status could not be had in time",
-                                            TLS_ALERT_UNKNOWN};
-    if (dtls_context_trust(session->context)->ocsp.mode == OCSP_HARD)
-        refuse(session, &late, NULL);
-    else
-        pass(session, chain_of(session), "the certificate's status could not be had in time");
+    struct tls_status_end end = tls_trust_status_late(dtls_context_trust(session->context));
+    conclude(session, &end);
 }
 
 static void look_at_waiting(struct dtls_worker *worker, uint64_t now_us)
@@ -141,7 +133,7 @@ static void look_at_waiting(struct dtls_worker *worker, uint64_t now_us)
             continue;
         }
         dtls_session_enter(session);
-        settle(session, chain, status, now_s);
+        settle(session, status, now_s);
         dtls_session_catch_up(session, now_us);
         dtls_session_leave(session);
     }

@@ -47,29 +47,25 @@ static void open_it(struct tls_session *session, const char *unchecked)
     tls_stream_open(session);
 }
 
-/* `more`: what the responder did; or NULL. */
-static void refuse(struct tls_session *session, const struct tls_refusal *refusal, const char *more)
+static void conclude(struct tls_session *session, const struct tls_status_end *end)
 {
     struct tls_failure failure = {.why = STREAM_END_TLS_VERIFY, .counter = TLS_FAILED_STATUS};
-    snprintf(failure.reason, sizeof(failure.reason), "%s %s%s%s", session->server ? "client" : "server",
-             refusal->why, more == NULL ? "" : ": ", more == NULL ? "" : more);
+    if (end->refusal.why == NULL) {
+        open_it(session, end->unchecked);
+        return;
+    }
+    tls_status_end_tell(end, session->server, failure.reason, sizeof(failure.reason));
     leave(session);
-    tls_stream_refuse(session, (enum tls_alert)refusal->alert);
+    tls_stream_refuse(session, (enum tls_alert)end->refusal.alert);
     tls_session_fail(session, &failure);
 }
 
 /* A verdict is there. */
-static void settle(struct tls_session *session, const struct ocsp_chain *chain, enum ocsp_status status)
+static void settle(struct tls_session *session, enum ocsp_status status, int64_t now_s)
 {
-    struct tls_refusal refusal =
-        tls_trust_judge(tls_context_trust(session->context), session->verification.peer);
-    const char *more = status == OCSP_FAILED ? ocsp_chain_why(chain, (int64_t)time(NULL)) : NULL;
-    if (refusal.why != NULL)
-        refuse(session, &refusal, more);
-    else if (status == OCSP_GOOD)
-        open_it(session, NULL);
-    else
-        open_it(session, more != NULL ? more : "the responder does not know the certificate");
+    struct tls_status_end end =
+        tls_trust_status_end(tls_context_trust(session->context), session->verification.peer, status, now_s);
+    conclude(session, &end);
 }
 
 static void await(struct tls_session *session)
@@ -96,7 +92,7 @@ void tls_session_judge(struct tls_session *session)
     worker->any_status = true;
     enum ocsp_status status = ocsp_chain_status(chain, now_s, NULL);
     if (status != OCSP_NONE) {
-        settle(session, chain, status);
+        settle(session, status, now_s);
     } else if (worker->config.asker == NULL) {
         await(session);
         tls_session_judge_late(session);
@@ -108,13 +104,9 @@ void tls_session_judge(struct tls_session *session)
 
 void tls_session_judge_late(struct tls_session *session)
 {
+    struct tls_status_end end = tls_trust_status_late(tls_context_trust(session->context));
     tls_session_enter(session);
-    if (tls_context_ocsp(session->context) == OCSP_HARD)
-        refuse(session,
-               &(struct tls_refusal){"certificate's status could not be had in time", TLS_ALERT_UNKNOWN},
-               NULL);
-    else
-        open_it(session, "the certificate's status could not be had in time");
+    conclude(session, &end);
     tls_session_leave(session);
 }
 
@@ -141,7 +133,7 @@ static void look_at_waiting(struct tls_worker *worker)
             continue;
         }
         tls_session_enter(session);
-        settle(session, chain, status);
+        settle(session, status, now_s);
         tls_session_leave(session);
     }
 }

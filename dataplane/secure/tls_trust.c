@@ -191,6 +191,32 @@ struct tls_refusal tls_trust_judge(const struct tls_trust *trust, const struct t
     return judge_status(trust, peer);
 }
 
+struct tls_status_end tls_trust_status_end(const struct tls_trust *trust, const struct tls_peer *peer,
+                                           enum ocsp_status status, int64_t now_s)
+{
+    struct tls_status_end end = {.refusal = tls_trust_judge(trust, peer)};
+    if (status == OCSP_FAILED)
+        end.more = ocsp_chain_why(&peer->status, now_s);
+    if (status != OCSP_GOOD)
+        end.unchecked = end.more != NULL ? end.more : "the responder does not know the certificate";
+    return end;
+}
+
+struct tls_status_end tls_trust_status_late(const struct tls_trust *trust)
+{
+    struct tls_status_end end = {.unchecked = "the certificate's status could not be had in time"};
+    if (trust->ocsp.mode == OCSP_HARD)
+        end.refusal =
+            (struct tls_refusal){"certificate's status could not be had in time", TLS_ALERT_UNKNOWN};
+    return end;
+}
+
+void tls_status_end_tell(const struct tls_status_end *end, bool client, char *out, size_t room)
+{
+    snprintf(out, room, "%s %s%s%s", client ? "client" : "server", end->refusal.why,
+             end->more == NULL ? "" : ": ", end->more == NULL ? "" : end->more);
+}
+
 void tls_verification_done(struct tls_verification *verification)
 {
     tls_identity_unref(verification->identity);

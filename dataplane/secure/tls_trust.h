@@ -78,6 +78,20 @@ void tls_verification_clear(struct tls_verification *verification);
  */
 struct tls_refusal tls_trust_judge(const struct tls_trust *trust, const struct tls_peer *peer);
 
+/* What comes of a handshake whose peer's status was asked for (B4). */
+struct tls_status_end {
+    struct tls_refusal refusal; /* why is NULL: the session opens */
+    const char *more;           /* what the responder did, behind the refusal; or NULL */
+    const char *unchecked;      /* opened although nothing good is known, and why; NULL: it is good */
+};
+/* With what is known now, `status`, which is not OCSP_NONE. */
+struct tls_status_end tls_trust_status_end(const struct tls_trust *trust, const struct tls_peer *peer,
+                                           enum ocsp_status status, int64_t now_s);
+/* When nothing was known in time. */
+struct tls_status_end tls_trust_status_late(const struct tls_trust *trust);
+/* The sentence of its refusal. */
+void tls_status_end_tell(const struct tls_status_end *end, bool client, char *out, size_t room);
+
 /* PEM certificates of the CAs. False with `error`. */
 bool tls_trust_load_ca(struct WOLFSSL_CTX *ctx, const char *path, struct tls_error *error);
 /* Every list in the PEM file is loaded and added to `into` (may be NULL); without one for each issuer of a
