@@ -204,18 +204,25 @@ struct request {
     struct bytes echo;
 };
 
-static inline void device_asks(uint32_t who, const struct request *q)
+/* Its bytes. */
+static inline size_t request_build(const struct request *q, uint8_t *bytes, size_t room)
 {
-    uint8_t bytes[256];
     struct coap_writer w;
-    coap_build_start(&w, bytes, sizeof(bytes), q->type, q->code, q->mid, (const uint8_t *)"\x5A", 1);
+    coap_build_start(&w, bytes, room, q->type, q->code, q->mid, (const uint8_t *)"\x5A", 1);
     if (q->observe >= 0)
         coap_build_uint(&w, COAP_OBSERVE, (uint32_t)q->observe);
     coap_build_option(&w, COAP_URI_PATH, bytes_of_text("conf"));
     coap_build_option(&w, COAP_URI_PATH, bytes_of_text(q->id));
     if (q->echo.at != NULL)
         coap_build_option(&w, COAP_ECHO, q->echo);
-    device_sends(who, (uint8_t)(who + 1), bytes, coap_build_end(&w));
+    return coap_build_end(&w);
+}
+
+static inline void device_asks(uint32_t who, const struct request *q)
+{
+    uint8_t bytes[256];
+    size_t n = request_build(q, bytes, sizeof(bytes));
+    device_sends(who, (uint8_t)(who + 1), bytes, n);
 }
 
 static const struct request get = {

@@ -10,6 +10,7 @@
 
 #include "dataplane/secure/chacha_offload.h"
 #include "tests/unit/runner.h"
+#include "tests/unit/shuffled.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -20,22 +21,6 @@
 #define AAD_MAX 32u
 
 static IMB_MGR *manager;
-static uint64_t seed = 0x9e3779b97f4a7c15u;
-
-static uint32_t next_random(void)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (uint32_t)(seed >> 16);
-}
-
-static void fill(uint8_t *p, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        p[i] = (uint8_t)next_random();
-}
-
 struct message {
     uint8_t key[CHACHA_KEY_BYTES];
     uint8_t nonce[CHACHA_NONCE_BYTES];

@@ -116,15 +116,8 @@ static void close_device(void)
 static void ask(const struct request *q)
 {
     uint8_t bytes[256];
-    struct coap_writer w;
-    coap_build_start(&w, bytes, sizeof(bytes), q->type, q->code, q->mid, (const uint8_t *)"\x5A", 1);
-    if (q->observe >= 0)
-        coap_build_uint(&w, COAP_OBSERVE, (uint32_t)q->observe);
-    coap_build_option(&w, COAP_URI_PATH, bytes_of_text("conf"));
-    coap_build_option(&w, COAP_URI_PATH, bytes_of_text(q->id));
-    if (q->echo.at != NULL)
-        coap_build_option(&w, COAP_ECHO, q->echo);
-    CU_ASSERT_TRUE(dtls_session_write(device.session, bytes, coap_build_end(&w)));
+    size_t n = request_build(q, bytes, sizeof(bytes));
+    CU_ASSERT_TRUE(dtls_session_write(device.session, bytes, n));
 }
 
 static struct coap_message told(void)

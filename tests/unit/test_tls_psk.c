@@ -5,7 +5,7 @@
  */
 #include "dataplane/secure/tls_psk.h"
 #include "tests/unit/psk_hello.h"
-#include "tests/unit/runner.h"
+#include "tests/unit/tls_case.h"
 #include "tests/unit/tls_server_lab.h"
 
 static const uint8_t key_1[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
@@ -89,17 +89,6 @@ static WOLFSSL_CTX *peer_ctx(const struct peer *peer, bool client)
     snprintf(name, sizeof(name), "%s.key", peer->certificate);
     wolfSSL_CTX_use_PrivateKey_file(ctx, lab_path(name), WOLFSSL_FILETYPE_PEM);
     return ctx;
-}
-
-static void end_lab(struct lab *lab)
-{
-    if (lab->client != NULL)
-        stream_abort(lab->client);
-    lab->client = NULL;
-    tls_worker_poll(lab->worker, lab->now_us + 60000000);
-    CU_ASSERT_EQUAL(tls_worker_sessions(lab->worker), 0);
-    CU_ASSERT_EQUAL(chunk_pool_free(lab->chunks), chunk_pool_capacity(lab->chunks));
-    lab_destroy(lab);
 }
 
 static bool echoes(struct lab *lab)
@@ -295,7 +284,7 @@ static bool judge_server(const struct server_case *c)
     if (!good)
         fprintf(stderr, "\n%s: opened %d closed %d why %d '%s' %s\n", c->what, lab->opened, lab->closed,
                 (int)lab->why, lab->reason, lab->client == NULL ? "" : tls_stream_cipher(lab->client));
-    end_lab(lab);
+    close_lab(lab);
     tls_context_unref(context);
     return good;
 }
@@ -321,7 +310,7 @@ static void test_no_resumption_upstream(void)
     CU_ASSERT_EQUAL_FATAL(lab->opened, 1);
     CU_ASSERT_FALSE(tls_stream_resumed(lab->client));
     CU_ASSERT_EQUAL(tls_worker_counter(lab->worker, TLS_RESUMED), 0);
-    end_lab(lab);
+    close_lab(lab);
     tls_context_unref(context);
 }
 
@@ -345,7 +334,7 @@ static bool silent_server_refused(struct tls_context *context, const char *ident
     bool refused = lab->closed == 1 && lab->why == STREAM_END_TLS_PROTOCOL;
     if (!refused)
         fprintf(stderr, "\nclosed %d why %d '%s'\n", lab->closed, (int)lab->why, lab->reason);
-    end_lab(lab);
+    close_lab(lab);
     return refused;
 }
 
@@ -403,7 +392,7 @@ static void test_no_key_share_resumed(void)
         lab_turns(lab, 3);
         CU_ASSERT_EQUAL(lab->closed, 1);
         CU_ASSERT_EQUAL(lab->why, STREAM_END_TLS_PROTOCOL);
-        end_lab(lab);
+        close_lab(lab);
         tls_context_unref(context);
     }
 }
@@ -584,7 +573,7 @@ static bool judge_client(const struct client_case *c)
         fprintf(stderr, "\n%s: opened %d closed %d why %d '%s' %s, peer error %d\n", c->what, lab->opened,
                 lab->closed, (int)lab->why, lab->reason,
                 lab->client == NULL ? "" : tls_stream_cipher(lab->client), lab->server_error);
-    end_lab(lab);
+    close_lab(lab);
     tls_context_unref(context);
     return good;
 }
@@ -608,7 +597,7 @@ static void test_certificate_beside(void)
         const struct tls_peer *peer = tls_stream_peer(lab->client);
         CU_ASSERT_TRUE(peer != NULL && peer->has_certificate && peer->psk_id == NULL);
         CU_ASSERT_EQUAL(tls_worker_counter(lab->worker, TLS_RESUMED), 0);
-        end_lab(lab);
+        close_lab(lab);
     }
     tls_context_unref(context);
 }
@@ -633,7 +622,7 @@ static void test_broken_beside(void)
     CU_ASSERT_EQUAL(lab->why, STREAM_END_TLS_PROTOCOL);
     CU_ASSERT_EQUAL(tls_worker_counter(lab->worker, TLS_FAILED_PSK_UNKNOWN), 0);
     CU_ASSERT_EQUAL(tls_worker_counter(lab->worker, TLS_FAILED_PROTOCOL), 1);
-    end_lab(lab);
+    close_lab(lab);
     tls_context_unref(context);
 }
 
@@ -659,7 +648,7 @@ static int answer_to(struct tls_context *context, const struct client_hello *hel
         answer = ANSWER_HELLO;
     CU_ASSERT_EQUAL(lab->opened, 0);
     snprintf(reason, 256, "%s", lab->reason);
-    end_lab(lab);
+    close_lab(lab);
     return answer;
 }
 
@@ -762,7 +751,7 @@ static void test_named_is_not_proved(void)
     CU_ASSERT_EQUAL_FATAL(lab->opened, 1);
     const struct tls_peer *peer = tls_stream_peer(lab->client);
     CU_ASSERT_TRUE(peer != NULL && peer->has_certificate && peer->psk_id == NULL);
-    end_lab(lab);
+    close_lab(lab);
     tls_context_unref(context);
 }
 
@@ -802,7 +791,7 @@ static void test_reload(void)
     CU_ASSERT_STRING_EQUAL(tls_context_refuses(context, NULL), "client has proved no key");
     struct tls_peer named = {.has_certificate = true};
     CU_ASSERT_STRING_EQUAL(tls_context_refuses(context, &named), "certificates are not taken any more");
-    end_lab(lab);
+    close_lab(lab);
     tls_context_unref(context);
 }
 

@@ -2,7 +2,7 @@
 /* A listener's side of TLS (A5, B4): which clients are let in, who they are, and what becomes of the others.
  */
 #include "dataplane/secure/tls_peer.h"
-#include "tests/unit/runner.h"
+#include "tests/unit/tls_case.h"
 #include "tests/unit/tls_server_lab.h"
 
 /* ---- good and bad clients ------------------------------------------------------------------------------ */
@@ -108,17 +108,6 @@ static struct lab *open_listener(const struct tls_server_settings *settings, con
     return lab;
 }
 
-static void close_listener(struct lab *lab)
-{
-    if (lab->client != NULL)
-        stream_abort(lab->client);
-    lab->client = NULL;
-    tls_worker_poll(lab->worker, lab->now_us + 60000000);
-    CU_ASSERT_EQUAL(tls_worker_sessions(lab->worker), 0);
-    CU_ASSERT_EQUAL(chunk_pool_free(lab->chunks), chunk_pool_capacity(lab->chunks));
-    lab_destroy(lab);
-}
-
 static void test_peer(void)
 {
     struct tls_server_settings settings = lab_listener();
@@ -133,7 +122,7 @@ static void test_peer(void)
     CU_ASSERT_TRUE(is(peer->san[1], "spiffe://fleet/truck-1"));
     CU_ASSERT_TRUE(is(peer->psk_id, NULL));
     CU_ASSERT_STRING_EQUAL(tls_stream_version(lab->client), "1.3");
-    close_listener(lab);
+    close_lab(lab);
 }
 
 static void test_optional(void)
@@ -143,7 +132,7 @@ static void test_optional(void)
     settings.needs_certificate = false;
     struct lab *lab = open_listener(&settings, &client);
     CU_ASSERT_PTR_NULL(tls_stream_peer(lab->client));
-    close_listener(lab);
+    close_lab(lab);
     /* Asked for and shown, it must be good. */
     struct tls_context *context = lab_listener_context(&settings);
     client.certificate = "cold";
@@ -164,7 +153,7 @@ static void test_unasked(void)
     settings.client_ca_file = NULL;
     struct lab *lab = open_listener(&settings, &client);
     CU_ASSERT_PTR_NULL(tls_stream_peer(lab->client));
-    close_listener(lab);
+    close_lab(lab);
 }
 
 static void test_settings(void)
@@ -221,7 +210,7 @@ static void echo(bool only_1_2, size_t fragment)
     lab_turns(lab, 2);
     CU_ASSERT_TRUE(lab->server_got_notify);
     CU_ASSERT_TRUE(lab->finished);
-    close_listener(lab);
+    close_lab(lab);
 }
 
 static void test_bytes(void)
@@ -247,7 +236,7 @@ static void test_data_at_once(void)
     lab_settle_listener(lab);
     CU_ASSERT_EQUAL(lab->opened, 1);
     CU_ASSERT_EQUAL(lab_pipe_bytes(&lab->got), 3);
-    close_listener(lab);
+    close_lab(lab);
 }
 
 /* ---- who does not speak TLS ---------------------------------------------------------------------------- */
@@ -278,7 +267,7 @@ static void test_plain(void)
             CU_ASSERT_TRUE(lab->finished); /* a FIN, not a reset */
             CU_ASSERT_EQUAL(lab_pipe_bytes(&lab->to_server), 0);
             CU_ASSERT_EQUAL(tls_worker_counter(lab->worker, TLS_NOT_TLS), 1);
-            close_listener(lab);
+            close_lab(lab);
         }
     tls_context_unref(context);
 }
@@ -304,7 +293,7 @@ static void test_slow(void)
         CU_ASSERT_EQUAL(lab->why, STREAM_END_TIMEOUT);
         CU_ASSERT_STRING_EQUAL(lab->reason, reasons[sent > 0]);
         CU_ASSERT_EQUAL(tls_worker_counter(lab->worker, TLS_FAILED_TIMEOUT), 1);
-        close_listener(lab);
+        close_lab(lab);
     }
     tls_context_unref(context);
 }
@@ -378,7 +367,7 @@ static void test_gone(void)
     CU_ASSERT_EQUAL(lab->closed, 1);
     CU_ASSERT_EQUAL(lab->why, STREAM_END_RESET);
     CU_ASSERT_STRING_EQUAL(lab->reason, "client closed the connection during the TLS handshake");
-    close_listener(lab);
+    close_lab(lab);
     tls_context_unref(context);
 }
 
@@ -394,7 +383,7 @@ static void test_versions(void)
     CU_ASSERT_EQUAL(lab->opened, 0);
     CU_ASSERT_EQUAL(lab->closed, 1);
     CU_ASSERT_EQUAL(lab->why, STREAM_END_TLS_PROTOCOL);
-    close_listener(lab);
+    close_lab(lab);
     tls_context_unref(context);
 }
 
@@ -420,7 +409,7 @@ static void test_altered(void)
         }
         if (at < seen && lab->opened > 0) /* legacy fields that nobody looks at */
             CU_ASSERT_TRUE(at < 80);
-        close_listener(lab);
+        close_lab(lab);
     }
     tls_context_unref(context);
 }
@@ -434,7 +423,7 @@ static void test_renegotiation(void)
     CU_ASSERT_NOT_EQUAL(wolfSSL_Rehandshake(lab->server), WOLFSSL_SUCCESS);
     lab_turns(lab, 6);
     CU_ASSERT_EQUAL(tls_worker_counter(lab->worker, TLS_HANDSHAKES), 1);
-    close_listener(lab);
+    close_lab(lab);
 }
 
 int main(void)
