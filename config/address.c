@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config/address.h"
 
+#include "policy/hex.h"
+
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <string.h>
@@ -108,15 +110,6 @@ const char *address_parse_endpoint(const char *text, bool listen, struct address
     return NULL;
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 const char *address_parse_mac(const char *text, uint8_t mac[6])
 {
     static const char form[] =
@@ -125,7 +118,7 @@ const char *address_parse_mac(const char *text, uint8_t mac[6])
     if (strlen(text) != 17)
         return form;
     for (size_t i = 0; i < 6; i++) {
-        int high = hex_digit(text[3 * i]), low = hex_digit(text[3 * i + 1]);
+        int high = hex_digit((unsigned char)text[3 * i]), low = hex_digit((unsigned char)text[3 * i + 1]);
         char separator = text[3 * i + 2];
         if (high < 0 || low < 0 || (i < 5 && separator != ':' && separator != '-'))
             return form;

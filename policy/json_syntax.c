@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy/json_syntax.h"
 
+#include "policy/hex.h"
 #include "policy/utf8.h"
 
 #define DEPTH_MAX 64
@@ -27,11 +28,6 @@ static void skip_space(struct reader *r)
         r->at++;
 }
 
-static bool is_hex(uint8_t c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
 static bool take_escape(struct reader *r)
 {
     if (r->at == r->end)
@@ -40,7 +36,7 @@ static bool take_escape(struct reader *r)
     if (c != 'u')
         return c != 0 && strchr("\"\\/bfnrt", c) != NULL;
     for (int i = 0; i < 4; i++)
-        if (r->at == r->end || !is_hex(*r->at++))
+        if (r->at == r->end || hex_digit(*r->at++) < 0)
             return false;
     return true;
 }

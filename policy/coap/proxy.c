@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "policy/coap/proxy.h"
 
+#include "policy/hex.h"
+
 #include <strings.h>
 
 #define SEGMENT_MAX 255
@@ -79,15 +81,6 @@ static bool ours(const char *const *hosts, uint32_t hosts_n, struct bytes author
     return false;
 }
 
-static int hex(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* Decodes into *to, which is moved on; it never takes more room than it had. */
 static bool decode(struct bytes from, uint8_t **to, struct bytes *out)
 {
@@ -95,9 +88,9 @@ static bool decode(struct bytes from, uint8_t **to, struct bytes *out)
     for (size_t i = 0; i < from.len; i++) {
         uint8_t c = from.at[i];
         if (c == '%') {
-            if (from.len - i < 3 || hex(from.at[i + 1]) < 0 || hex(from.at[i + 2]) < 0)
+            if (from.len - i < 3 || hex_digit(from.at[i + 1]) < 0 || hex_digit(from.at[i + 2]) < 0)
                 return false;
-            c = (uint8_t)(hex(from.at[i + 1]) << 4 | hex(from.at[i + 2]));
+            c = (uint8_t)(hex_digit(from.at[i + 1]) << 4 | hex_digit(from.at[i + 2]));
             i += 2;
         }
         *(*to)++ = c;
