@@ -3,6 +3,7 @@
 #include "dataplane/secure/tls_stream.h"
 #include "gateway/peer_facts.h"
 #include "gateway/relay_mqtt_private.h"
+#include "policy/mqtt/mount.h"
 
 #include <stdio.h>
 
@@ -267,6 +268,36 @@ static void refuse(struct relay *r, enum outcome outcome, const struct mqtt_pack
 void relay_refuse_connect(struct relay *r, enum outcome outcome, const struct mqtt_packet *packet)
 {
     refuse(r, outcome, packet, NULL);
+}
+
+/* The CONNECT that is to be the first that goes to the upstream. */
+static bool waiting_connect(const struct relay *r, struct mqtt_packet *packet)
+{
+    const struct relay_box *box = r->upstream.out;
+    struct mqtt_framer framer;
+    if (box == NULL)
+        return false;
+    struct cursor in = {.at = box->data + box->start, .end = box->data + box->end};
+    mqtt_framer_init(&framer, MQTT_FROM_CLIENT, MQTT_VERSION_UNKNOWN, UINT32_MAX, RELAY_SCRATCH_BYTES);
+    return mqtt_framer_next(&framer, &in, packet) == MQTT_STEP_PACKET && packet->type == MQTT_CONNECT;
+}
+
+bool relay_keep_connect(struct relay *r)
+{
+    struct mqtt_packet packet;
+    struct guard_verdict v = {.rule = ACL_RULE_NONE, .outcome = OUTCOME_UNDECIDED};
+    if (r->state != RELAY_DIALLING || r->guard.will != GUARD_WILL_OWN)
+        return true;
+    if (!waiting_connect(r, &packet)) {
+        relay_end(r, OUTCOME_UNDECIDED);
+        return false;
+    }
+    if (relay_is_mounted(r))
+        mqtt_mount_off(r->shape->cloud.mount, &packet.connect.will);
+    v.outcome = mqtt_guard_rejudge_will(&r->guard, &packet.connect.will, &v.rule);
+    if (v.outcome != OUTCOME_ALLOWED)
+        refuse(r, v.outcome, &packet, &v);
+    return v.outcome == OUTCOME_ALLOWED;
 }
 
 /* What it calls itself is kept before it is believed: events tell of it. */

@@ -80,7 +80,7 @@ void relay_make_current(struct relay *r)
         lose(r, outcome, relay_why_refused(r, outcome));
         return;
     }
-    if (!relay_keep_turn(r))
+    if (!relay_keep_turn(r) || !relay_keep_connect(r))
         return;
     r->all->counters.count[RELAY_SESSIONS_KEPT]++;
     relay_set_reading(r);

@@ -280,6 +280,9 @@ bool relay_credential_holds(const struct relay *r);
 enum outcome relay_connect(struct relay *r, struct mqtt_packet *packet);
 /* CONNACK with why not, event, end. */
 void relay_refuse_connect(struct relay *r, enum outcome outcome, const struct mqtt_packet *packet);
+/* Under a new generation: whether the Will of the CONNECT that has not left yet may still go (D10). It has
+ * ended when not. */
+bool relay_keep_connect(struct relay *r);
 /* CONNECT as it goes upstream waits in the upstream's box until there is an upstream. */
 bool relay_queue_connect(struct relay *r, const struct mqtt_packet *packet);
 void relay_opened(struct relay *r);

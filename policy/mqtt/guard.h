@@ -255,6 +255,13 @@ static inline bool mqtt_guard_unreleased(const struct mqtt_guard *guard)
  * on if the message was, for its receiver still knows it.
  */
 uint32_t mqtt_guard_age(struct mqtt_guard *guard);
+/*
+ * Whether the Will of a CONNECT that was passed on, and has not left yet, may go under the role that is bound
+ * now (D10, G3): OUTCOME_ALLOWED too for one that the role had supplied, and for what is only recorded. Else
+ * `rule` is what refuses it, or ACL_RULE_NONE. Changes nothing.
+ */
+enum outcome mqtt_guard_rejudge_will(const struct mqtt_guard *guard, const struct mqtt_will *will,
+                                     uint32_t *rule);
 /* How many subscriptions another role would not allow. Changes nothing. */
 uint32_t mqtt_guard_foresee(const struct mqtt_guard *guard, const struct policy_role *role,
                             const struct acl_values *values, bool observe);

@@ -67,6 +67,16 @@ static enum outcome judge_will(const struct mqtt_guard *g, const struct mqtt_wil
     return OUTCOME_ALLOWED;
 }
 
+/* A deny that holds is hidden by nothing that is only recorded. */
+static enum outcome will_unless_denied(const struct mqtt_guard *g, const struct mqtt_will *will,
+                                       enum outcome outcome, struct guard_verdict *v)
+{
+    struct acl_request request;
+    if (outcome == OUTCOME_ALLOWED || !will->present || !will_request(will, &request))
+        return outcome;
+    return guard_unless_denied(g, outcome, &request, &v->rule);
+}
+
 /* What the client is held to. A 3.x client cannot be told: it keeps what it asked for as long as the role
  * allows it (CVE-2020-13849: the longest would hold a place for 27 hours), even where its cloud wants to hear
  * of it more often; one that asks for none is held to the maximum. */
@@ -102,11 +112,17 @@ enum outcome guard_judge_connect(const struct mqtt_guard *g, const struct mqtt_p
                                  struct guard_verdict *v)
 {
     const struct mqtt_will *will = &p->connect.will;
-    enum outcome outcome = judge_terms(g, p, v);
-    struct acl_request request;
-    if (outcome == OUTCOME_ALLOWED || !will->present || !will_request(will, &request))
-        return outcome;
-    return guard_unless_denied(g, outcome, &request, &v->rule);
+    return will_unless_denied(g, will, judge_terms(g, p, v), v);
+}
+
+enum outcome mqtt_guard_rejudge_will(const struct mqtt_guard *g, const struct mqtt_will *will, uint32_t *rule)
+{
+    struct guard_verdict v = {.rule = ACL_RULE_NONE};
+    if (g->will != GUARD_WILL_OWN)
+        return OUTCOME_ALLOWED;
+    enum outcome outcome = will_unless_denied(g, will, judge_will(g, will, &v), &v);
+    *rule = v.rule;
+    return outcome == OUTCOME_ALLOWED || guard_passes(g, outcome, v.rule) ? OUTCOME_ALLOWED : outcome;
 }
 
 /* Limits of MQTT 5 that a role adds for devices that set none, or too large ones (C5). */

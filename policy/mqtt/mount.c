@@ -134,6 +134,21 @@ static void strip_property(struct bytes prefix, struct mqtt_properties *properti
         properties->present &= ~MQTT_PROP_BIT(property);
 }
 
+static void take_off(struct bytes prefix, struct bytes *name)
+{
+    struct bytes inner = *name;
+    (void)topic_publish_parse(*name, &inner);
+    if (strip(prefix, &inner))
+        *name = inner;
+}
+
+void mqtt_mount_off(struct bytes prefix, struct mqtt_will *will)
+{
+    take_off(prefix, &will->topic);
+    if ((will->properties.present & MQTT_PROP_BIT(MQTT_PROP_RESPONSE_TOPIC)) != 0)
+        take_off(prefix, &will->properties.response_topic);
+}
+
 bool mqtt_mount_down(struct bytes prefix, struct mqtt_packet *p)
 {
     struct mqtt_properties *properties = &p->properties;

@@ -22,6 +22,9 @@ const char *mqtt_mount_check(struct bytes prefix);
  * of no more use, when `room` does not suffice or a topic becomes too long.
  */
 bool mqtt_mount_up(struct bytes prefix, struct mqtt_packet *packet, uint8_t *to, size_t room);
+/* The client's names again, of a Will that mqtt_mount_up has made; without what stands before a name
+ * ("$delayed/n/"). */
+void mqtt_mount_off(struct bytes prefix, struct mqtt_will *will);
 
 /*
  * Takes the prefix off a packet of the upstream: the topic of PUBLISH, and of the Response Topic and

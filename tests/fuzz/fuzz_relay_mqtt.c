@@ -27,6 +27,10 @@ struct pair {
     char client_id[16];
     enum mqtt_version version;
     bool connected;
+    bool own_will; /* its CONNECT had one; else there may be the role's, as it was then: */
+    bool supplied, supplied_retain;
+    uint8_t supplied_qos;
+    char supplied_topic[32];
     bool opened;
     bool wild; /* it began with arbitrary bytes: nobody knows what it is */
 };
@@ -65,8 +69,8 @@ static const char *draw_topic(bool filter)
 
 /* ---- what has left is checked ------------------------------------------------------------------------- */
 
-/* The reference's answer for the client of this pair under the policy in force. */
-static bool reference_allows(const struct pair *pair, const struct acl_request *request)
+/* Who the client of this pair is under the policy in force; NULL: nobody. */
+static const struct identity *identity_of(const struct pair *pair)
 {
     static struct identity identity;
     struct client_facts facts = {.listener = bytes_of_text("mqtt"),
@@ -76,9 +80,16 @@ static bool reference_allows(const struct pair *pair, const struct acl_request *
     uint32_t address = (uint32_t)(pair - pairs) + 0x0A140011u;
     struct ip_address source = ip_address_v4(address);
     memcpy(facts.source, source.bytes, sizeof(facts.source));
-    if (identity_resolve(lab.generation->policy, &facts, &identity) != OUTCOME_ALLOWED)
-        return false;
-    return acl_decide_reference(identity.role->acl, &identity.values, request).outcome == OUTCOME_ALLOWED;
+    bool found = identity_resolve(lab.generation->policy, &facts, &identity) == OUTCOME_ALLOWED;
+    return found ? &identity : NULL;
+}
+
+/* The reference's answer for it. */
+static bool reference_allows(const struct pair *pair, const struct acl_request *request)
+{
+    const struct identity *who = identity_of(pair);
+    return who != NULL &&
+           acl_decide_reference(who->role->acl, &who->values, request).outcome == OUTCOME_ALLOWED;
 }
 
 /* The client's name for a name that went up: what the mount point was put before. */
@@ -91,6 +102,31 @@ static struct bytes unmounted(struct bytes name)
     return bytes_of(name.at + mount.len, name.len - mount.len);
 }
 
+/* The policy's own word is not judged (C5): it goes up to the letter. */
+static void note_supplied_will(struct pair *pair)
+{
+    const struct identity *who = identity_of(pair);
+    if (who == NULL || who->role->will != POLICY_WILL_SUPPLIED)
+        return;
+    const struct policy_last_will *will = &who->role->last_will;
+    bool varies = strstr(will->topic, "${serial}") != NULL;
+    pair->supplied = true;
+    pair->supplied_qos = will->qos;
+    pair->supplied_retain = will->retain;
+    snprintf(pair->supplied_topic, sizeof(pair->supplied_topic), "trucks/%.3s/status",
+             varies ? pair->client_id + strlen("truck-") : "018");
+}
+
+static void check_supplied_will(const struct pair *pair, const struct mqtt_will *will)
+{
+    if (!pair->supplied)
+        fail("a Will went up that nobody has written");
+    if (!bytes_equal(unmounted(will->topic), bytes_of_text(pair->supplied_topic)) ||
+        !bytes_equal(will->payload, bytes_of_text("lost")) || will->qos != pair->supplied_qos ||
+        will->retain != pair->supplied_retain)
+        fail("a supplied Will is another than the role's");
+}
+
 static void check_will(const struct pair *pair, const struct mqtt_will *will)
 {
     struct acl_request request = {.action = ACL_PUBLISH,
@@ -99,20 +135,23 @@ static void check_will(const struct pair *pair, const struct mqtt_will *will)
                                   .retain = will->retain,
                                   .will = true,
                                   .payload_bytes = (uint32_t)will->payload.len};
-    if (!reference_allows(pair, &request))
+    if (!pair->own_will)
+        check_supplied_will(pair, will);
+    else if (!reference_allows(pair, &request))
         fail("a refused Will went up");
 }
 
 static void check_publish(const struct pair *pair, const struct mqtt_packet *p, enum acl_action action)
 {
     struct acl_request request = {.action = action,
-                                  .topic =
-                                      action == ACL_PUBLISH ? unmounted(p->publish.topic) : p->publish.topic,
+                                  .topic = p->publish.topic,
                                   .qos = p->publish.qos,
                                   .retain = action == ACL_PUBLISH && p->publish.retain,
                                   .payload_bytes = p->publish.payload_bytes};
     if (action == ACL_PUBLISH && !topic_publish_parse(request.topic, &request.topic))
         fail("a malformed delay went up");
+    if (action == ACL_PUBLISH) /* the mount point stands behind a delay */
+        request.topic = unmounted(request.topic);
     if (!reference_allows(pair, &request))
         fail(action == ACL_PUBLISH ? "a refused PUBLISH went up" : "a refused PUBLISH went down");
     if ((p->properties.present & MQTT_PROP_BIT(MQTT_PROP_TOPIC_ALIAS)) != 0)
@@ -225,7 +264,9 @@ static void connect_pair(struct pair *pair)
     uint8_t choice = draw();
     unsigned int dials = lab.dials;
     p.connect.clean_start = (choice & 1) != 0;
-    if ((choice & 2) != 0) {
+    pair->own_will = (choice & 2) != 0;
+    note_supplied_will(pair);
+    if (pair->own_will) {
         p.connect.will.present = true;
         p.connect.will.topic = bytes_of_text("trucks/017/status");
         p.connect.will.qos = draw() % 3;

@@ -57,6 +57,30 @@ static void publish_up(void)
     }
 }
 
+/* What went up comes off, with what stood before the name. */
+static void will_off(void)
+{
+    static const struct {
+        const char *topic, *off;
+    } t[] = {{"a/b", "a/b"},
+             {"$aws/things/x", "$aws/things/x"},
+             {"$delayed/5/a", "a"},
+             {"/", "/"},
+             {"$delayed/5/$SYS/a", "$SYS/a"}};
+    for (size_t i = 0; i < COUNT(t); i++) {
+        struct mqtt_packet p = {.type = MQTT_CONNECT, .version = MQTT_5};
+        struct mqtt_will *will = &p.connect.will;
+        *will = (struct mqtt_will){.present = true, .topic = bytes_of_text(t[i].topic)};
+        will->properties.response_topic = will->topic;
+        will->properties.present = i % 2 == 0 ? MQTT_PROP_BIT(MQTT_PROP_RESPONSE_TOPIC) : 0;
+        CU_ASSERT_TRUE(mqtt_mount_up(PREFIX, &p, scratch, sizeof(scratch)));
+        mqtt_mount_off(PREFIX, will);
+        CU_ASSERT_TRUE(bytes_equal(will->topic, bytes_of_text(t[i].off)));
+        CU_ASSERT_TRUE(
+            bytes_equal(will->properties.response_topic, bytes_of_text(i % 2 == 0 ? t[i].off : t[i].topic)));
+    }
+}
+
 /* A topic that is too long with its prefix is not passed on. */
 static void too_long(void)
 {
@@ -157,8 +181,13 @@ static void down(void)
 }
 
 static const struct unit_test tests[] = {
-    {"prefixes", prefixes},          {"PUBLISH up (C5)", publish_up}, {"too long", too_long},
-    {"filters up (C5)", filters_up}, {"Wills up (C5, D10)", will_up}, {"down (C5)", down},
+    {"the Will of a CONNECT comes off again", will_off},
+    {"prefixes", prefixes},
+    {"PUBLISH up (C5)", publish_up},
+    {"too long", too_long},
+    {"filters up (C5)", filters_up},
+    {"Wills up (C5, D10)", will_up},
+    {"down (C5)", down},
 };
 
 int main(void)

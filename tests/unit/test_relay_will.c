@@ -79,6 +79,55 @@ static void an_own_will_is_kept_and_judged(void)
     lab_close(&lab);
 }
 
+/* What may not go any more when a policy comes while the upstream is dialled. */
+static void a_waiting_will_is_judged_again(void)
+{
+    static const struct {
+        enum mqtt_version version;
+        const char *mount, *topic; /* NULL: it has no Will of its own */
+        bool rule_stays, observes, goes;
+    } rows[] = {
+        {MQTT_5, NULL, "trucks/017/status", true, false, true},
+        {MQTT_5, NULL, "trucks/017/status", false, false, false},
+        {MQTT_3_1_1, NULL, "trucks/017/status", false, false, false},
+        {MQTT_3_1, "site/", "trucks/017/status", true, false, true},
+        {MQTT_3_1, "site/", "trucks/017/status", false, false, false},
+        {MQTT_5, "site/", "$delayed/5/trucks/017/status", true, false, true},
+        {MQTT_5, "site/", "$delayed/5/trucks/017/status", false, false, false},
+        {MQTT_5, NULL, "trucks/017/status", false, true, true},
+        {MQTT_5, NULL, NULL, false, false, true}, /* the role's own: the policy's word */
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct policy_role_spec role = supplying_role();
+        struct mqtt_packet p = lab_connect(rows[i].version, "truck-017"), seen;
+        lab_open(&lab, &role, 1);
+        lab.config->upstreams[0].mount = rows[i].mount;
+        if (rows[i].topic != NULL)
+            add_will(&p, rows[i].topic, "gone");
+        struct lab_stream *device = lab_accept(&lab, 17);
+        lab_send(device, &p);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(lab.dialled);
+        struct lab_stream *upstream = lab.dialled;
+        role.rules_n = rows[i].rule_stays ? 2 : 1;
+        role.mode = rows[i].observes ? POLICY_OBSERVE : POLICY_ENFORCE;
+        lab_policy(&lab, &role, 1);
+        lab.config->upstreams[0].mount = rows[i].mount;
+        lab_upstream_opens(upstream);
+        lab_flush(&lab);
+        seen = (struct mqtt_packet){.connect.version = MQTT_VERSION_UNKNOWN};
+        CU_ASSERT_EQUAL(lab_next(upstream, MQTT_FROM_CLIENT, MQTT_VERSION_UNKNOWN, &seen), rows[i].goes);
+        const struct event *denied = lab_event_of(&lab, EVENT_MQTT_WILL_DENIED);
+        CU_ASSERT_EQUAL(denied != NULL, !rows[i].goes);
+        CU_ASSERT_TRUE(denied == NULL || denied->outcome == OUTCOME_DEFAULT_DENY);
+        if (!rows[i].goes) {
+            CU_ASSERT_TRUE_FATAL(lab_next(device, MQTT_FROM_SERVER, rows[i].version, &seen));
+            CU_ASSERT_EQUAL(seen.type, MQTT_CONNACK);
+            CU_ASSERT_EQUAL(seen.reason_code, rows[i].version == MQTT_5 ? 0x87 : 5);
+        }
+        lab_close(&lab);
+    }
+}
+
 /* Without its value there is no topic to name, and no session without its Will. */
 static void a_will_that_cannot_be_made(void)
 {
@@ -215,6 +264,7 @@ static void a_storm_is_told_once(void)
 static const struct unit_test tests[] = {
     {"a Will is supplied (C5)", a_will_is_supplied},
     {"an own Will is kept and judged (D10)", an_own_will_is_kept_and_judged},
+    {"a waiting Will is judged again (D10, G3)", a_waiting_will_is_judged_again},
     {"a Will that cannot be made (C5)", a_will_that_cannot_be_made},
     {"changed and missing Wills are told (D10)", changed_and_missing_wills_are_told},
     {"Wills left behind (D10)", wills_left_behind},
